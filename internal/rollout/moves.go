@@ -1,0 +1,237 @@
+package rollout
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// settle is how much observed serving time after a start shows that the
+// process can live with its canary; restartLimit is how many starts in a row
+// may end in a kill before that.
+const (
+	settle       = time.Minute
+	restartLimit = 3
+)
+
+// move is one legal event in one phase.
+type move struct {
+	// to are the phases that it may lead to.
+	to []Phase
+	// do changes the state, sets Phase to one of to, and returns the effects.
+	do func(s *State, e Event, now time.Time) ([]Effect, error)
+}
+
+// moves is the law. A pair that is not here is refused by refuse.
+var moves = map[Phase]map[Kind]move{
+	Empty: {
+		Install: {to: []Phase{Idle}, do: install},
+	},
+	Idle: {
+		Deploy: {to: []Phase{Loading}, do: deploy},
+		Drill:  {to: []Phase{Idle}, do: drill},
+	},
+	Loading: {
+		Loaded:      {to: []Phase{Live}, do: goLive},
+		LoadRefused: {to: []Phase{Idle}, do: abandon},
+		Rollback:    {to: []Phase{Idle}, do: abandon},
+		Drill:       {to: []Phase{Loading}, do: drill},
+		Crash:       {to: []Phase{Idle}, do: quarantine},
+	},
+	Live: {
+		Rollback:   {to: []Phase{Idle}, do: rollBack},
+		Promote:    {to: []Phase{Idle}, do: promote},
+		Drill:      {to: []Phase{Live}, do: drill},
+		PeriodOver: {to: []Phase{Due, Idle}, do: periodOver},
+		Alert:      {to: []Phase{Live}, do: alert},
+		Resume:     {to: []Phase{Live, Idle}, do: resume},
+		Crash:      {to: []Phase{Idle}, do: quarantine},
+	},
+	Due: {
+		Rollback: {to: []Phase{Idle}, do: rollBack},
+		Promote:  {to: []Phase{Idle}, do: promote},
+		Drill:    {to: []Phase{Due}, do: drill},
+		Alert:    {to: []Phase{Due}, do: alert},
+		Resume:   {to: []Phase{Due, Idle}, do: resume},
+		Crash:    {to: []Phase{Idle}, do: quarantine},
+	},
+}
+
+// Next applies an event. It returns the next state, one generation on, and
+// what to do once that state is committed; or a *Refusal, and then nothing has
+// changed.
+func Next(s State, e Event, now time.Time) (State, []Effect, error) {
+	m, legal := moves[s.Phase][e.Kind]
+	if !legal {
+		return s, nil, refuse(s, e)
+	}
+	next := s.clone()
+	effects, err := m.do(&next, e, now)
+	if err != nil {
+		return s, nil, err
+	}
+	next.Generation++
+	return next, effects, nil
+}
+
+func install(s *State, e Event, _ time.Time) ([]Effect, error) {
+	s.Stable, s.Phase = e.Version, Idle
+	return []Effect{Reroute}, nil
+}
+
+func deploy(s *State, e Event, now time.Time) ([]Effect, error) {
+	before := s.Recall(e.Version.SHA256)
+	if before != nil && before.Quarantined && !e.Force {
+		return nil, &Refusal{
+			Quarantined,
+			fmt.Sprintf("%s is quarantined since %s: %s", e.Version.Name, before.At.UTC().Format(time.RFC3339), before.Reason),
+			"Deploy a version with other content, or deploy this one again with force if you know that it is not to blame.",
+		}
+	}
+	s.Rollouts++
+	s.Rollout = &Rollout{
+		ID:        fmt.Sprintf("r%d", s.Rollouts),
+		Canary:    e.Version,
+		Plan:      e.Plan,
+		Requested: now,
+		Before:    before,
+	}
+	s.Phase = Loading
+	return []Effect{LoadCanary}, nil
+}
+
+func goLive(s *State, _ Event, now time.Time) ([]Effect, error) {
+	s.Rollout.Started, s.Phase = now, Live
+	return []Effect{Reroute}, nil
+}
+
+// abandon ends a rollout whose canary never got a request. It says nothing
+// about the version, so nothing is remembered.
+func abandon(s *State, _ Event, _ time.Time) ([]Effect, error) {
+	return end(s), nil
+}
+
+func rollBack(s *State, e Event, now time.Time) ([]Effect, error) {
+	s.remember(Past{SHA256: s.Rollout.Canary.SHA256, Rollout: s.Rollout.ID, At: now, Reason: because(e)})
+	return end(s), nil
+}
+
+func quarantine(s *State, e Event, now time.Time) ([]Effect, error) {
+	s.remember(Past{SHA256: s.Rollout.Canary.SHA256, Rollout: s.Rollout.ID, At: now, Reason: because(e), Quarantined: true})
+	return end(s), nil
+}
+
+func promote(s *State, e Event, _ time.Time) ([]Effect, error) {
+	if e.Force {
+		if strings.TrimSpace(e.Reason) == "" {
+			return nil, &Refusal{ReasonMissing, "a forced promotion overrides the judge and needs a reason", `Give one, for example "reason": "latency was measured elsewhere".`}
+		}
+	} else if err := fitToPromote(e.Finding); err != nil {
+		return nil, err
+	}
+	s.Stable = s.Rollout.Canary
+	s.forget(s.Stable.SHA256)
+	return end(s), nil
+}
+
+func fitToPromote(f Finding) error {
+	switch f.Verdict {
+	case Pass:
+		return nil
+	case Fail:
+		return &Refusal{CanaryUnhealthy, f.Sentence, "Roll back, or promote with force and a reason."}
+	default:
+		return &Refusal{EvidenceInsufficient, f.Sentence, "Send more traffic and try again, or promote with force and a reason."}
+	}
+}
+
+func drill(s *State, _ Event, _ time.Time) ([]Effect, error) {
+	s.Slowdown = !s.Slowdown
+	return []Effect{Reroute}, nil
+}
+
+// periodOver follows the plan. A promotion by plan needs the same finding as
+// one by hand; without it the split is held for somebody to decide.
+func periodOver(s *State, e Event, now time.Time) ([]Effect, error) {
+	switch s.Rollout.Plan.AtEnd {
+	case PromoteAtEnd:
+		if e.Finding.Verdict == Pass {
+			return promote(s, e, now)
+		}
+	case RollbackAtEnd:
+		return rollBack(s, e, now)
+	}
+	s.Phase = Due
+	return nil, nil
+}
+
+func alert(s *State, e Event, _ time.Time) ([]Effect, error) {
+	if s.Rollout.Alert != nil {
+		return nil, &Refusal{Impossible, "this rollout has raised its alert already", "Nothing is to be done."}
+	}
+	finding := e.Finding
+	s.Rollout.Alert = &finding
+	return nil, nil
+}
+
+// resume is the boot-loop breaker. Any start while the canary is live comes
+// through here, before the canary is loaded again. A kill says little about
+// the canary, so it may happen; but a process that is killed again and again
+// before it has served for a minute goes on without it.
+func resume(s *State, e Event, now time.Time) ([]Effect, error) {
+	r := s.Rollout
+	switch {
+	case !e.Killed:
+		r.Restarts = 0
+	case e.Elapsed-r.ResumedAt >= settle:
+		r.Restarts = 1
+	default:
+		r.Restarts++
+	}
+	r.ResumedAt = e.Elapsed
+	if r.Restarts >= restartLimit {
+		e.Reason = fmt.Sprintf("the process was killed %d times in a row within a minute of serving this version", r.Restarts)
+		return quarantine(s, e, now)
+	}
+	return []Effect{Reroute}, nil
+}
+
+// end goes back to one version: whichever is Stable by now.
+func end(s *State) []Effect {
+	s.Rollout, s.Slowdown, s.Phase = nil, false, Idle
+	return []Effect{Reroute}
+}
+
+// because is the sentence that Past keeps: the actor's reason, else the
+// judge's, else only the actor.
+func because(e Event) string {
+	switch {
+	case e.Reason != "":
+		return e.Reason
+	case e.Finding.Sentence != "":
+		return e.Finding.Sentence
+	default:
+		return string(e.Kind) + " by " + e.Actor
+	}
+}
+
+// refuse finds the sentence for an event that has no move.
+func refuse(s State, e Event) *Refusal {
+	const deployFirst = "Deploy one first: serin deploy FILE."
+	switch {
+	case s.Phase == Empty:
+		return &Refusal{NoModel, "no model is installed yet", "Start serin serve with --model FILE."}
+	case e.Kind == Deploy:
+		return &Refusal{
+			CanaryActive,
+			fmt.Sprintf("canary %s is active in rollout %s", s.Rollout.Canary.Name, s.Rollout.ID),
+			"Promote it or roll it back first; one rollout is judged at a time.",
+		}
+	case s.Phase == Loading && (e.Kind == Promote || e.Kind == Alert || e.Kind == PeriodOver):
+		return &Refusal{CanaryLoading, fmt.Sprintf("canary %s is still loading", s.Rollout.Canary.Name), "Wait until it is live, or roll back."}
+	case s.Rollout == nil && (e.Kind == Rollback || e.Kind == Promote || e.Kind == Alert || e.Kind == PeriodOver):
+		return &Refusal{NoCanary, "no canary is active", deployFirst}
+	default:
+		return &Refusal{Impossible, fmt.Sprintf("%s cannot happen while the model is %s", e.Kind, s.Phase), "This is a late answer or a bug in serin; nothing was changed."}
+	}
+}

@@ -1,0 +1,172 @@
+package rollout
+
+import (
+	"slices"
+	"time"
+)
+
+// State is everything that must survive about one model. It is a value: Next
+// never changes the one that it is given.
+type State struct {
+	// Model is the name of the prediction service, "churn".
+	Model string `json:"model"`
+	// Generation counts committed events. A commit names the generation that it
+	// was made from, and the store accepts each generation once.
+	Generation uint64 `json:"generation"`
+	// Phase is where the model stands.
+	Phase Phase `json:"phase"`
+	// Stable is the version that answers every request which the canary does not.
+	Stable Version `json:"stable"`
+	// Rollout is the attempt in progress; nil in Empty and Idle.
+	Rollout *Rollout `json:"rollout,omitempty"`
+	// Rollouts counts the attempts so far, also those whose canary never loaded.
+	Rollouts uint64 `json:"rollouts"`
+	// Slowdown is the drill: canary predictions are slowed down on purpose. It
+	// ends with the rollout.
+	Slowdown bool `json:"simulate_slowdown"`
+	// Past remembers versions that did not make it, oldest first, so that
+	// deploying one again can say so. See Recall.
+	Past []Past `json:"past,omitempty"`
+}
+
+// Phase is where a model stands.
+type Phase string
+
+const (
+	// Empty has no version at all: a fresh state directory.
+	Empty Phase = ""
+	// Idle has a stable version that answers everything.
+	Idle Phase = "idle"
+	// Loading has a canary that is being opened, checked against stable and
+	// warmed. It gets no request. Found at start, it means that the process ended
+	// while it loaded.
+	Loading Phase = "loading"
+	// Live has a canary that gets its share of the requests.
+	Live Phase = "canary"
+	// Due is Live with the period over: the split stays, and somebody has to
+	// decide.
+	Due Phase = "due"
+)
+
+// Split says whether requests are divided between stable and a canary.
+func (p Phase) Split() bool { return p == Live || p == Due }
+
+// Version is one artifact of a model. Two versions are the same if their
+// SHA256 is, whatever their files are called.
+type Version struct {
+	// Name is the file's name without its extension: "model_v1".
+	Name string `json:"name"`
+	// Path is the file as the operator named it: "models/model_v1.joblib".
+	Path string `json:"path"`
+	// SHA256 is the digest of the bytes, in lower-case hexadecimal.
+	SHA256 string `json:"sha256"`
+	// Size is the number of bytes.
+	Size int64 `json:"size"`
+}
+
+// Rollout is one attempt to replace stable.
+type Rollout struct {
+	// ID names the attempt among all of this model's: "r7".
+	ID string `json:"id"`
+	// Canary is the version on trial.
+	Canary Version `json:"canary"`
+	// Plan is what was agreed at the start; it does not change during the rollout.
+	Plan Plan `json:"plan"`
+	// Requested is when the deploy was accepted.
+	Requested time.Time `json:"requested"`
+	// Started is when the canary went live; zero while it loads.
+	Started time.Time `json:"started,omitzero"`
+	// Before tells that this version was tried before; nil when it was not.
+	Before *Past `json:"before,omitempty"`
+	// Alert is the first finding of this rollout that raised an alert.
+	Alert *Finding `json:"alert,omitempty"`
+	// Restarts counts the starts in a row after which the process was killed
+	// within settle of observed serving time.
+	Restarts int `json:"restarts,omitempty"`
+	// ResumedAt is how much of the period was over at the last such start.
+	ResumedAt time.Duration `json:"resumed_at,omitempty"`
+}
+
+// Plan is what a deploy asks for.
+type Plan struct {
+	// Weight is the canary's share of the requests.
+	Weight Weight `json:"weight"`
+	// Period is how long the canary is observed, in serving time.
+	Period time.Duration `json:"period"`
+	// AtEnd says what happens when the period is over.
+	AtEnd AtEnd `json:"at_end"`
+	// MinSamples is the fewest observations per arm from which a verdict is made.
+	MinSamples uint64 `json:"min_samples"`
+	// Alpha is the level of Welch's two-sided test, between 0 and 1.
+	Alpha float64 `json:"alpha"`
+	// MinEffect is the smallest difference of mean latencies that anybody cares
+	// about; a smaller one raises no alert however significant it is.
+	MinEffect time.Duration `json:"min_effect"`
+}
+
+// AtEnd is what a rollout's plan says about the end of its period.
+type AtEnd string
+
+const (
+	// Hold keeps the split and waits for an operator. It is the default.
+	Hold AtEnd = "hold"
+	// PromoteAtEnd makes the canary stable if the judge's finding at that moment
+	// is a pass, and holds otherwise.
+	PromoteAtEnd AtEnd = "promote"
+	// RollbackAtEnd takes the canary out whatever was found: a trial run.
+	RollbackAtEnd AtEnd = "rollback"
+)
+
+// Past is a version that did not make it.
+type Past struct {
+	// SHA256 is the version's digest.
+	SHA256 string `json:"sha256"`
+	// Rollout is the attempt in which it happened.
+	Rollout string `json:"rollout"`
+	// At is when.
+	At time.Time `json:"at"`
+	// Reason is why, in one sentence.
+	Reason string `json:"reason"`
+	// Quarantined is true for a version that took the process down; it is
+	// deployed again only by force.
+	Quarantined bool `json:"quarantined,omitempty"`
+}
+
+// maxPast bounds State.Past; the oldest rolled-back version is forgotten
+// first, and a quarantined one only when there is nothing else to forget.
+const maxPast = 100
+
+// Recall returns what is remembered of a version; nil when it is unknown.
+func (s *State) Recall(sha256 string) *Past {
+	for i := range slices.Backward(s.Past) {
+		if s.Past[i].SHA256 == sha256 {
+			past := s.Past[i]
+			return &past
+		}
+	}
+	return nil
+}
+
+// remember replaces whatever was known of the version.
+func (s *State) remember(past Past) {
+	s.forget(past.SHA256)
+	s.Past = append(s.Past, past)
+	if len(s.Past) > maxPast {
+		oldest := max(0, slices.IndexFunc(s.Past, func(p Past) bool { return !p.Quarantined }))
+		s.Past = slices.Delete(s.Past, oldest, oldest+1)
+	}
+}
+
+func (s *State) forget(sha256 string) {
+	s.Past = slices.DeleteFunc(s.Past, func(p Past) bool { return p.SHA256 == sha256 })
+}
+
+// clone copies everything that Next may change.
+func (s State) clone() State {
+	s.Past = slices.Clone(s.Past)
+	if s.Rollout != nil {
+		r := *s.Rollout
+		s.Rollout = &r
+	}
+	return s
+}
