@@ -1,0 +1,71 @@
+// Package route is the switch: which version answers a request.
+//
+//	request --Switch.Table--> Table (immutable) --Pick--> Arm: predictor, gauges, slowdown
+//	                             ^
+//	control, after a commit --Switch.Swap
+//
+// A Table is compiled from committed state and never changes. A request takes
+// the table once and keeps it to its end, so a swap in between changes neither
+// its version nor the gauge that it reports to, and a version goes when the
+// last request that uses it has gone: the garbage collector counts for us.
+//
+// What may not happen: a request that sees half of a swap; a share of the
+// requests that differs from the plan by more than one within a block; a lock.
+package route
+
+import (
+	"sync/atomic"
+	"time"
+
+	"serin/internal/model"
+	"serin/internal/record"
+	"serin/internal/rollout"
+)
+
+// Role is what an arm is for.
+type Role string
+
+const (
+	// Stable answers what the canary does not.
+	Stable Role = "stable"
+	// Canary answers its share.
+	Canary Role = "canary"
+)
+
+// Arm is one version that answers requests.
+type Arm struct {
+	Role      Role
+	Version   rollout.Version
+	Predictor model.Predictor
+	// Evidence takes the prediction latencies of the rollout; nil without one.
+	Evidence *record.Gauge
+	// Served takes the whole handler's time since the process started.
+	Served *record.Gauge
+	// Slowdown is added to every prediction; the drill.
+	Slowdown time.Duration
+}
+
+// Table says which arms there are and who gets which request.
+type Table struct {
+	Stable *Arm
+	// Canary and Split are nil unless a canary is live.
+	Canary *Arm
+	Split  *Split
+}
+
+// Pick chooses the arm of one request.
+func (t *Table) Pick() *Arm {
+	if t.Split != nil && t.Split.canary() {
+		return t.Canary
+	}
+	return t.Stable
+}
+
+// Switch holds the table in force. Its zero value has none.
+type Switch struct{ table atomic.Pointer[Table] }
+
+// Table returns the table in force; nil before the first Swap.
+func (s *Switch) Table() *Table { return s.table.Load() }
+
+// Swap puts another table in force.
+func (s *Switch) Swap(t *Table) { s.table.Store(t) }
