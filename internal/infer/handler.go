@@ -1,0 +1,224 @@
+package infer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"serin/internal/route"
+)
+
+// MaxBody is the largest body of a prediction request, in bytes.
+const MaxBody = 1 << 20
+
+// Handler answers POST /predict for one model.
+type Handler struct {
+	table   *route.Switch
+	log     *slog.Logger
+	refused [600]atomic.Uint64
+}
+
+// NewHandler answers from whatever table the switch holds.
+func NewHandler(table *route.Switch, log *slog.Logger) *Handler {
+	return &Handler{table: table, log: log}
+}
+
+// Refused calls f for every HTTP status that requests were refused with, and
+// how many they were. Answered requests are counted by the arms.
+func (h *Handler) Refused(f func(status int, count uint64)) {
+	for status := range h.refused {
+		if n := h.refused[status].Load(); n > 0 {
+			f(status, n)
+		}
+	}
+}
+
+// request is the memory of one request, used again by a later one.
+type request struct {
+	body  []byte
+	row   []float64
+	probs []float64
+	reply []byte
+}
+
+var requests = sync.Pool{New: func() any { return &request{body: make([]byte, 0, 1024)} }}
+
+// release keeps the memory for another request, but not that of a huge body.
+func (req *request) release() {
+	const keep = 64 << 10
+	if cap(req.body) <= keep {
+		requests.Put(req)
+	}
+}
+
+// ServeHTTP predicts.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	arrived := time.Now()
+	table := h.table.Table()
+	if table == nil {
+		h.refuse(w, &problem{Status: http.StatusServiceUnavailable, Detail: "No model is loaded yet: ask again when GET /readyz answers 200."})
+		return
+	}
+	req := requests.Get().(*request)
+	defer req.release()
+	if err := req.read(w, r, table); err != nil {
+		h.refuse(w, err)
+		return
+	}
+	arm := table.Pick()
+	if err := req.answer(arm); err != nil {
+		h.refuse(w, h.explain(err, arm))
+		return
+	}
+	w.Header()["Content-Type"] = contentTypeJSON
+	// A client that has gone does not read its answer; there is nobody to tell.
+	_, _ = w.Write(req.reply)
+	arm.Served.Observe(time.Since(arrived))
+}
+
+var contentTypeJSON = []string{"application/json"}
+
+// read takes the row from the body.
+func (req *request) read(w http.ResponseWriter, r *http.Request, table *route.Table) *problem {
+	if p := checkHeaders(r); p != nil {
+		return p
+	}
+	body := r.Body
+	if r.ContentLength < 0 { // else net/http stops at the length that checkHeaders saw
+		body = http.MaxBytesReader(w, body, MaxBody)
+	}
+	var err error
+	if req.body, err = readAll(body, req.body[:0]); err != nil {
+		return unreadable(err)
+	}
+	signature := table.Stable.Predictor.Signature()
+	var ok bool
+	if req.row, ok = scanRow(req.body, req.row[:0], signature.Features); ok {
+		return nil
+	}
+	var p *problem
+	req.row, p = parseDocument(req.body, req.row[:0], signature)
+	return p
+}
+
+// readAll is io.ReadAll into memory that is there already.
+func readAll(r io.Reader, into []byte) ([]byte, error) {
+	for {
+		if len(into) == cap(into) {
+			into = append(into, 0)[:len(into)]
+		}
+		n, err := r.Read(into[len(into):cap(into)])
+		into = into[:len(into)+n]
+		if err == io.EOF {
+			return into, nil
+		}
+		if err != nil {
+			return into, err
+		}
+	}
+}
+
+func checkHeaders(r *http.Request) *problem {
+	if ct := r.Header["Content-Type"]; len(ct) > 0 && ct[0] != contentTypeJSON[0] {
+		if media, _, err := mime.ParseMediaType(ct[0]); err != nil || media != contentTypeJSON[0] {
+			return &problem{
+				Status: http.StatusUnsupportedMediaType,
+				Detail: fmt.Sprintf("The content type is %q: send JSON with the header Content-Type: application/json.", ct[0]),
+			}
+		}
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return &problem{Status: http.StatusUnsupportedMediaType, Detail: fmt.Sprintf("The body is encoded as %q: send it uncompressed.", encoding)}
+	}
+	if r.ContentLength > MaxBody {
+		return tooLarge
+	}
+	return nil
+}
+
+func unreadable(err error) *problem {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLarge
+	}
+	return &problem{Status: http.StatusBadRequest, Detail: "The body could not be read to its end: " + err.Error() + "."}
+}
+
+var tooLarge = &problem{
+	Status: http.StatusRequestEntityTooLarge,
+	Detail: fmt.Sprintf("The body is larger than %d bytes: send one row in a request.", MaxBody),
+}
+
+// answer predicts on the arm, reports to its gauge, and encodes the reply.
+func (req *request) answer(arm *route.Arm) error {
+	classes := arm.Predictor.Signature().Classes
+	if cap(req.probs) < len(classes) {
+		req.probs = make([]float64, len(classes))
+	}
+	req.probs = req.probs[:len(classes)]
+	routed := time.Now()
+	class, err := predict(arm, req.row, req.probs)
+	if arm.Slowdown > 0 {
+		<-time.After(arm.Slowdown)
+	}
+	latency := time.Since(routed)
+	if err != nil {
+		if arm.Evidence != nil {
+			arm.Evidence.Fail()
+		}
+		return err
+	}
+	if math.IsNaN(req.probs[class]) {
+		return errOverflow
+	}
+	if arm.Evidence != nil {
+		arm.Evidence.Observe(latency)
+	}
+	req.reply = appendReply(req.reply[:0], arm, class, req.probs, latency)
+	return nil
+}
+
+var errOverflow = errors.New("the features are so large that the model's own numbers overflow")
+
+// panicked is a predictor that broke its promise. One request fails; the
+// process goes on.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprint("the predictor panicked: ", p.value) }
+
+func predict(arm *route.Arm, row, probs []float64) (class int, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicked{v, debug.Stack()}
+		}
+	}()
+	return arm.Predictor.Predict(row, probs), nil
+}
+
+// explain turns a failed prediction into what the client may know of it.
+func (h *Handler) explain(err error, arm *route.Arm) *problem {
+	if p, ok := errors.AsType[*panicked](err); ok {
+		h.log.Error("a predictor panicked", "role", arm.Role, "version", arm.Version.Name, "sha256", arm.Version.SHA256, "panic", p.value, "stack", string(p.stack))
+		return &problem{Status: http.StatusInternalServerError, Detail: "The model failed on this row; the server's log says how. Other requests are not affected."}
+	}
+	return &problem{
+		Status: http.StatusUnprocessableEntity,
+		Detail: "No prediction: " + err.Error() + ".",
+		Errors: []fieldError{{Location: "body.features", Message: "send values of the size that the model was fitted on"}},
+	}
+}
+
+func (h *Handler) refuse(w http.ResponseWriter, p *problem) {
+	h.refused[p.Status].Add(1)
+	p.write(w)
+}

@@ -1,0 +1,374 @@
+package infer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"serin/internal/model"
+	"serin/internal/record"
+	"serin/internal/rollout"
+	"serin/internal/route"
+)
+
+// sum answers with a probability made from the row; it panics on request, as
+// no loaded model may.
+type sum struct{ signature model.Signature }
+
+func (s *sum) Signature() *model.Signature { return &s.signature }
+
+func (s *sum) Predict(row, probs []float64) int {
+	total := 0.0
+	for _, v := range row {
+		total += v
+	}
+	if total == 666 {
+		panic("the beast")
+	}
+	clear(probs)
+	probs[1] = 1 / (1 + math.Exp(-total))
+	probs[0] = 1 - probs[1]
+	if math.IsInf(total, 0) {
+		probs[1] = math.NaN()
+		return 1
+	}
+	if probs[1] > probs[0] {
+		return 1
+	}
+	return 0
+}
+
+func armFor(p model.Predictor, role route.Role) *route.Arm {
+	return &route.Arm{
+		Role: role, Predictor: p, Version: rollout.Version{Name: "model_" + string(role)},
+		Evidence: record.NewGauge(record.Arm{}), Served: record.NewGauge(record.Arm{}),
+	}
+}
+
+func binary(names ...string) *sum {
+	return &sum{model.Signature{Features: 5, Names: names, Classes: []model.Label{"0", "1"}}}
+}
+
+func handlerFor(t *route.Table) *Handler {
+	var sw route.Switch
+	if t != nil {
+		sw.Swap(t)
+	}
+	return NewHandler(&sw, slog.New(slog.DiscardHandler))
+}
+
+func post(h http.Handler, body string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, "/predict", strings.NewReader(body))
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestAnswer(t *testing.T) {
+	t.Parallel()
+	stable := armFor(binary("tenure", "calls", "a", "b", "c"), route.Stable)
+	h := handlerFor(&route.Table{Stable: stable})
+	for _, body := range []string{
+		`{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`,
+		"\n{ \"features\"\t:[5e-1,1.2E0,0.8,0.30,1.1 ] }\r\n",
+		`{"features": {"calls": 1.2, "tenure": 0.5, "a": 0.8, "c": 1.1, "b": 0.3}}`,
+	} {
+		w := post(h, body, "Content-Type", "application/json; charset=utf-8")
+		var got map[string]any
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != http.StatusOK {
+			t.Fatalf("%s: %d %s", body, w.Code, w.Body)
+		}
+		if got["latency_ms"].(float64) < 0 {
+			t.Error("negative latency")
+		}
+		delete(got, "latency_ms")
+		want := map[string]any{"probability": 1 / (1 + math.Exp(-(0.5 + 1.2 + 0.8 + 0.3 + 1.1))), "prediction": 1.0, "model_used": "stable", "model_version": "model_stable"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s:\n%s", body, diff)
+		}
+	}
+	if n := stable.Evidence.Snapshot().Count; n != 3 {
+		t.Errorf("%d observations of 3 answers", n)
+	}
+}
+
+func TestMoreThanTwoClasses(t *testing.T) {
+	t.Parallel()
+	p := &sum{model.Signature{Features: 1, Classes: []model.Label{`"low"`, `"mid"`, `"high"`}}}
+	w := post(handlerFor(&route.Table{Stable: armFor(p, route.Stable)}), `{"features": [-1000]}`)
+	var got struct {
+		Probability   float64
+		Prediction    string
+		Probabilities []float64
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+		t.Fatalf("%v: %s", err, w.Body)
+	}
+	if got.Prediction != "low" || got.Probability != 1 || len(got.Probabilities) != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// badRequests are what clients get wrong; the golden text is what they read.
+var badRequests = []struct{ name, body, want string }{
+	{"empty", ``, `400 The body is empty: send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
+	{"blank", " \n", `400 The body is empty: send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
+	{"not JSON", `features=1`, `400 The body is not JSON at byte 1: invalid character 'e' in literal false (expecting 'a').`},
+	{"cut short", `{"features": [1, 2`, `400 The body is not JSON at byte 18: it ends too early.`},
+	{"two values", `{"features": [1,2,3,4,5]} {}`, `400 Something follows the JSON value: send one value in a request.`},
+	{"trailing text", `{"features": [1,2,3,4,5]} x`, `400 Something follows the JSON value: send one value in a request.`},
+	{"duplicate field", `{"features": [1,2,3,4,5], "features": [1,2,3,4,5]}`, `400 The body names a field twice, again at byte 26.`},
+	{"duplicate name", `{"features": {"a": 1, "a": 2}}`, `400 The body names a field twice, again at byte 22.`},
+	{"trailing comma", `{"features": [1,2,3,4,5,]}`, `400 The body is not JSON at byte 23: invalid character ',' at start of value.`},
+	{"array", `[1,2,3,4,5]`, `422 body: expected an object. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
+	{"null", `null`, `422 body: expected an object. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
+	{"no field", `{}`, `422 body.features: missing. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
+	{"unknown field", `{"feature": [1,2,3,4,5]}`, `422 body.feature: unknown field. The only field is features.`},
+	{"extra field", `{"features": [1,2,3,4,5], "id": 7}`, `422 body.id: unknown field. The only field is features.`},
+	{"too few", `{"features": [1,2,3,4]}`, `422 body.features: expected 5 values, got 4. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
+	{"too many", `{"features": [1,2,3,4,5,6]}`, `422 body.features: expected 5 values, got 6. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
+	{"none", `{"features": []}`, `422 body.features: expected 5 values, got 0. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
+	{"null row", `{"features": null}`, `422 body.features: expected an array of numbers. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
+	{"string", `{"features": [1,2,"3",4,5]}`, `422 body.features[2]: expected a number, got a string. Send the number without quotes.`},
+	{"null value", `{"features": [1,2,null,4,5]}`, `422 body.features[2]: expected a number, got null. This model takes no missing values: send a number.`},
+	{"boolean", `{"features": [1,2,true,4,5]}`, `422 body.features[2]: expected a number, got a boolean. Send a plain number.`},
+	{"nested", `{"features": [[1,2,3,4,5]]}`, `422 body.features[0]: expected a number, got an array. Send one row of plain numbers in a request.`},
+	{"NaN", `{"features": [1,NaN,3,4,5]}`, `422 body.features[1]: NaN is not a number in JSON, and this model takes no missing values. Send a finite number.`},
+	{"Infinity", `{"features": [Infinity,2,3,4,5]}`, `422 body.features[0]: Infinity is not a number in JSON, and this model takes no missing values. Send a finite number.`},
+	{"-Infinity", `{"features": [1,2,3,4, -Infinity]}`, `422 body.features[4]: -Infinity is not a number in JSON, and this model takes no missing values. Send a finite number.`},
+	{"1e400", `{"features": [1,2,3,4,1e400]}`, `422 body.features[4]: 1e400 is outside the range of a 64-bit float. Send a number between -1.8e308 and 1.8e308.`},
+	{"overflow inside", `{"features": [1e308,1e308,1e308,4,5]}`, `422 No prediction: the features are so large that the model's own numbers overflow.`},
+	{"leading zero", `{"features": [01,2,3,4,5]}`, `400 The body is not JSON at byte 15: invalid character '1' after array element (expecting ',' or ']').`},
+	{"hex", `{"features": [0x1,2,3,4,5]}`, `400 The body is not JSON at byte 15: invalid character 'x' after array element (expecting ',' or ']').`},
+	{"deep", `{"features": ` + strings.Repeat("[", 20_000), `400 The body is not JSON at byte 10012: exceeded max depth.`},
+	{"unknown name", `{"features": {"tenrue": 1}}`, `422 body.features.tenrue: this model has no such feature. Its features are tenure, calls, a, b, c.`},
+	{"missing names", `{"features": {"tenure": 1, "a": 2}}`, `422 body.features: missing: calls, b, c. Send a number for every feature.`},
+	{"name with a string", `{"features": {"tenure": "x"}}`, `422 body.features.tenure: expected a number, got a string. Send the number without quotes.`},
+	{"panic", `{"features": [666,0,0,0,0]}`, `500 The model failed on this row; the server's log says how. Other requests are not affected.`},
+}
+
+func TestBadRequests(t *testing.T) {
+	t.Parallel()
+	stable := armFor(binary("tenure", "calls", "a", "b", "c"), route.Stable)
+	h := handlerFor(&route.Table{Stable: stable})
+	for _, tt := range badRequests {
+		w := post(h, tt.body)
+		var p problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+			t.Errorf("%s: %v: %s", tt.name, err, w.Body)
+			continue
+		}
+		if got := fmt.Sprintf("%d %s", w.Code, p.Detail); got != tt.want {
+			t.Errorf("%s:\n got %s\nwant %s", tt.name, got, tt.want)
+		}
+		if p.Status != w.Code || p.Title == "" || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: not a problem document: %s", tt.name, w.Body)
+		}
+		if w.Code == http.StatusUnprocessableEntity && len(p.Errors) == 0 {
+			t.Errorf("%s: no location: %s", tt.name, w.Body)
+		}
+	}
+	if seen := stable.Evidence.Snapshot(); seen.Count != 0 || seen.Failures != 1 {
+		t.Errorf("refused requests left %d observations and %d failures; only the panic is the arm's", seen.Count, seen.Failures)
+	}
+	refused := map[int]uint64{}
+	h.Refused(func(status int, n uint64) { refused[status] = n })
+	if refused[400] == 0 || refused[422] == 0 || refused[500] != 1 {
+		t.Errorf("refused: %v", refused)
+	}
+}
+
+func TestHeadersAndSizes(t *testing.T) {
+	t.Parallel()
+	h := handlerFor(&route.Table{Stable: armFor(binary(), route.Stable)})
+	good := `{"features": [1,2,3,4,5]}`
+	tests := []struct {
+		name    string
+		body    string
+		headers []string
+		want    int
+	}{
+		{"no content type", good, nil, 200},
+		{"form", good, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415},
+		{"no media type", good, []string{"Content-Type", ";;"}, 415},
+		{"gzip", good, []string{"Content-Encoding", "gzip"}, 415},
+		{"large", strings.Repeat(" ", MaxBody) + good, nil, 413},
+		{"just not too large", good + strings.Repeat(" ", MaxBody-len(good)), nil, 200},
+	}
+	for _, tt := range tests {
+		if w := post(h, tt.body, tt.headers...); w.Code != tt.want {
+			t.Errorf("%s: %d %s, want %d", tt.name, w.Code, w.Body, tt.want)
+		}
+	}
+	// A chunked body tells no length, so it is stopped while it is read.
+	r := httptest.NewRequest(http.MethodPost, "/predict", io.LimitReader(zeros{}, 100<<20))
+	r.ContentLength = -1
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, r); w.Code != http.StatusRequestEntityTooLarge {
+		t.Errorf("100 MB without a length: %d", w.Code)
+	}
+	if w := post(handlerFor(nil), good); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("without a model: %d", w.Code)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+func TestExactSplitFrom32Clients(t *testing.T) {
+	t.Parallel()
+	stable, canary := armFor(binary(), route.Stable), armFor(binary(), route.Canary)
+	h := handlerFor(&route.Table{Stable: stable, Canary: canary, Split: route.NewSplit(1000, 5)})
+	jobs := make(chan struct{}, 1000)
+	for range cap(jobs) {
+		jobs <- struct{}{}
+	}
+	close(jobs)
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			for range jobs {
+				if w := post(h, `{"features": [1,2,3,4,5]}`); w.Code != http.StatusOK {
+					t.Errorf("%d %s", w.Code, w.Body)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	s, c := stable.Evidence.Snapshot(), canary.Evidence.Snapshot()
+	if s.Count != 900 || c.Count != 100 {
+		t.Errorf("stable %d, canary %d", s.Count, c.Count)
+	}
+}
+
+func TestSlowdownIsPartOfTheLatency(t *testing.T) {
+	t.Parallel()
+	arm := armFor(binary(), route.Canary)
+	arm.Slowdown = 20 * time.Millisecond
+	h := handlerFor(&route.Table{Stable: armFor(binary(), route.Stable), Canary: arm, Split: route.NewSplit(10_000, 5)})
+	post(h, `{"features": [1,2,3,4,5]}`)
+	seen := arm.Evidence.Snapshot()
+	if _, mean, _ := seen.Moments(); mean < 20e6 {
+		t.Errorf("%v ns", mean)
+	}
+}
+
+func TestNamesAreQuoted(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"model_v1", `<img src=x onerror="alert(1)">`, "a\\b\n", "modèle"} {
+		var back string
+		if err := json.Unmarshal(appendString(nil, name), &back); err != nil || back != name {
+			t.Errorf("%q became %q, %v", name, back, err)
+		}
+	}
+}
+
+// FuzzRow holds the fast reader to the precise one.
+func FuzzRow(f *testing.F) {
+	for _, tt := range badRequests {
+		f.Add([]byte(tt.body))
+	}
+	f.Add([]byte(`{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`))
+	f.Add([]byte(`{"features":[-0,1e-400,1.0E+05,4.9e-324,12345678901234567890]}`))
+	signature := binary("tenure", "calls", "a", "b", "c").Signature()
+	f.Fuzz(func(t *testing.T, body []byte) {
+		precise, p := parseDocument(body, nil, signature)
+		if p == nil && len(precise) != signature.Features {
+			t.Fatalf("%d values accepted", len(precise))
+		}
+		if p != nil {
+			p.write(httptest.NewRecorder())
+		}
+		fast, ok := scanRow(body, nil, signature.Features)
+		if ok && p != nil {
+			t.Fatalf("the fast reader accepts what the precise one refuses: %s", p.Detail)
+		}
+		for i := range fast {
+			if ok && math.Float64bits(fast[i]) != math.Float64bits(precise[i]) {
+				t.Fatalf("value %d: %v and %v", i, fast[i], precise[i])
+			}
+		}
+	})
+}
+
+func TestTheFastReaderIsTaken(t *testing.T) {
+	t.Parallel()
+	row, ok := scanRow([]byte(`{"features": [0.5, -1.25e2, 0, 7, 1.1]}`), nil, 5)
+	if diff := cmp.Diff([]float64{0.5, -125, 0, 7, 1.1}, row); !ok || diff != "" {
+		t.Error(ok, diff)
+	}
+}
+
+func TestOursAllocatesNothing(t *testing.T) {
+	arm := armFor(binary(), route.Stable)
+	body := []byte(`{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`)
+	var req request
+	run := func() {
+		req.row, _ = scanRow(body, req.row[:0], 5)
+		if err := req.answer(arm); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run()
+	if n := testing.AllocsPerRun(1000, run); n >= 1 {
+		t.Errorf("%v allocations from row to reply", n)
+	}
+}
+
+// The two benchmarks give the cost of /predict over a handler that reads the
+// body and answers a constant, through a real server on loopback.
+func BenchmarkPredict(b *testing.B) {
+	serve(b, handlerFor(&route.Table{
+		Stable: armFor(binary(), route.Stable), Canary: armFor(binary(), route.Canary), Split: route.NewSplit(1000, 1),
+	}))
+}
+
+func BenchmarkConstant(b *testing.B) {
+	reply := []byte(`{"probability":0.9801596942659225,"prediction":1,"model_used":"stable","model_version":"model_stable","latency_ms":0.000312}`)
+	serve(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header()["Content-Type"] = contentTypeJSON
+		_, _ = w.Write(reply)
+	}))
+}
+
+func serve(b *testing.B, h http.Handler) {
+	mux := http.NewServeMux()
+	mux.Handle("POST /predict", h)
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	body := []byte(`{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			res, err := client.Post(server.URL+"/predict", "application/json", bytes.NewReader(body))
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+		}
+	})
+}

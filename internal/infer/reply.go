@@ -1,0 +1,87 @@
+package infer
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"serin/internal/route"
+)
+
+// appendReply encodes the answer, written by hand because it is on the path of
+// every request and its shape is fixed:
+//
+//	{"probability":0.8,"prediction":1,"model_used":"stable","model_version":"model_v1","latency_ms":0.003}
+//
+// With two classes, probability is that of the second one, as the seed's
+// service answers; with more it is that of the predicted class, and
+// probabilities lists them all.
+func appendReply(b []byte, arm *route.Arm, class int, probs []float64, latency time.Duration) []byte {
+	probability := probs[class]
+	if len(probs) == 2 {
+		probability = probs[1]
+	}
+	b = append(b, `{"probability":`...)
+	b = strconv.AppendFloat(b, probability, 'g', -1, 64)
+	b = append(b, `,"prediction":`...)
+	b = append(b, arm.Predictor.Signature().Classes[class]...)
+	if len(probs) > 2 {
+		b = append(b, `,"probabilities":[`...)
+		for i, p := range probs {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = strconv.AppendFloat(b, p, 'g', -1, 64)
+		}
+		b = append(b, ']')
+	}
+	b = append(b, `,"model_used":"`...)
+	b = append(b, arm.Role...)
+	b = append(b, `","model_version":`...)
+	b = appendString(b, arm.Version.Name)
+	b = append(b, `,"latency_ms":`...)
+	b = strconv.AppendFloat(b, float64(latency.Nanoseconds())/1e6, 'f', 6, 64)
+	return append(b, '}')
+}
+
+// appendString quotes a name that may hold anything a file's name may.
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(s)
+			if err != nil { // cannot happen: strings always encode
+				return append(b, `""`...)
+			}
+			return append(b, quoted...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
+}
+
+// problem is an error answer, RFC 9457.
+type problem struct {
+	Title  string       `json:"title"`
+	Status int          `json:"status"`
+	Detail string       `json:"detail"`
+	Errors []fieldError `json:"errors,omitempty"`
+}
+
+// fieldError says which field is wrong.
+type fieldError struct {
+	Message  string `json:"message"`
+	Location string `json:"location"`
+}
+
+func (p *problem) write(w http.ResponseWriter) {
+	full := *p
+	full.Title = http.StatusText(p.Status)
+	body, err := json.Marshal(full)
+	if err != nil { // cannot happen: the struct holds only strings and a number
+		http.Error(w, full.Title, p.Status)
+		return
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body)
+}
