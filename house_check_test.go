@@ -55,7 +55,7 @@ func inspect(sources map[string]string) []string {
 	return in.complaints
 }
 
-func (in *inspector) complain(format string, args ...any) {
+func (in *inspector) complainf(format string, args ...any) {
 	in.complaints = append(in.complaints, fmt.Sprintf(format, args...))
 }
 
@@ -69,7 +69,7 @@ func (in *inspector) at(pos token.Pos) string {
 func (in *inspector) add(name, text string) {
 	syntax, err := parser.ParseFile(in.fset, name, text, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
-		in.complain("%v", err)
+		in.complainf("%v", err)
 		return
 	}
 	dir := path.Dir(name)
@@ -85,7 +85,7 @@ func (in *inspector) add(name, text string) {
 		p.lines += lines
 	}
 	if lines > maxFileLines {
-		in.complain("%s: %d lines, at most %d: split the file by idea", name, lines, maxFileLines)
+		in.complainf("%s: %d lines, at most %d: split the file by idea", name, lines, maxFileLines)
 	}
 }
 
@@ -96,10 +96,10 @@ func (in *inspector) checkPlace(p *pkg) {
 		return
 	}
 	if depth := strings.Count(p.dir, "/"); strings.HasPrefix(p.dir, "internal/") && depth > maxDepth {
-		in.complain("%s: %d folders below internal/, at most %d", p.dir, depth, maxDepth)
+		in.complainf("%s: %d folders below internal/, at most %d", p.dir, depth, maxDepth)
 	}
 	if _, known := rowOf(name); !known {
-		in.complain("%s: room %q is not in the table: put the code into the room that it belongs to, or, if a room is missing, "+
+		in.complainf("%s: room %q is not in the table: put the code into the room that it belongs to, or, if a room is missing, "+
 			"describe it in ARCHITECTURE.md and give it a row in house_test.go, with what it may import and why", p.dir, name)
 	}
 }
@@ -107,17 +107,17 @@ func (in *inspector) checkPlace(p *pkg) {
 // checkPackage looks at what a package is as a whole.
 func (in *inspector) checkPackage(p *pkg) {
 	if p.lines > maxPackageLines {
-		in.complain("%s: %d lines without tests, at most %d: find the second room in it", p.dir, p.lines, maxPackageLines)
+		in.complainf("%s: %d lines without tests, at most %d: find the second room in it", p.dir, p.lines, maxPackageLines)
 	}
 	if names := exportedNames(p); len(names) > maxExported {
-		in.complain("%s: %d exported names, at most %d: make the door smaller (%s)", p.dir, len(names), maxExported, strings.Join(names, ", "))
+		in.complainf("%s: %d exported names, at most %d: make the door smaller (%s)", p.dir, len(names), maxExported, strings.Join(names, ", "))
 	}
 	onlyTests := !slices.ContainsFunc(p.files, func(f *file) bool { return !f.test })
 	commented := slices.ContainsFunc(p.files, func(f *file) bool {
 		return f.test == onlyTests && f.syntax.Doc != nil && strings.HasPrefix(f.syntax.Doc.Text(), packageWord(f))
 	})
 	if !commented {
-		in.complain("%s: no package comment (%q...): say what the package is for, what may not happen in it, and its terms",
+		in.complainf("%s: no package comment (%q...): say what the package is for, what may not happen in it, and its terms",
 			p.dir, packageWord(p.files[0]))
 	}
 }
@@ -199,22 +199,23 @@ func (in *inspector) checkArrows(p *pkg, f *file) {
 	name, outside := roomOf(p.dir)
 	row, known := rowOf(name)
 	for _, spec := range f.syntax.Imports {
-		target, inHouse := importPath(spec), false
+		target := importPath(spec)
 		for _, library := range testLibraries {
 			if target == library || strings.HasPrefix(target, library+"/") {
-				in.complain("%s: only test files may import %s, because users would get it in their binary", in.at(spec.Pos()), target)
+				in.complainf("%s: only test files may import %s, because users would get it in their binary", in.at(spec.Pos()), target)
 			}
 		}
-		if target, inHouse = strings.CutPrefix(target, module+"/"); !inHouse {
+		dir, inHouse := strings.CutPrefix(target, module+"/")
+		if !inHouse {
 			continue
 		}
-		to, _ := roomOf(target)
+		to, _ := roomOf(dir)
 		switch {
 		case outside:
-			in.complain("%s: %s may not import %s: code outside internal/ and cmd/ imports no room, because it sees the product as a user does",
+			in.complainf("%s: %s may not import %s: code outside internal/ and cmd/ imports no room, because it sees the product as a user does",
 				in.at(spec.Pos()), p.dir, to)
 		case known && !mayImport(row, to):
-			in.complain("%s: %s may not import %s: %s may import %s, because %s. If the wall is in the wrong place, move it in ARCHITECTURE.md "+
+			in.complainf("%s: %s may not import %s: %s may import %s, because %s. If the wall is in the wrong place, move it in ARCHITECTURE.md "+
 				"and in house_test.go in one commit, with the reason", in.at(spec.Pos()), name, to, name, list(row), row.why)
 		}
 	}
@@ -235,13 +236,13 @@ func (in *inspector) checkSizes(f *file) {
 		case *ast.FuncDecl:
 			in.checkFunc(node, node.Name.Name)
 			if node.Name.Name == "init" && node.Recv == nil {
-				in.complain("%s: no init(): what must happen first is called by somebody who can pass arguments and get an error", in.at(node.Pos()))
+				in.complainf("%s: no init(): what must happen first is called by somebody who can pass arguments and get an error", in.at(node.Pos()))
 			}
 		case *ast.FuncLit:
 			in.checkFunc(node, "a function literal")
 		case *ast.InterfaceType:
 			if n := methods(node); n > maxMethods {
-				in.complain("%s: an interface of %d methods, at most %d: the caller declares what it needs", in.at(node.Pos()), n, maxMethods)
+				in.complainf("%s: an interface of %d methods, at most %d: the caller declares what it needs", in.at(node.Pos()), n, maxMethods)
 			}
 		}
 		return true
@@ -251,7 +252,7 @@ func (in *inspector) checkSizes(f *file) {
 func (in *inspector) checkFunc(node ast.Node, name string) {
 	lines := in.fset.Position(node.End()).Line - in.fset.Position(node.Pos()).Line + 1
 	if lines > maxFuncLines {
-		in.complain("%s: %s has %d lines, at most %d: name its parts", in.at(node.Pos()), name, lines, maxFuncLines)
+		in.complainf("%s: %s has %d lines, at most %d: name its parts", in.at(node.Pos()), name, lines, maxFuncLines)
 	}
 }
 
@@ -296,7 +297,7 @@ func (in *inspector) checkCalls(p *pkg, f *file) {
 	})
 	for _, pos := range skips {
 		if !knowsFull {
-			in.complain("%s: a skip in a file that does not ask for SERIN_TEST_FULL: fail instead of skipping when it is 1", in.at(pos))
+			in.complainf("%s: a skip in a file that does not ask for SERIN_TEST_FULL: fail instead of skipping when it is 1", in.at(pos))
 		}
 	}
 }
@@ -311,12 +312,12 @@ func isPropertyRun(call *ast.CallExpr) bool {
 func (in *inspector) checkName(pos token.Pos, name string, mayExit bool) {
 	switch name {
 	case "time.Sleep":
-		in.complain("%s: no time.Sleep: wait for the event itself, with a channel, a timer that can be stopped, or testing/synctest", in.at(pos))
+		in.complainf("%s: no time.Sleep: wait for the event itself, with a channel, a timer that can be stopped, or testing/synctest", in.at(pos))
 	case "context.TODO":
-		in.complain("%s: no context.TODO: take the context from the caller", in.at(pos))
+		in.complainf("%s: no context.TODO: take the context from the caller", in.at(pos))
 	case "os.Exit", "log.Fatal", "log.Fatalf", "log.Fatalln":
 		if !mayExit {
-			in.complain("%s: no %s: return an error, only a program's main ends the process", in.at(pos), name)
+			in.complainf("%s: no %s: return an error, only a program's main ends the process", in.at(pos), name)
 		}
 	}
 }
@@ -342,7 +343,7 @@ func (in *inspector) checkLayers() {
 	chains := make(map[string][]string)
 	for _, dir := range sortedKeys(in.packages) {
 		if chain := in.longestChain(dir, chains); len(chain) > maxLayers {
-			in.complain("%d layers, at most %d: %s", len(chain), maxLayers, strings.Join(chain, " -> "))
+			in.complainf("%d layers, at most %d: %s", len(chain), maxLayers, strings.Join(chain, " -> "))
 		}
 	}
 }

@@ -1,0 +1,95 @@
+# serin: `make` prints this file's help.
+
+# Go keeps its caches under HOME. Without one they go where `make clean` finds them.
+ifeq ($(strip $(HOME)),)
+export HOME := $(CURDIR)/bin/home
+endif
+
+GOLANGCI_LINT := bin/golangci-lint-v2.15.0
+GOVULNCHECK   := bin/govulncheck-v1.9.0
+FUZZTIME      ?= 30s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## Build bin/serin
+	go build -o bin/serin ./cmd/serin
+
+.PHONY: demo
+demo: ## Run both of the seed's scenarios in the terminal
+	go run ./cmd/serin demo
+
+.PHONY: train
+train: ## Fit the two example models again, into models/
+	go run ./cmd/serin train
+
+.PHONY: test
+test: setup lint vet ## Set up what the tests need, then lint, vet and run every test with the race detector
+	@echo "== tests, with the race detector and with nothing skipped"
+	SERIN_TEST_FULL=1 SERIN_TEST_PYTHON="$(CURDIR)/.venv/bin/python" CGO_ENABLED=1 go test -race ./...
+
+.PHONY: unit
+unit: ## Run the tests that need Go alone
+	go test ./...
+
+.PHONY: check
+check: ## Run exactly what CI runs
+	bash .ci/run
+
+.PHONY: setup
+setup: ## Set up what the tests need beside Go
+	@scripts/setup-tests
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Run golangci-lint, as .golangci.yml says
+	@echo "== lint"
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: vet
+vet: ## Run go vet
+	@echo "== vet"
+	go vet ./...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (30s)
+	scripts/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## Run the Go benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: bench-python
+bench-python: ## Measure POST /predict beside the same service in Python
+	bench/run.sh
+
+.PHONY: cover
+cover: ## Measure the tests' coverage; bin/cover.html shows it line by line
+	@mkdir -p bin
+	go test -coverpkg=./internal/... -coverprofile=bin/cover.out ./...
+	go tool cover -html=bin/cover.out -o bin/cover.html
+	go tool cover -func=bin/cover.out | tail -n 1
+
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## Look for known vulnerabilities (asks the Go vulnerability database)
+	$(GOVULNCHECK) ./...
+
+.PHONY: clean
+clean: ## Remove what the other targets made: bin/ and the virtual environments
+	chmod -R u+w bin 2>/dev/null || true
+	rm -rf bin .venv bench/.venv
+
+# The tools are pinned here and kept out of go.mod, so that nothing that users
+# build depends on them. The version is in the file's name: a new pin builds anew.
+bin/golangci-lint-%:
+	@echo "building golangci-lint $* into bin/ (takes two minutes, once)"
+	GOBIN="$(CURDIR)/bin" GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$*
+	mv bin/golangci-lint $@
+
+bin/govulncheck-%:
+	@echo "building govulncheck $* into bin/"
+	GOBIN="$(CURDIR)/bin" GOFLAGS= go install golang.org/x/vuln/cmd/govulncheck@$*
+	mv bin/govulncheck $@
