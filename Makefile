@@ -78,9 +78,9 @@ vuln: $(GOVULNCHECK) ## Look for known vulnerabilities (asks the Go vulnerabilit
 	$(GOVULNCHECK) ./...
 
 .PHONY: clean
-clean: ## Remove what the other targets made: bin/ and the virtual environments
+clean: ## Remove what the other targets made: bin/ and .venv
 	chmod -R u+w bin 2>/dev/null || true
-	rm -rf bin .venv bench/.venv
+	rm -rf bin .venv
 
 # The tools are pinned here and kept out of go.mod, so that nothing that users
 # build depends on them. The version is in the file's name: a new pin builds anew.
