@@ -1,0 +1,65 @@
+// Package store is the memory: what must be the same after a restart, in one
+// directory.
+//
+//	serin.db        SQLite: the journal, and the evidence of rollouts in progress
+//	serin.db-wal    its write-ahead log, while the store is open or was killed
+//	head.json       the end of the journal and every model's state, with a checksum
+//	artifacts/      the bytes of each version, by SHA-256
+//	lock            locked while the store is open; holds the process id
+//
+// # Model
+//
+// The journal is the truth. Each row is one event with the state after it; the
+// state of a model is that of its last row, so the two cannot disagree. Rows
+// are chained: each has the SHA-256 of the row before and of all its own
+// columns. Evidence is replaced each second and carries its own checksum. An
+// artifact's name is its checksum.
+//
+//	row 1 <--hash-- row 2 <--hash-- ... <--hash-- row n <--hash-- head.json
+//
+// # Order of durable steps
+//
+//	Commit        row and evidence in one transaction, WAL synced    <- it has happened
+//	              head.json.tmp written, synced, renamed, directory synced
+//	SaveEvidence  evidence in one transaction, WAL synced
+//	Ingest        copied and hashed, synced, renamed to its hash, directory synced
+//
+// Commit returns after the last of its steps, so head.json is at most one row
+// behind, and only where the process ended in between. Open then writes it.
+//
+// # What survives what
+//
+//	kill -9, power failure   everything acknowledged; what was not is wholly there or not at all
+//	full or failing disk     the call fails, what was committed stays, and the next call works once the disk does
+//	flipped bit              found at Open, told with the file, and refused: *Damage
+//	lost or older file       refused, unless all files are of the same older moment: then it is a backup
+//	second process           refused: ErrLocked
+//
+// Two things are beyond it. The very last save of evidence (not of a row) may
+// be lost unseen to a flipped bit; and a WAL that somebody cuts short after a
+// crash loses the evidence, never the rows, that were in the part cut off.
+//
+// # When a commit fails half-way
+//
+// If the transaction fails before COMMIT, nothing is there. If COMMIT itself
+// fails, SQLite goes back, but the row may be complete in the WAL, where the
+// next start would find it. So the store does at once what the next start
+// would do: it opens the directory again and reads all of it. If the row is
+// there, it is made durable and Commit has succeeded; if not, Commit has failed.
+// If the disk does not even let it look, Commit returns ErrUnsettled, every
+// call tries again, and the first that can look goes on from what is there;
+// State then tells the caller which it was.
+//
+// If the row is committed and head.json cannot be written, Commit succeeds: the
+// row is durable. No further write is accepted until the head has caught up,
+// so it never falls two rows behind; SaveEvidence reports that within a second.
+//
+// # What may not happen
+//
+// Starting empty where there was something. Going on with a file that is not
+// what was written. Half a commit. A row that is in memory but not on the
+// disk, or that cannot be read back. A failed commit that is there later.
+//
+// Terms: a row is an entry as it is stored; the head is the place of the last
+// row and its hash; to settle is to find out what a failed commit left.
+package store

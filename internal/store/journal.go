@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"serin/internal/record"
+)
+
+// Commit appends one row to the journal and so replaces the model's state,
+// durably before it returns. e.State.Generation must be one more than the
+// committed one, else it returns ErrStale and nothing is written. Evidence of
+// the rollout in progress counts as saved.
+//
+// An error means that nothing was committed, unless it is ErrUnsettled. A
+// context that ends before the commit begins gives it up; later it is ignored.
+func (s *Store) Commit(ctx context.Context, e Entry) error {
+	failed := func(err error) error {
+		return fmt.Errorf("committing %s of model %s: %w", e.Event, e.State.Model, err)
+	}
+	r, err := encode(e)
+	if err != nil {
+		return failed(err)
+	}
+	next := model{generation: e.State.Generation, state: r.state}
+	if e.State.Rollout != nil {
+		next.rollout = e.State.Rollout.ID
+	}
+	end, err := s.beginWrite(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	defer end()
+	current := s.models[r.model]
+	if next.generation != current.generation+1 {
+		return failed(fmt.Errorf("%w: the committed generation is %d, so %d cannot follow", ErrStale, current.generation, next.generation))
+	}
+	if next.evidence, err = evidenceAfter(current, next.rollout, e.Rollout, r.evidence); err != nil {
+		return failed(err)
+	}
+	r.seq, r.prev = s.head.seq+1, s.head.hash
+	r.hash = r.digest()
+	if err := s.append(context.WithoutCancel(ctx), r, next); err != nil {
+		return failed(err)
+	}
+	return nil
+}
+
+// evidenceAfter is the evidence of the rollout in progress after a commit: that
+// of the entry if it belongs to it, else what it was, else none observed yet.
+func evidenceAfter(current model, inProgress, ofEntry string, evidence []byte) ([]byte, error) {
+	switch {
+	case inProgress == "":
+		return nil, nil
+	case ofEntry == inProgress && len(evidence) > 0:
+		return evidence, nil
+	case current.rollout == inProgress:
+		return current.evidence, nil
+	}
+	return encodeEvidence(&record.Evidence{})
+}
+
+// append carries a commit out: the row and the evidence in one transaction,
+// then the head. See the package comment for what happens when a step fails.
+func (s *Store) append(ctx context.Context, r *row, next model) error {
+	s.step("commit: begin")
+	err := s.db.transaction(ctx, func() error {
+		marks := strings.Repeat(", ?", strings.Count(columns, ","))
+		if _, err := s.db.conn.ExecContext(ctx, "INSERT INTO journal ("+columns+") VALUES (?"+marks+")", r.columns()...); err != nil {
+			return err
+		}
+		if next.rollout != "" {
+			return s.db.putEvidence(ctx, r.model, next.rollout, next.evidence)
+		}
+		_, err := s.db.conn.ExecContext(ctx, "DELETE FROM evidence WHERE model = ?", r.model)
+		return err
+	})
+	if errors.Is(err, errInDoubt) {
+		if unsettled := s.settle(ctx); unsettled != nil {
+			return errors.Join(unsettled, err)
+		}
+		if string(s.head.hash) == string(r.hash) {
+			return nil // it is there, and settling has made it durable
+		}
+	}
+	if err != nil {
+		return explain(s.path(databaseName), err)
+	}
+	s.step("commit: durable")
+	s.head = head{r.seq, r.hash}
+	s.models[r.model] = next
+	s.headDue = true
+	// The row is durable, so the commit stands whatever happens to the head. The
+	// next writer writes it first, and reports if it still cannot.
+	_ = s.writeHead()
+	return nil
+}
+
+// A page of the journal ends when it has this many entries, or bytes.
+const (
+	pageRows  = 1000
+	pageBytes = 8 << 20
+)
+
+// Journal returns entries of a model that come after the row numbered after,
+// oldest first: at most limit of them, and fewer if they are large. Only an
+// empty answer means that there are no more. An empty name stands for every
+// model.
+func (s *Store) Journal(ctx context.Context, name string, after uint64, limit int) ([]Entry, error) {
+	end, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	limit = min(limit, pageRows)
+	var page []Entry
+	if limit <= 0 {
+		return nil, nil
+	}
+	bytes := 0
+	err = s.db.journal(context.WithoutCancel(ctx), name, after, func(r *row) (bool, error) {
+		if err := r.check(r.seq, r.prev); err != nil {
+			return false, err
+		}
+		e, err := r.entry()
+		if err != nil {
+			return false, err
+		}
+		page = append(page, e)
+		bytes += len(r.state) + len(r.evidence) + len(r.detail)
+		return len(page) < limit && bytes < pageBytes, ctx.Err()
+	})
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the journal of model %s: %w", name, s.damaged(err))
+	}
+	return page, nil
+}
+
+// journal hands the rows after a number to visit, in order, until it returns
+// false. An empty name stands for all models.
+func (db *database) journal(ctx context.Context, name string, after uint64, visit func(*row) (bool, error)) error {
+	rows, err := db.conn.QueryContext(ctx, "SELECT "+columns+" FROM journal WHERE seq > ? AND (? = '' OR model = ?) ORDER BY seq",
+		int64(min(after, 1<<63-1)), name, name)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r row
+		if err := r.scan(rows.Scan); err != nil {
+			return err
+		}
+		if more, err := visit(&r); err != nil || !more {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,213 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/gofrs/flock"
+
+	"serin/internal/record"
+	"serin/internal/rollout"
+)
+
+// The names in a state directory.
+const (
+	databaseName    = "serin.db"
+	walName         = "serin.db-wal"
+	headName        = "head.json"
+	artifactsName   = "artifacts"
+	lockName        = "lock"
+	temporarySuffix = ".tmp"
+)
+
+// Store is an open state directory. It is safe for concurrent use; one
+// operation runs at a time.
+type Store struct {
+	dir  string
+	step func(string)
+	lock *flock.Flock
+
+	// turn is taken by whoever uses what is below; a channel, so that waiting for
+	// a slow disk can be given up.
+	turn    chan struct{}
+	db      *database // nil once closed, or while unsettled
+	closed  bool
+	head    head
+	headDue bool // head.json is one row behind
+	models  map[string]model
+}
+
+// model is what is kept in memory of one model: what the last row and the
+// evidence table say.
+type model struct {
+	generation uint64
+	rollout    string // id of the one in progress, "" if none
+	state      string // JSON
+	evidence   []byte // encoded; nil if there is no rollout
+}
+
+// Options configure a Store.
+type Options struct {
+	// Step, if it is not nil, is called before and after each durable step with
+	// the step's name. Tests end the process there.
+	Step func(step string)
+}
+
+// Open opens a state directory, makes it if it does not exist, and checks
+// everything that is in it but the artifacts. It returns ErrLocked when the
+// directory is in use, and *Damage when a file in it is not what was written.
+func Open(dir string, o Options) (*Store, error) {
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("finding the state directory %s: %w", dir, err)
+	}
+	s := &Store{dir: absolute, step: o.Step, turn: make(chan struct{}, 1)}
+	if s.step == nil {
+		s.step = func(string) {}
+	}
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	if err := s.load(context.Background()); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the state directory %s: %w", absolute, err), s.lock.Unlock())
+	}
+	return s, nil
+}
+
+func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
+
+// prepare makes the directory and locks it.
+func (s *Store) prepare() error {
+	unusable := func(err error) error {
+		return fmt.Errorf("the state directory %s cannot be used: %w. Make it a directory that this user may write, or choose another one", s.dir, err)
+	}
+	if err := os.MkdirAll(s.path(artifactsName), 0o700); err != nil {
+		return unusable(err)
+	}
+	if err := syncDir(filepath.Dir(s.dir)); err != nil {
+		return unusable(err)
+	}
+	s.lock = flock.New(s.path(lockName), flock.SetFlag(os.O_CREATE|os.O_RDWR))
+	locked, err := s.lock.TryLock()
+	if err != nil {
+		return unusable(err)
+	}
+	if !locked {
+		return fmt.Errorf("%w: %s is held by %s. Stop it first, or choose another directory", ErrLocked, s.dir, s.holder())
+	}
+	if err := os.WriteFile(s.path(lockName), fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
+		return errors.Join(unusable(err), s.lock.Unlock())
+	}
+	return nil
+}
+
+// holder names the process that wrote its id into the lock file.
+func (s *Store) holder() string {
+	text, _ := os.ReadFile(s.path(lockName)) // only makes the message better
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+		return fmt.Sprintf("process %d", pid)
+	}
+	return "another process"
+}
+
+// begin waits for the caller's turn and makes sure that the outcome of every
+// earlier commit is known. The caller must call the returned function.
+func (s *Store) begin(ctx context.Context) (end func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	end = func() { <-s.turn }
+	switch {
+	case s.closed:
+		err = errClosed
+	case s.db == nil:
+		err = s.settle(ctx)
+	}
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return end, nil
+}
+
+// beginWrite is begin for writers: first of all head.json must have caught up,
+// so that it is never more than one row behind.
+func (s *Store) beginWrite(ctx context.Context) (end func(), err error) {
+	if end, err = s.begin(ctx); err != nil || !s.headDue {
+		return end, err
+	}
+	if err := s.writeHead(); err != nil {
+		end()
+		return nil, fmt.Errorf("catching up after a commit whose head could not be written: %w", err)
+	}
+	return end, nil
+}
+
+// settle finds out what is on the disk as a restart would: it opens the
+// database again and reads all of it.
+func (s *Store) settle(ctx context.Context) error {
+	if s.db != nil {
+		_ = s.db.close() // it failed already; load looks at what is there
+		s.db = nil
+	}
+	if err := s.load(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsettled, err)
+	}
+	return nil
+}
+
+// State returns the committed state of a model and, if a rollout is in
+// progress, the last evidence that was saved or committed for it. A model that
+// was never written is the zero State with its name.
+func (s *Store) State(ctx context.Context, name string) (rollout.State, record.Evidence, error) {
+	end, err := s.begin(ctx)
+	if err != nil {
+		return rollout.State{}, record.Evidence{}, err
+	}
+	m, known := s.models[name]
+	end()
+	if !known {
+		return rollout.State{Model: name}, record.Evidence{}, nil
+	}
+	state, err := decodeState(m.state)
+	if err != nil {
+		return rollout.State{}, record.Evidence{}, err
+	}
+	var evidence record.Evidence
+	if m.evidence != nil {
+		if err := evidence.UnmarshalBinary(m.evidence); err != nil {
+			return rollout.State{}, record.Evidence{}, err
+		}
+	}
+	return state, evidence, nil
+}
+
+// Close waits for the operation in progress, closes the database and gives the
+// lock back. It may be called again.
+func (s *Store) Close() error {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	var err error
+	if s.db != nil {
+		err = s.db.close()
+		s.db = nil
+	}
+	if err := errors.Join(err, s.lock.Unlock()); err != nil {
+		return fmt.Errorf("closing the state directory %s: %w", s.dir, err)
+	}
+	return nil
+}
