@@ -77,7 +77,7 @@ func (l load) run(ctx context.Context) (result, error) {
 		}
 	}
 	slices.Sort(total.latencies)
-	return total, ctx.Err() //nolint:wrapcheck // the caller says what was being done
+	return total, ctx.Err()
 }
 
 // loop is one connection's life. The first error ends it: what is measured is

@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags.DurationVar(&s.duration, "duration", 5*time.Second, "how long each service is measured in a round, up to 1m")
 	flags.DurationVar(&s.warmUp, "warm-up", 2*time.Second, "how long each service is warmed, up to 1m")
 	if err := flags.Parse(args); err != nil {
-		return err //nolint:wrapcheck // the flag package has said all of it
+		return err
 	}
 	if s.rounds < 1 || s.rounds > 100 || s.connections < 1 || s.connections > 1000 ||
 		min(s.duration, s.warmUp) <= 0 || max(s.duration, s.warmUp) > time.Minute {

@@ -110,7 +110,7 @@ func freePort(ctx context.Context) (addr, port string, err error) {
 		return "", "", fmt.Errorf("finding a free port: %w", err)
 	}
 	_, port, err = net.SplitHostPort(addr)
-	return addr, port, err //nolint:wrapcheck // the address is the listener's own
+	return addr, port, err
 }
 
 // waitReady asks for a prediction until there is one.
@@ -151,7 +151,7 @@ func (s *service) post(ctx context.Context, path, body string) error {
 	request.Header.Set("Content-Type", "application/json")
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err //nolint:wrapcheck // it names the method and the address
+		return err
 	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err = errors.Join(err, answer.Body.Close()); err != nil {
