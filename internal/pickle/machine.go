@@ -1,0 +1,161 @@
+package pickle
+
+import "fmt"
+
+// machine runs one pickle: Python's stack machine with nothing to call. An
+// array of objects is a pickle inside the pickle; it gets a machine of its own
+// that shares the source and the budget.
+type machine struct {
+	src    *source
+	opts   Options
+	budget *budget
+	// ops is the table of opcodes.go. It is reached through the machine because
+	// some opcodes run a machine themselves, and a variable may not depend on itself.
+	ops    *[256]opcode
+	nested bool
+
+	stack []Value
+	marks []int // heights of the stack at which a MARK was set
+	memo  []Value
+	done  bool
+	at    int64 // where the current opcode begins
+}
+
+// budget counts values down over a pickle and the pickles inside it.
+type budget struct{ left int }
+
+// opcode is one instruction: its name in pickletools and what it does.
+type opcode struct {
+	name string
+	run  func(*machine) error
+}
+
+// absent marks the memo's gaps; None is a value.
+type absent struct{}
+
+// run executes opcodes up to STOP and returns the only value that is left.
+func (m *machine) run() (Value, error) {
+	for first := true; !m.done; first = false {
+		m.at = m.src.at
+		code, err := m.src.byte()
+		if err != nil {
+			return nil, err
+		}
+		op := m.ops[code]
+		if op.run == nil {
+			return nil, m.unknown(code, first)
+		}
+		if op.name == "PROTO" && !first {
+			return nil, m.refuse("PROTO stands in the middle of the pickle")
+		}
+		if err := op.run(m); err != nil {
+			return nil, err
+		}
+	}
+	v, err := m.pop()
+	if err != nil {
+		return nil, err
+	}
+	if len(m.stack) > 0 || len(m.marks) > 0 {
+		return nil, m.refuse("%d values are left over at the end of the pickle", len(m.stack)+len(m.marks))
+	}
+	return v, nil
+}
+
+func (m *machine) unknown(code byte, first bool) error {
+	if first && !m.nested {
+		return m.src.refuse(m.at, "Give the path of a file that joblib.dump(model, path) or pickle wrote.",
+			"the file does not begin like a pickle or joblib file (its first byte is %#02x)", code)
+	}
+	return m.src.refuse(m.at, nextCopyAgain, "%#02x is no pickle opcode", code)
+}
+
+// refuse refuses the current opcode.
+func (m *machine) refuse(format string, args ...any) error {
+	return m.src.refuse(m.at, nextSaveAgain, format, args...)
+}
+
+// refuseCall refuses a call that would have been made with something unexpected.
+func (m *machine) refuseCall(g Global, format string, args ...any) error {
+	return m.refuse("%s in the file is not as Python writes it: %s", g, fmt.Sprintf(format, args...))
+}
+
+func (m *machine) push(v Value) error {
+	if m.budget.left--; m.budget.left < 0 {
+		return m.src.refuse(m.at, nextSmaller, "the pickle holds more than %d values, the limit", m.opts.MaxObjects)
+	}
+	m.stack = append(m.stack, v)
+	return nil
+}
+
+// floor is the height of the stack below which only POP_MARK and its kind reach.
+func (m *machine) floor() int {
+	if len(m.marks) == 0 {
+		return 0
+	}
+	return m.marks[len(m.marks)-1]
+}
+
+func (m *machine) pop() (Value, error) {
+	if len(m.stack) <= m.floor() {
+		return nil, m.refuse("the stack is empty where a value is needed")
+	}
+	v := m.stack[len(m.stack)-1]
+	m.stack = m.stack[:len(m.stack)-1]
+	return v, nil
+}
+
+func (m *machine) top() (Value, error) {
+	if len(m.stack) <= m.floor() {
+		return nil, m.refuse("the stack is empty where a value is needed")
+	}
+	return m.stack[len(m.stack)-1], nil
+}
+
+// popN pops the last n values and returns them as a new slice, oldest first.
+func (m *machine) popN(n int) ([]Value, error) {
+	from := len(m.stack) - n
+	if from < m.floor() {
+		return nil, m.refuse("the stack is empty where a value is needed")
+	}
+	items := append([]Value(nil), m.stack[from:]...)
+	m.stack = m.stack[:from]
+	return items, nil
+}
+
+// popMark pops the values above the last MARK, and the mark. The slice is part
+// of the stack: copy it or use it before the next push.
+func (m *machine) popMark() ([]Value, error) {
+	if len(m.marks) == 0 {
+		return nil, m.refuse("no MARK is set where one is needed")
+	}
+	from := m.marks[len(m.marks)-1]
+	m.marks = m.marks[:len(m.marks)-1]
+	items := m.stack[from:]
+	m.stack = m.stack[:from]
+	return items, nil
+}
+
+// remember stores the top of the stack under a number. Python numbers its memo
+// without gaps, so a number beyond the values seen so far is not Python's.
+func (m *machine) remember(i uint64) error {
+	v, err := m.top()
+	if err != nil {
+		return err
+	}
+	if i > uint64(m.opts.MaxObjects-m.budget.left) {
+		return m.refuse("memo number %d is beyond anything the pickle holds so far", i)
+	}
+	for uint64(len(m.memo)) <= i {
+		m.memo = append(m.memo, absent{})
+	}
+	m.memo[i] = v
+	return nil
+}
+
+func (m *machine) recall(i uint64) error {
+	if i >= uint64(len(m.memo)) || m.memo[i] == (absent{}) {
+		return m.refuse("memo number %d is asked for and was never set", i)
+	}
+	return m.push(m.memo[i])
+}

@@ -1,0 +1,267 @@
+package pickle
+
+import (
+	"math/big"
+	"math/bits"
+	"strconv"
+)
+
+// How numpy pickles its dtypes, arrays and scalars. The formats are those of
+// array_reduce, array_setstate and arraydescr_setstate in numpy's C sources and
+// have not changed since numpy 1.
+
+// DType says how the elements of an Array are stored. Structured, time and
+// byte-string dtypes are refused while reading.
+type DType struct {
+	// Kind is numpy's: 'b' bool, 'i' and 'u' integers, 'f' floats, 'c' complex,
+	// 'U' text in UTF-32, 'O' Python objects.
+	Kind byte
+	// Size is the bytes of one element; 0 for objects.
+	Size int
+	// BigEndian is the byte order of numbers and of text.
+	BigEndian bool
+	built     bool
+}
+
+func (d DType) String() string {
+	order := ""
+	if d.BigEndian && d.Size > 1 {
+		order = ">"
+	}
+	switch d.Kind {
+	case 'b':
+		return "bool"
+	case 'O':
+		return "object"
+	case 'U':
+		return order + "U" + strconv.Itoa(d.Size/4)
+	}
+	return order + map[byte]string{'i': "int", 'u': "uint", 'f': "float", 'c': "complex"}[d.Kind] + strconv.Itoa(8*d.Size)
+}
+
+// sizes are the element sizes of each kind.
+var sizes = map[byte]string{'b': "1", 'i': "1 2 4 8", 'u': "1 2 4 8", 'f': "2 4 8 12 16", 'c': "8 16 24 32"}
+
+// buildDType reads dtype("f8", align, copy); the byte order follows as its state.
+func buildDType(m *machine, g Global, args []Value) (Value, error) {
+	if len(args) == 0 || len(args) > 3 {
+		return nil, m.refuseCall(g, "one to three arguments are expected")
+	}
+	text, ok := args[0].(string)
+	if !ok || len(text) < 2 {
+		return nil, m.refuseCall(g, "a type code is expected, this is %s", Describe(args[0]))
+	}
+	n, err := strconv.ParseUint(text[1:], 10, 31)
+	d := &DType{Kind: text[0], Size: int(n)}
+	switch {
+	case err != nil:
+	case d.Kind == 'O':
+		d.Size = 0
+		return d, nil
+	case d.Kind == 'U' && n > 0 && n < 1<<20:
+		d.Size *= 4
+		return d, nil
+	case wordIn(sizes[d.Kind], text[1:]):
+		return d, nil
+	}
+	return nil, m.refuse("arrays of dtype %s are not read", shown(text))
+}
+
+func wordIn(words, word string) bool {
+	for len(words) > 0 {
+		end := 0
+		for end < len(words) && words[end] != ' ' {
+			end++
+		}
+		if words[:end] == word {
+			return true
+		}
+		words = words[min(end+1, len(words)):]
+	}
+	return false
+}
+
+// setDType reads (version, order, subdtype, names, fields, size, alignment, flags).
+func (m *machine) setDType(d *DType, state Value) error {
+	t, ok := state.(*Tuple)
+	if d.built || !ok || len(t.Items) < 7 {
+		return m.refuse("a dtype is not as numpy writes it")
+	}
+	for _, item := range t.Items[2:5] {
+		if item != nil {
+			return m.refuse("structured dtypes are not read")
+		}
+	}
+	if size := t.Items[5]; size != int64(-1) && size != int64(d.Size) {
+		return m.refuse("a dtype of %d bytes says that it has %s", d.Size, Describe(size))
+	}
+	switch t.Items[1] {
+	case "<", "|", "=":
+	case ">":
+		d.BigEndian = true
+	default:
+		return m.refuse("a dtype has %s as its byte order", Describe(t.Items[1]))
+	}
+	d.built = true
+	return nil
+}
+
+// shapeOf reads an array's shape and returns it with its number of elements.
+// Neither may be beyond the budget of bytes, even where an empty axis makes the
+// array itself empty.
+func (m *machine) shapeOf(v Value, itemSize int) (shape []int, count int, err error) {
+	t, ok := v.(*Tuple)
+	if !ok || len(t.Items) > 32 {
+		return nil, 0, m.refuse("an array's shape is %s", Describe(v))
+	}
+	empty := false
+	total := uint64(max(itemSize, 1))
+	for _, item := range t.Items {
+		n, ok := item.(int64)
+		if !ok || n < 0 {
+			return nil, 0, m.refuse("an array has %s as a length", Describe(item))
+		}
+		shape = append(shape, int(n))
+		if n == 0 {
+			empty = true
+			continue
+		}
+		high, low := bits.Mul64(total, uint64(n))
+		if high != 0 || low > uint64(m.opts.MaxBytes) {
+			return nil, 0, m.src.refuse(m.at, nextSmaller, "an array claims more than %d bytes, the limit", m.opts.MaxBytes)
+		}
+		total = low
+	}
+	if empty {
+		return shape, 0, nil
+	}
+	return shape, int(total) / max(itemSize, 1), nil
+}
+
+// buildArray reads _reconstruct(ndarray, (0,), b"b"): an array whose state follows.
+func buildArray(m *machine, g Global, args []Value) (Value, error) {
+	if len(args) != 3 || args[0] != (Global{"numpy", "ndarray"}) {
+		return nil, m.refuseCall(g, "a plain ndarray is expected")
+	}
+	return &Array{}, nil
+}
+
+// setArray reads (version, shape, dtype, is Fortran order, elements).
+func (m *machine) setArray(a *Array, state Value) error {
+	t, ok := state.(*Tuple)
+	if a.built || !ok || len(t.Items) != 5 {
+		return m.refuse("an array is not as numpy writes it")
+	}
+	dtype, ok1 := t.Items[2].(*DType)
+	fortran, ok2 := truth(t.Items[3])
+	if !ok1 || !ok2 {
+		return m.refuse("an array is not as numpy writes it")
+	}
+	shape, count, err := m.shapeOf(t.Items[1], dtype.Size)
+	if err != nil {
+		return err
+	}
+	*a = Array{Shape: shape, Type: *dtype, built: true}
+	if dtype.Kind == 'O' {
+		// numpy lists objects in C order whatever the flag says.
+		list, ok := t.Items[4].(*List)
+		if !ok || len(list.Items) != count {
+			return m.refuse("an array of %d objects is filled with %s", count, Describe(t.Items[4]))
+		}
+		a.objects = append([]Value(nil), list.Items...)
+		return nil
+	}
+	a.fortran = fortran
+	return m.setRaw(a, t.Items[4], count)
+}
+
+// setRaw takes the elements as bytes, or as the text that Python 2's bytes may
+// have become.
+func (m *machine) setRaw(a *Array, v Value, count int) error {
+	raw, ok := v.(Bytes)
+	if text, isText := v.(string); isText {
+		raw, ok = latin1(text)
+	}
+	if !ok || len(raw) != count*a.Type.Size {
+		return m.refuse("an array of %d bytes is filled with %s", count*a.Type.Size, Describe(v))
+	}
+	a.raw = []byte(raw)
+	return nil
+}
+
+func truth(v Value) (value, ok bool) {
+	switch v := v.(type) {
+	case bool:
+		return v, true
+	case int64:
+		return v != 0, v == 0 || v == 1
+	}
+	return false, false
+}
+
+// buildFromBuffer reads _frombuffer(bytes, dtype, shape, order), how protocol 5
+// writes contiguous arrays.
+func buildFromBuffer(m *machine, g Global, args []Value) (Value, error) {
+	if len(args) != 4 || args[3] != "C" && args[3] != "F" {
+		return nil, m.refuseCall(g, "a buffer, a dtype, a shape and an order are expected")
+	}
+	dtype, ok := args[1].(*DType)
+	if !ok || dtype.Kind == 'O' {
+		return nil, m.refuseCall(g, "a dtype of numbers or text is expected, this is %s", Describe(args[1]))
+	}
+	shape, count, err := m.shapeOf(args[2], dtype.Size)
+	if err != nil {
+		return nil, err
+	}
+	a := &Array{Shape: shape, Type: *dtype, fortran: args[3] == "F", built: true}
+	return a, m.setRaw(a, args[0], count)
+}
+
+// buildScalar reads scalar(dtype, bytes) and gives the plain Go value.
+func buildScalar(m *machine, g Global, args []Value) (Value, error) {
+	if len(args) != 2 {
+		return nil, m.refuseCall(g, "a dtype and bytes are expected")
+	}
+	dtype, ok := args[0].(*DType)
+	if !ok || dtype.Kind == 'O' {
+		return nil, m.refuseCall(g, "a dtype of numbers or text is expected, this is %s", Describe(args[0]))
+	}
+	one := &Array{Shape: []int{1}, Type: *dtype, built: true}
+	if err := m.setRaw(one, args[1], 1); err != nil {
+		return nil, err
+	}
+	v, err := one.first()
+	if err != nil {
+		return nil, m.refuse("%v", err)
+	}
+	return v, nil
+}
+
+// first returns the first element as the plain value that it stands for.
+func (a *Array) first() (Value, error) {
+	switch a.Type.Kind {
+	case 'b':
+		return a.raw[0] != 0, nil
+	case 'i', 'u':
+		if u := a.word(0); a.Type.Kind == 'u' && u > 1<<63-1 {
+			return new(big.Int).SetUint64(u), nil
+		}
+		v, err := a.Ints()
+		if err != nil {
+			return nil, err
+		}
+		return v[0], nil
+	case 'U':
+		v, err := a.Strings()
+		if err != nil {
+			return nil, err
+		}
+		return v[0], nil
+	default:
+		v, err := a.Floats()
+		if err != nil {
+			return nil, err
+		}
+		return v[0], nil
+	}
+}
