@@ -1,0 +1,31 @@
+// Package sklearn turns a joblib or pickle file that scikit-learn wrote into a
+// model.Predictor that answers what scikit-learn's predict_proba answers.
+//
+// Three steps, each with its own kind of error:
+//
+//	bytes --pickle.Read--> inert objects --estimator.go--> chain + head --predict.go--> answer
+//	        names, budgets                 attributes,                   cannot fail
+//	                                       shapes, numbers
+//
+// An estimator is read attribute by attribute (reader.go). An attribute that is
+// missing, of another type, of another shape, or unknown is a refusal that names
+// it: an attribute that this version of serin does not know could change the
+// answer, and a wrong answer is worse than none.
+//
+// A fitted pipeline becomes a chain of stages (stage.go) that pass one row of
+// numbers on, and a head (linear.go), the logistic regression that turns the row
+// into scores and the scores into probabilities. All shapes are checked while
+// loading, so that Predict checks nothing, allocates nothing and cannot panic.
+//
+// The arithmetic is scikit-learn's, operation by operation (x - mean) / scale and
+// not x*a + b, so that answers agree to the last bits. Where versions of
+// scikit-learn differ (one-vs-rest or softmax, see head), the version that wrote
+// the file decides.
+//
+// What may not happen here: a loaded predictor that panics or changes; a model
+// that is served although scikit-learn would not have answered (unfitted, NaN
+// coefficients, steps that do not fit together).
+//
+// Terms: estimator, transformer, fitted attribute (coef_), step and column
+// transformer are scikit-learn's words. A stage is our form of a transformer.
+package sklearn

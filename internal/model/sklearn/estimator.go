@@ -1,0 +1,187 @@
+package sklearn
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"serin/internal/model"
+	"serin/internal/pickle"
+)
+
+// fitted is one estimator as read: its stages, and a head if it ends in a
+// classifier.
+type fitted struct {
+	chain   chain
+	head    *head
+	classes []model.Label
+	names   []string // of its input, nil when it was fitted on an unnamed matrix
+	in, out int      // width of its input and, without a head, of its result
+	text    string   // "StandardScaler", "Pipeline(StandardScaler, LogisticRegression)"
+}
+
+// place is where an estimator stands in the file.
+type place struct {
+	path   string
+	width  int // of the rows that arrive there; 0 for the outermost, which decides
+	budget *int
+}
+
+func (p place) refuse(next, format string, args ...any) *model.Refusal {
+	return refuse(next, "%s: %s", p.path, fmt.Sprintf(format, args...))
+}
+
+// fromValue makes the predictor of a whole file.
+func fromValue(v pickle.Value) (model.Predictor, error) {
+	object, ok := v.(*pickle.Object)
+	if !ok {
+		return nil, refuse(nextSupported, "the file holds %s, not a fitted estimator", pickle.Describe(v))
+	}
+	budget := maxNumbers
+	outermost := place{path: object.Class.Name, budget: &budget}
+	f, err := outermost.estimator(object)
+	if err != nil {
+		return nil, err
+	}
+	if f.head == nil {
+		return nil, refuse(nextSupported, "%s is a transformer: there is no classifier at its end", f.text)
+	}
+	version, err := outermost.version(object)
+	if err != nil {
+		return nil, err
+	}
+	signature := model.Signature{
+		Features: f.in, Names: f.names, Classes: f.classes,
+		Library: "scikit-learn " + version, Estimator: f.text,
+	}
+	if len(f.chain) == 0 {
+		return &logistic{signature: signature, head: f.head}, nil
+	}
+	return newPipeline(signature, f.chain, f.head), nil
+}
+
+var versionForm = regexp.MustCompile(`^\d{1,4}\.\d{1,4}[0-9A-Za-z.+]{0,40}$`)
+
+// version returns the scikit-learn version that wrote the object.
+func (p place) version(object *pickle.Object) (string, *model.Refusal) {
+	e := &estimator{object: object, path: p.path, budget: p.budget}
+	version := e.text("_sklearn_version")
+	if e.err == nil && !versionForm.MatchString(version) {
+		e.wrong("_sklearn_version", version, "a version")
+	}
+	return version, e.err
+}
+
+// estimator reads any estimator that may stand anywhere.
+func (p place) estimator(object *pickle.Object) (fitted, *model.Refusal) {
+	var f fitted
+	var err *model.Refusal
+	switch object.Class {
+	case logisticRegression:
+		f, err = p.logistic(object)
+	case pipelineClass:
+		f, err = p.pipeline(object)
+	case columnTransformer:
+		f, err = p.columns(object)
+	case functionTransformer:
+		f, err = p.identity(object)
+	default:
+		if readScaler := scalers[object.Class.Name]; readScaler != nil {
+			f, err = p.scaler(object, readScaler)
+		} else {
+			err = p.refuse(nextSupported, "%s is no estimator", object.Class)
+		}
+	}
+	if err != nil {
+		return fitted{}, err
+	}
+	if f.text == "" {
+		f.text = object.Class.Name
+	}
+	return f, nil
+}
+
+// features reads n_features_in_ and compares it with the rows that arrive.
+func (e *estimator) features(p place) int {
+	n := e.count("n_features_in_")
+	if e.err == nil && p.width != 0 && n != p.width {
+		e.fail(nextRefit, "it expects %d features and the step before it gives %d", n, p.width)
+	}
+	return n
+}
+
+// step reads one step of a pipeline or one part of a column transformer. It is
+// an estimator or the word "passthrough" (None in older files).
+func (p place) step(v pickle.Value) (fitted, *model.Refusal) {
+	switch v := v.(type) {
+	case nil:
+		return fitted{in: p.width, out: p.width, text: "passthrough"}, nil
+	case string:
+		if v == "passthrough" {
+			return fitted{in: p.width, out: p.width, text: v}, nil
+		}
+	case *pickle.Object:
+		p.path += " (" + v.Class.Name + ")"
+		return p.estimator(v)
+	}
+	return fitted{}, p.refuse(nextSupported, "it is %s instead of an estimator", pickle.Describe(v))
+}
+
+func (p place) pipeline(object *pickle.Object) (fitted, *model.Refusal) {
+	e := p.read(object, "steps memory verbose transform_input")
+	v := e.value("steps")
+	steps, ok := v.(*pickle.List)
+	if (!ok || len(steps.Items) == 0) && e.err == nil {
+		e.wrong("steps", v, "a list of steps")
+	}
+	if e.err != nil {
+		return fitted{}, e.err
+	}
+	whole := fitted{in: p.width, out: p.width}
+	var texts []string
+	for i, item := range steps.Items {
+		name, v, ok := named(item)
+		if !ok {
+			return fitted{}, p.refuse(nextRefit, "step %d is %s instead of (name, estimator)", i+1, pickle.Describe(item))
+		}
+		inner := place{path: "step " + quoted(name), width: whole.out, budget: p.budget}
+		f, err := inner.step(v)
+		if err != nil {
+			return fitted{}, err
+		}
+		if f.head != nil && i < len(steps.Items)-1 {
+			return fitted{}, p.refuse(nextRefit, "step %s is a classifier and not the last step", quoted(name))
+		}
+		if whole.in == 0 {
+			whole.in, whole.names = f.in, f.names
+		}
+		whole.chain = append(whole.chain, f.chain...)
+		whole.head, whole.classes, whole.out = f.head, f.classes, f.out
+		texts = append(texts, f.text)
+	}
+	if whole.in == 0 {
+		return fitted{}, p.refuse(nextSupported, "it does nothing but pass through")
+	}
+	whole.text = textOf("Pipeline", texts)
+	return whole, nil
+}
+
+// named takes a (name, value, ...) tuple apart.
+func named(item pickle.Value) (string, pickle.Value, bool) {
+	t, ok := item.(*pickle.Tuple)
+	if !ok || len(t.Items) < 2 {
+		return "", nil, false
+	}
+	name, ok := t.Items[0].(string)
+	return name, t.Items[1], ok
+}
+
+// textOf names an estimator with its parts, as short as a line.
+func textOf(name string, parts []string) string {
+	const most = 200
+	text := name + "(" + strings.Join(parts, ", ") + ")"
+	if len(text) > most {
+		return fmt.Sprintf("%s(%d parts)", name, len(parts))
+	}
+	return text
+}

@@ -1,0 +1,83 @@
+package sklearn
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"serin/internal/model"
+	"serin/internal/pickle"
+)
+
+// The names that a model file may hold. Everything else is refused by its name.
+const (
+	logisticModule = "sklearn.linear_model._logistic"
+	scalerModule   = "sklearn.preprocessing._data"
+	columnsModule  = "sklearn.compose._column_transformer"
+)
+
+var (
+	logisticRegression  = pickle.Global{Module: logisticModule, Name: "LogisticRegression"}
+	pipelineClass       = pickle.Global{Module: "sklearn.pipeline", Name: "Pipeline"}
+	columnTransformer   = pickle.Global{Module: columnsModule, Name: "ColumnTransformer"}
+	functionTransformer = pickle.Global{Module: "sklearn.preprocessing._function_transformer", Name: "FunctionTransformer"}
+)
+
+var allowed = map[pickle.Global]bool{
+	logisticRegression:  true,
+	pipelineClass:       true,
+	columnTransformer:   true,
+	functionTransformer: true,
+	{Module: scalerModule, Name: "StandardScaler"}: true,
+	{Module: scalerModule, Name: "MinMaxScaler"}:   true,
+	{Module: scalerModule, Name: "MaxAbsScaler"}:   true,
+	{Module: scalerModule, Name: "RobustScaler"}:   true,
+	{Module: scalerModule, Name: "Normalizer"}:     true,
+	// How columns were chosen; the choice itself is stored beside it.
+	{Module: columnsModule, Name: "make_column_selector"}: true,
+	{Module: columnsModule, Name: "_RemainderColsList"}:   true,
+}
+
+// The next steps of refusals.
+const (
+	nextSupported = "serin reads LogisticRegression, alone or as the last step of a Pipeline of StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, Normalizer and ColumnTransformer. Save such a fitted estimator itself with joblib.dump(model, path)."
+	nextRefit     = "Fit the model, check that model.predict_proba(X) answers in Python, and save it with joblib.dump(model, path)."
+)
+
+// Load reads one file to its end. Refusals of its content are *model.Refusal;
+// any other error is r's own.
+func Load(r io.Reader) (model.Predictor, error) {
+	value, err := pickle.Read(r, pickle.Options{Allow: allowed})
+	if err != nil {
+		var refused *pickle.Error
+		if errors.As(err, &refused) {
+			return nil, translate(refused)
+		}
+		return nil, fmt.Errorf("loading a scikit-learn model: %w", err)
+	}
+	return fromValue(value)
+}
+
+// translate adds to pickle's refusals what is known about scikit-learn's names.
+func translate(e *pickle.Error) *model.Refusal {
+	refusal := &model.Refusal{Reason: e.Where() + ": " + e.Reason, Next: e.Next}
+	switch module := e.Refused.Module; {
+	case hasPrefix(module, "sklearn.model_selection"):
+		refusal.Next = "Save the fitted estimator inside it: joblib.dump(search.best_estimator_, path). " + nextSupported
+	case hasPrefix(module, "sklearn"):
+		refusal.Next = nextSupported
+	case hasPrefix(module, "scipy.sparse"):
+		refusal.Next = "Call model.densify() before saving, so that the coefficients are an ordinary array."
+	}
+	return refusal
+}
+
+// hasPrefix reports whether module is package name or lies in it.
+func hasPrefix(module, name string) bool {
+	return len(module) >= len(name) && module[:len(name)] == name && (len(module) == len(name) || module[len(name)] == '.')
+}
+
+// refuse makes the refusal of a whole model.
+func refuse(next, format string, args ...any) *model.Refusal {
+	return &model.Refusal{Reason: fmt.Sprintf(format, args...), Next: next}
+}
