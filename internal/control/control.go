@@ -1,0 +1,120 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"serin/internal/judge"
+	"serin/internal/record"
+	"serin/internal/rollout"
+)
+
+// Store is the memory. After a failed Commit, State tells, as soon as it can,
+// whether the entry is there all the same.
+type Store interface {
+	// State returns what was committed last, with the rollout's last evidence.
+	State(ctx context.Context, model string) (rollout.State, record.Evidence, error)
+	// Commit writes one event and the state after it, durably.
+	Commit(ctx context.Context, e Entry) error
+	// SaveEvidence replaces the evidence of a rollout in progress.
+	SaveEvidence(ctx context.Context, model, rolloutID string, e *record.Evidence) error
+}
+
+// Entry is one event in the journal, with the state after it.
+type Entry struct {
+	// Seq is given by the store.
+	Seq           uint64
+	At            time.Time
+	Event         rollout.Kind
+	Actor, Reason string
+	// Rollout is the attempt that the event belongs to; "" if none.
+	Rollout string
+	// Finding and Detail are the judge's finding and its numbers, and Evidence is
+	// what they were made from: enough to judge the decision again. All are nil
+	// where nothing was judged.
+	Finding  *rollout.Finding
+	Detail   json.RawMessage
+	Evidence *record.Evidence
+	State    rollout.State
+}
+
+// Engines are the loaded versions and the switch in front of them.
+type Engines interface {
+	// Fetch stores the file under its digest. Nothing in it is interpreted.
+	Fetch(ctx context.Context, path string) (rollout.Version, error)
+	// Load makes a stored version ready to serve: parsed, compatible with another
+	// version (nil: with anything), warm.
+	Load(ctx context.Context, v rollout.Version, with *rollout.Version) error
+	// Serve routes by a committed state, all of whose live versions are loaded. A
+	// rollout that was not served before starts from the given evidence; one that
+	// was goes on with its own.
+	Serve(s rollout.State, before *record.Evidence)
+	// Evidence returns what the arms of the rollout being served have seen, and
+	// its ID; "" without one.
+	Evidence() (rolloutID string, stable, canary record.Arm)
+}
+
+// Command is what an operator asks for.
+type Command struct {
+	// Kind is Deploy, Rollback, Promote or Drill.
+	Kind rollout.Kind
+	// Actor is who asks; Reason is theirs, in one line.
+	Actor, Reason string
+	// Path is the file to deploy, as the server sees it; Plan is how.
+	Path string
+	Plan rollout.Plan
+	// Force overrides a quarantine (Deploy) or the judge (Promote).
+	Force bool
+}
+
+// Health is a rollout as it stands, with the verdict on it.
+type Health struct {
+	State rollout.State
+	// Rollout is the attempt that this is about, also if it has just ended; nil
+	// without one.
+	Rollout *rollout.Rollout
+	// Elapsed is how much of the period was observed.
+	Elapsed time.Duration
+	// Look counts the looks at this rollout, this one included if it was one.
+	Look uint64
+	// Result is the judge's; zero without a live canary.
+	Result judge.Result
+}
+
+// Fault is why a command was not carried out, where it was not the law that
+// refused it.
+type Fault struct {
+	Code FaultCode
+	// Detail says what is wrong, Next what to do about it.
+	Detail, Next string
+	// Err is the cause, for the log.
+	Err error
+}
+
+func (f *Fault) Error() string { return f.Detail + ". " + f.Next }
+
+// Unwrap returns the cause.
+func (f *Fault) Unwrap() error { return f.Err }
+
+// FaultCode names a kind of fault.
+type FaultCode string
+
+const (
+	// FileMissing: there is no such file.
+	FileMissing FaultCode = "file_not_found"
+	// FileRefused: it is not a file that serin opens: a directory, too large, outside.
+	FileRefused FaultCode = "file_refused"
+	// ModelRefused: the loader does not accept what is in it.
+	ModelRefused FaultCode = "model_refused"
+	// ModelIncompatible: it has other features or classes than stable.
+	ModelIncompatible FaultCode = "model_incompatible"
+	// DrillsOff: the configuration does not allow drills.
+	DrillsOff FaultCode = "drills_off"
+	// RolledBack: the canary was rolled back before it was live.
+	RolledBack FaultCode = "rolled_back_while_loading"
+	// StoreDown: nothing can be made durable now.
+	StoreDown FaultCode = "store_unavailable"
+	// Stopping: the process is about to end.
+	Stopping FaultCode = "shutting_down"
+)

@@ -1,0 +1,104 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"serin/internal/rollout"
+)
+
+// deployment is a deploy between its request and its answer:
+//
+//	startDeploy -> Engines.Fetch aside -> fetched: commit "loading"
+//	            -> Engines.Load aside  -> loaded: commit "canary", swap, answer
+type deployment struct {
+	command Command
+	reply   chan<- answer
+	ctx     context.Context
+	cancel  context.CancelFunc
+}
+
+func (p *Pilot) startDeploy(c Command, reply chan<- answer) {
+	if p.deploy != nil && p.state.Phase == rollout.Idle {
+		reply <- p.answer(Health{}, &rollout.Refusal{
+			Code: rollout.CanaryActive, Detail: "another deploy is reading its file", Next: "Wait for it, or roll it back.",
+		})
+		return
+	}
+	if p.state.Phase != rollout.Idle { // refused whatever the file holds
+		_, _, err := rollout.Next(p.state, rollout.Event{Kind: rollout.Deploy}, p.ticked)
+		reply <- p.answer(Health{}, err)
+		return
+	}
+	d := &deployment{command: c, reply: reply}
+	d.ctx, d.cancel = context.WithCancel(p.ctx)
+	p.deploy = d
+	p.goAside(func() func() {
+		version, err := p.Engines.Fetch(d.ctx, c.Path)
+		return func() { p.fetched(d, version, err) }
+	})
+}
+
+// goAside runs slow work off the loop and brings back what to do with its
+// result, unless the loop has ended.
+func (p *Pilot) goAside(work func() (then func())) {
+	p.aside.Go(func() {
+		then := work()
+		select {
+		case p.inbox <- then:
+		case <-p.done:
+		}
+	})
+}
+
+func (p *Pilot) fetched(d *deployment, version rollout.Version, err error) {
+	if p.deploy != d { // rolled back meanwhile
+		return
+	}
+	if err == nil {
+		c := d.command
+		err = p.apply(rollout.Event{Kind: rollout.Deploy, Actor: c.Actor, Reason: c.Reason, Version: version, Plan: c.Plan, Force: c.Force}, nil, nil)
+	}
+	if err != nil {
+		p.finish(Health{}, err)
+	}
+}
+
+// load is the effect of an accepted deploy.
+func (p *Pilot) load() {
+	attempt, stable := p.state.Rollout, p.state.Stable
+	ctx := p.ctx
+	if p.deploy != nil {
+		ctx = p.deploy.ctx
+	}
+	p.goAside(func() func() {
+		err := p.Engines.Load(ctx, attempt.Canary, &stable)
+		return func() { p.loaded(attempt.ID, err) }
+	})
+}
+
+func (p *Pilot) loaded(id string, err error) {
+	if p.state.Phase != rollout.Loading || p.state.Rollout.ID != id {
+		return // rolled back meanwhile
+	}
+	e := rollout.Event{Kind: rollout.Loaded, Actor: self}
+	if err != nil {
+		e = rollout.Event{Kind: rollout.LoadRefused, Actor: self, Reason: err.Error()}
+	}
+	p.observed, p.looks = 0, 0
+	failed := p.apply(e, nil, nil)
+	if fault, ok := errors.AsType[*Fault](failed); ok && fault.Code == StoreDown {
+		p.late = func() { p.loaded(id, err) }
+	}
+	p.finish(p.health(p.state.Rollout, nil), cmp.Or(err, failed))
+}
+
+// finish answers the deploy, if somebody still waits for it.
+func (p *Pilot) finish(h Health, err error) {
+	if d := p.deploy; d != nil {
+		p.deploy = nil
+		d.cancel()
+		d.reply <- p.answer(h, err)
+	}
+}

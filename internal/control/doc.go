@@ -1,0 +1,33 @@
+// Package control is the pilot: the only loop, and the only one who moves a
+// rollout.
+//
+//	commands (HTTP) --+
+//	file stored ------+--> one goroutine, one event at a time
+//	canary loaded ----+        |
+//	each second ------+        +-- judge.Look(plan, evidence)
+//	                           +-- rollout.Next(state, event, now)
+//	                           +-- Store.Commit: durable
+//	                           +-- effects: Engines.Load aside, Engines.Serve
+//	                           +-- answer
+//
+// Commit, then act: nothing is routed, loaded or answered before the state
+// that says so is durable, and what is routed is always compiled from committed
+// state, also after a restart. So there is one truth, and a crash between a
+// commit and its effects is repaired by starting: Boot carries the effects out
+// again.
+//
+// Slow work (reading a file, parsing a model) runs aside and comes back as an
+// event, so a rollback never waits behind it.
+//
+// What may not happen: an acknowledged command that a crash forgets; an event
+// that is half applied; a prediction that waits for this loop or for the
+// store; an automatic decision from a repeated look at Welch's test.
+//
+// When the store fails, commands are answered with StoreDown and the state
+// stays as it is, in memory and on the routes; the loop goes on and the next
+// command tries again.
+//
+// Terms: observed time is time in which this process served the split, by the
+// monotonic clock. It is what the period is made of, and it is saved with the
+// evidence each second, so a restart continues where the process was.
+package control

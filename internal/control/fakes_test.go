@@ -1,0 +1,251 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"serin/internal/record"
+	"serin/internal/rollout"
+)
+
+// memory is a store that lives as long as its test and fails on demand.
+type memory struct {
+	mu       sync.Mutex
+	state    rollout.State
+	evidence record.Evidence
+	journal  []Entry
+	saved    int
+	fail     error
+	torn     bool // the next commit is reported as failed and is there all the same
+}
+
+func (m *memory) State(_ context.Context, model string) (rollout.State, record.Evidence, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.state
+	s.Model = model
+	return s, m.evidence, m.fail
+}
+
+func (m *memory) Commit(_ context.Context, e Entry) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	if e.State.Generation != m.state.Generation+1 {
+		return errors.New("stale")
+	}
+	if e.State.Rollout == nil || m.state.Rollout == nil || e.State.Rollout.ID != m.state.Rollout.ID {
+		m.evidence = record.Evidence{}
+	}
+	m.state = e.State
+	m.journal = append(m.journal, e)
+	if m.torn {
+		m.torn = false
+		return errors.New("outcome unknown")
+	}
+	return nil
+}
+
+func (m *memory) SaveEvidence(_ context.Context, _, _ string, e *record.Evidence) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	m.evidence = *e
+	m.saved++
+	return nil
+}
+
+func (m *memory) breakDown(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = err
+}
+
+func (m *memory) events() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var kinds []string
+	for _, e := range m.journal {
+		kinds = append(kinds, string(e.Event))
+	}
+	return strings.Join(kinds, " ")
+}
+
+// garage are engines without models: versions are names, and loading waits
+// where a test says so.
+type garage struct {
+	mu             sync.Mutex
+	served         rollout.State
+	stable, canary *record.Gauge
+	loads          []string
+	refuse         map[string]error
+	hold           chan struct{} // loading a canary waits for it, if set
+	fetching       chan struct{} // fetching waits for it, if set
+}
+
+func (g *garage) Fetch(ctx context.Context, path string) (rollout.Version, error) {
+	if g.fetching != nil {
+		select {
+		case <-g.fetching:
+		case <-ctx.Done():
+			return rollout.Version{}, ctx.Err()
+		}
+	}
+	if strings.Contains(path, "missing") {
+		return rollout.Version{}, &Fault{Code: FileMissing, Detail: path + " does not exist", Next: "Look."}
+	}
+	return rollout.Version{Name: path, Path: path, SHA256: path}, nil
+}
+
+func (g *garage) Load(ctx context.Context, v rollout.Version, with *rollout.Version) error {
+	if with != nil && g.hold != nil {
+		select {
+		case <-g.hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.loads = append(g.loads, v.Name)
+	return g.refuse[v.Name]
+}
+
+func (g *garage) Serve(s rollout.State, before *record.Evidence) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s.Phase.Split() && (g.served.Rollout == nil || g.served.Rollout.ID != s.Rollout.ID) {
+		g.stable, g.canary = record.NewGauge(before.Stable), record.NewGauge(before.Canary)
+	}
+	g.served = s
+}
+
+func (g *garage) Evidence() (string, record.Arm, record.Arm) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.served.Phase.Split() {
+		return "", record.Arm{}, record.Arm{}
+	}
+	return g.served.Rollout.ID, g.stable.Snapshot(), g.canary.Snapshot()
+}
+
+// traffic is n requests per arm, the canary's slower by the given time.
+func (g *garage) traffic(n int, slower time.Duration) {
+	for i := range n {
+		jitter := time.Duration(i%7) * time.Millisecond
+		g.stable.Observe(100*time.Millisecond + jitter)
+		g.canary.Observe(100*time.Millisecond + jitter + slower)
+	}
+}
+
+func (g *garage) routes() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.served.Phase.Split() {
+		return g.served.Stable.Name + " and " + g.served.Rollout.Canary.Name
+	}
+	return g.served.Stable.Name
+}
+
+// world is a pilot with everything round it; it runs in a synctest bubble.
+type world struct {
+	*Pilot
+	t     *testing.T
+	store *memory
+	cars  *garage
+	log   bytes.Buffer
+	halt  func()
+}
+
+func newWorld(t *testing.T) *world {
+	return &world{t: t, store: &memory{}, cars: &garage{refuse: map[string]error{}}}
+}
+
+// start boots and runs a new pilot on the same store, as a new process would.
+func (w *world) start(s Start) *world {
+	w.t.Helper()
+	s.Model = "v1"
+	w.cars = &garage{refuse: w.cars.refuse, hold: w.cars.hold, fetching: w.cars.fetching}
+	w.Pilot = New(Config{Model: "churn", Store: w.store, Engines: w.cars, Log: slog.New(slog.NewTextHandler(&w.log, nil)), Drills: true})
+	if err := w.Boot(w.t.Context(), s); err != nil {
+		w.t.Fatalf("boot: %v", err)
+	}
+	ctx, cancel := context.WithCancel(w.t.Context())
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); w.Run(ctx) }()
+	w.halt = func() { cancel(); <-stopped }
+	return w
+}
+
+var plan = rollout.Plan{Weight: 1000, Period: time.Hour, AtEnd: rollout.Hold, MinSamples: 20, Alpha: 0.05, MinEffect: 100 * time.Microsecond}
+
+func (w *world) do(k rollout.Kind, path string) (Health, error) {
+	return w.Do(w.t.Context(), Command{Kind: k, Actor: "ana", Path: path, Plan: plan})
+}
+
+func (w *world) must(k rollout.Kind, path string) Health {
+	w.t.Helper()
+	h, err := w.do(k, path)
+	if err != nil {
+		w.t.Fatalf("%s: %v", k, err)
+	}
+	return h
+}
+
+func (w *world) look() Health {
+	w.t.Helper()
+	h, err := w.Check(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return h
+}
+
+func (w *world) want(routes, events string) {
+	w.t.Helper()
+	if got := w.cars.routes(); got != routes {
+		w.t.Errorf("routes to %s, want %s", got, routes)
+	}
+	if got := w.store.events(); got != events {
+		w.t.Errorf("journal: %s\nwant:    %s", got, events)
+	}
+}
+
+// bubble runs a test in fake time; pass sleeps in it.
+func bubble(t *testing.T, f func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t).start(Start{})
+		f(w)
+		w.halt()
+	})
+}
+
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func code(err error) string {
+	if fault, ok := errors.AsType[*Fault](err); ok {
+		return string(fault.Code)
+	}
+	if refusal, ok := errors.AsType[*rollout.Refusal](err); ok {
+		return string(refusal.Code)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}

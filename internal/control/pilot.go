@@ -1,0 +1,313 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"serin/internal/judge"
+	"serin/internal/record"
+	"serin/internal/rollout"
+)
+
+// Config is what a Pilot needs. All fields are required.
+type Config struct {
+	// Model is the name of the prediction service.
+	Model   string
+	Store   Store
+	Engines Engines
+	Log     *slog.Logger
+	// Drills allows the simulated slowdown.
+	Drills bool
+}
+
+// tickEvery is how often evidence is saved and the period is looked at: what a
+// crash may cost.
+const tickEvery = time.Second
+
+// Pilot runs the rollouts of one model. Make one with New, bring it up with
+// Boot, then let Run work until its context ends.
+type Pilot struct {
+	Config
+	inbox chan func()
+	done  chan struct{}
+	view  atomic.Pointer[view]
+	aside sync.WaitGroup
+
+	// What follows belongs to the goroutine of Boot and Run.
+
+	ctx      context.Context // ends slow work when Run ends
+	state    rollout.State
+	observed time.Duration // of the period
+	looks    uint64
+	ticked   time.Time
+	deploy   *deployment
+	decided  map[Decision]uint64 // replaced, never changed: views share it
+	late     func()              // an event whose commit failed and must be tried again
+	unsaved  bool                // evidence could not be saved; said once
+	unsure   bool                // a commit failed; it may turn out to be there all the same
+}
+
+// view is what readers may see without waiting for the loop.
+type view struct {
+	state    rollout.State
+	observed time.Duration
+	looks    uint64
+	decided  map[Decision]uint64
+}
+
+// Decision is a kind of event and who caused it.
+type Decision struct {
+	Event rollout.Kind
+	// BySelf is true for what the process decided by plan.
+	BySelf bool
+}
+
+// Decisions counts what was decided since the process started.
+func (p *Pilot) Decisions() map[Decision]uint64 { return maps.Clone(p.view.Load().decided) }
+
+// New returns a Pilot that does nothing yet.
+func New(c Config) *Pilot {
+	p := &Pilot{Config: c, inbox: make(chan func()), done: make(chan struct{}), state: rollout.State{Model: c.Model}, decided: map[Decision]uint64{}}
+	p.publish()
+	return p
+}
+
+// Run works until ctx ends, then cancels a canary that is still loading, saves
+// the evidence, and waits for everything that it started.
+func (p *Pilot) Run(ctx context.Context) {
+	defer p.aside.Wait()
+	defer close(p.done)
+	aside, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p.ctx, p.ticked = aside, time.Now()
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			p.stop()
+			return
+		case event := <-p.inbox:
+			event()
+		case <-tick.C:
+			p.tick()
+		}
+	}
+}
+
+// Do carries out a command and returns when it is durable and in force, or
+// with the reason why it is not: a *rollout.Refusal, a *Fault, or ctx's error;
+// after the last one the command may still be carried out.
+func (p *Pilot) Do(ctx context.Context, c Command) (Health, error) {
+	return p.ask(ctx, func(reply chan<- answer) {
+		switch c.Kind {
+		case rollout.Deploy:
+			p.startDeploy(c, reply)
+		case rollout.Rollback:
+			reply <- p.answer(p.rollBack(c))
+		case rollout.Promote:
+			reply <- p.answer(p.decide(rollout.Event{Kind: c.Kind, Actor: c.Actor, Reason: c.Reason, Force: c.Force}))
+		case rollout.Drill:
+			reply <- p.answer(p.drill(c))
+		default:
+			reply <- p.answer(Health{}, &rollout.Refusal{Code: rollout.Impossible, Detail: string(c.Kind) + " is not a command", Next: "Commands are deploy, rollback, promote and drill."})
+		}
+	})
+}
+
+// Check judges the rollout and counts as a look.
+func (p *Pilot) Check(ctx context.Context) (Health, error) {
+	return p.ask(ctx, func(reply chan<- answer) { reply <- p.answer(p.check(), nil) })
+}
+
+// Peek judges the rollout without counting, and without waiting for the loop.
+func (p *Pilot) Peek() Health {
+	v := p.view.Load()
+	h := Health{State: v.state, Rollout: v.state.Rollout, Elapsed: v.observed, Look: v.looks}
+	if v.state.Phase.Split() {
+		e := p.evidence(v)
+		h.Result = judge.Look(v.state.Rollout.Plan, &e)
+	}
+	return h
+}
+
+type answer struct {
+	health Health
+	err    error
+}
+
+func (p *Pilot) answer(h Health, err error) answer { return answer{h, err} }
+
+// ask runs f in the loop and waits for what it replies. The reply has room, so
+// the loop never waits for somebody who has gone.
+func (p *Pilot) ask(ctx context.Context, f func(chan<- answer)) (Health, error) {
+	reply := make(chan answer, 1)
+	select {
+	case p.inbox <- func() { f(reply) }:
+	case <-ctx.Done():
+		return Health{}, ctx.Err()
+	case <-p.done:
+		return Health{}, errStopping
+	}
+	select {
+	case a := <-reply:
+		return a.health, a.err
+	case <-ctx.Done():
+		return Health{}, ctx.Err()
+	case <-p.done:
+		return Health{}, errStopping
+	}
+}
+
+var errStopping = &Fault{Code: Stopping, Detail: "serin is shutting down", Next: "Ask again when it has started."}
+
+// apply is the one way in which anything changes while the loop runs: commit,
+// then act.
+func (p *Pilot) apply(e rollout.Event, r *judge.Result, seen *record.Evidence) error {
+	effects, err := p.commit(e, r, seen)
+	if err != nil {
+		return err
+	}
+	for _, effect := range effects {
+		switch effect {
+		case rollout.LoadCanary:
+			p.load()
+		case rollout.Reroute:
+			p.Engines.Serve(p.state, new(record.Evidence))
+		}
+	}
+	return nil
+}
+
+// commit asks the law and makes the answer durable. The result and its
+// evidence go into the journal where the event was judged.
+func (p *Pilot) commit(e rollout.Event, r *judge.Result, seen *record.Evidence) ([]rollout.Effect, error) {
+	if err := p.settle(); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	next, effects, err := rollout.Next(p.state, e, now)
+	if err != nil {
+		return nil, err
+	}
+	entry := Entry{At: now, Event: e.Kind, Actor: e.Actor, Reason: e.Reason, Evidence: seen, State: next}
+	if attempt := attemptOf(p.state, next); attempt != nil {
+		entry.Rollout = attempt.ID
+	}
+	if r != nil {
+		if entry.Detail, err = json.Marshal(r); err != nil {
+			return nil, fmt.Errorf("encoding the numbers of a verdict: %w", err)
+		}
+		entry.Finding = &r.Finding
+	}
+	// A decision is not abandoned half way because a client went away.
+	if err := p.Store.Commit(context.WithoutCancel(p.ctx), entry); err != nil {
+		p.unsure = true
+		p.Log.Error("commit failed", "model", p.Model, "event", string(e.Kind), "err", err)
+		return nil, storeDown(err)
+	}
+	before := p.state
+	p.state = next
+	p.decided = maps.Clone(p.decided)
+	p.decided[Decision{e.Kind, e.Actor == self}]++
+	p.publish()
+	p.logDecision(before, e, r)
+	return effects, nil
+}
+
+func storeDown(err error) *Fault {
+	return &Fault{
+		Code: StoreDown, Err: err,
+		Detail: "the decision could not be made durable, so nothing was changed",
+		Next:   "Predictions go on as before. Look into the server's log (disk full? state directory gone?) and try again.",
+	}
+}
+
+// settle finds out, after a failed commit, what the store holds. An event that
+// is there after all has happened: its state is adopted and its effects are
+// carried out, as a restart would do.
+func (p *Pilot) settle() error {
+	if !p.unsure {
+		return nil
+	}
+	state, _, err := p.Store.State(context.WithoutCancel(p.ctx), p.Model)
+	if err != nil {
+		return storeDown(err)
+	}
+	p.unsure = false
+	if state.Generation == p.state.Generation {
+		return nil
+	}
+	p.Log.Warn("a commit that was reported as failed is in the journal after all", "model", p.Model, "generation", state.Generation, "phase", string(state.Phase))
+	p.state = state
+	p.publish()
+	if state.Phase == rollout.Loading {
+		p.load()
+	} else {
+		p.Engines.Serve(state, new(record.Evidence))
+	}
+	return nil
+}
+
+// attemptOf is the rollout that an event was about: the one that it ended, or
+// the one that it left in progress.
+func attemptOf(before, after rollout.State) *rollout.Rollout {
+	if after.Rollout != nil {
+		return after.Rollout
+	}
+	return before.Rollout
+}
+
+func (p *Pilot) logDecision(before rollout.State, e rollout.Event, r *judge.Result) {
+	args := []any{
+		"model", p.Model, "event", string(e.Kind), "actor", e.Actor, "phase", string(p.state.Phase),
+		"stable", p.state.Stable.Name, "generation", p.state.Generation,
+	}
+	if e.Reason != "" {
+		args = append(args, "reason", e.Reason)
+	}
+	if attempt := attemptOf(before, p.state); attempt != nil {
+		args = append(args, "rollout", attempt.ID, "canary", attempt.Canary.Name, "sha256", attempt.Canary.SHA256)
+	}
+	if r != nil {
+		args = append(args, "verdict", r.Verdict.String(), "p_value", r.PValue, "t", r.TStatistic,
+			"difference_ms", r.DifferenceMS, "n_stable", r.Stable.Count, "n_canary", r.Canary.Count, "finding", r.Sentence)
+	}
+	p.Log.Info("decision", args...)
+}
+
+func (p *Pilot) publish() {
+	p.view.Store(&view{p.state, p.observed, p.looks, p.decided})
+}
+
+// evidence is everything seen of the rollout in the view.
+func (p *Pilot) evidence(v *view) record.Evidence {
+	e := record.Evidence{Elapsed: v.observed, Looks: v.looks}
+	if id, stable, canary := p.Engines.Evidence(); v.state.Rollout != nil && id == v.state.Rollout.ID {
+		e.Stable, e.Canary = stable, canary
+	}
+	return e
+}
+
+// judged is one look at the rollout in progress.
+func (p *Pilot) judged() (*judge.Result, *record.Evidence) {
+	p.looks++
+	p.publish()
+	e := p.evidence(p.view.Load())
+	r := judge.Look(p.state.Rollout.Plan, &e)
+	return &r, &e
+}
+
+func (p *Pilot) health(attempt *rollout.Rollout, r *judge.Result) Health {
+	h := Health{State: p.state, Rollout: attempt, Elapsed: p.observed, Look: p.looks}
+	if r != nil {
+		h.Result = *r
+	}
+	return h
+}
