@@ -1,0 +1,127 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Client calls a server's admin side. Make one with NewClient.
+type Client struct {
+	base  string
+	actor string
+	http  *http.Client
+}
+
+// Unreachable says that no server answered.
+type Unreachable struct {
+	Server string
+	Err    error
+}
+
+func (u *Unreachable) Error() string {
+	return fmt.Sprintf("no serin server answers at %s: %v. Start one with serin serve, or name another with --server or SERIN_SERVER", u.Server, u.Err)
+}
+
+// Unwrap returns the cause.
+func (u *Unreachable) Unwrap() error { return u.Err }
+
+// NewClient returns a client of the server at an address like
+// "http://127.0.0.1:8000", which acts in somebody's name.
+func NewClient(server, actor string) (*Client, error) {
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("server address %q is not a URL: write it like http://127.0.0.1:8000", server)
+	}
+	return &Client{strings.TrimSuffix(server, "/"), actor, &http.Client{}}, nil
+}
+
+// Deploy asks for a canary and returns when it is live.
+func (c *Client) Deploy(ctx context.Context, r DeployRequest) (Change, error) {
+	return call[Change](ctx, c, http.MethodPost, "/admin/deploy-canary", r)
+}
+
+// Rollback takes the canary out.
+func (c *Client) Rollback(ctx context.Context, r RollbackRequest) (Change, error) {
+	return call[Change](ctx, c, http.MethodPost, "/admin/rollback-canary", r)
+}
+
+// Promote makes the canary stable.
+func (c *Client) Promote(ctx context.Context, r PromoteRequest) (Change, error) {
+	return call[Change](ctx, c, http.MethodPost, "/admin/promote-canary", r)
+}
+
+// ToggleSlowdown starts or ends a drill.
+func (c *Client) ToggleSlowdown(ctx context.Context) (Slowdown, error) {
+	return call[Slowdown](ctx, c, http.MethodPost, "/admin/toggle-slowdown", nil)
+}
+
+// Check judges the canary; it counts as a look.
+func (c *Client) Check(ctx context.Context) (Health, error) {
+	return call[Health](ctx, c, http.MethodGet, "/admin/check-canary-health", nil)
+}
+
+// State reads the state.
+func (c *Client) State(ctx context.Context) (State, error) {
+	return call[State](ctx, c, http.MethodGet, "/admin/state", nil)
+}
+
+// call returns a *Problem for what the server refuses, and an *Unreachable
+// where there is no server.
+func call[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
+	var out T
+	var payload io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return out, fmt.Errorf("encoding the request: %w", err)
+		}
+		payload = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, payload)
+	if err != nil {
+		return out, fmt.Errorf("making the request: %w", err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Serin-Actor", c.actor)
+	res, err := c.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return out, ctx.Err()
+		}
+		return out, &Unreachable{c.base, reason(err)}
+	}
+	defer res.Body.Close()
+	const most = 8 << 20
+	data, err := io.ReadAll(io.LimitReader(res.Body, most))
+	if err != nil {
+		return out, &Unreachable{c.base, err}
+	}
+	if res.StatusCode != http.StatusOK {
+		p := &Problem{}
+		if json.Unmarshal(data, p) != nil || p.Detail == "" {
+			return out, fmt.Errorf("%s answers %s: is it a serin server?", c.base, res.Status)
+		}
+		return out, p
+	}
+	if err := json.Unmarshal(data, &out); err != nil {
+		return out, fmt.Errorf("%s answers what serin does not: %w", c.base, err)
+	}
+	return out, nil
+}
+
+// reason leaves out the method and the address, which the message has already.
+func reason(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}

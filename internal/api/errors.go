@@ -1,0 +1,169 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"serin/internal/control"
+	"serin/internal/rollout"
+)
+
+// ExitCode is what the command line ends with; scripts may rely on it.
+type ExitCode int
+
+const (
+	// ExitOK: done, promoted, healthy.
+	ExitOK ExitCode = 0
+	// ExitInternal: serin itself failed.
+	ExitInternal ExitCode = 1
+	// ExitUsage: the command was not given as it should be.
+	ExitUsage ExitCode = 2
+	// ExitRegression: the canary is worse than stable.
+	ExitRegression ExitCode = 3
+	// ExitInconclusive: the evidence cannot tell, or there is nothing to judge.
+	ExitInconclusive ExitCode = 4
+	// ExitConflict: not possible in the present state.
+	ExitConflict ExitCode = 6
+	// ExitUnreachable: no server, or one that cannot make anything durable.
+	ExitUnreachable ExitCode = 7
+	// ExitRefused: the model file is not accepted.
+	ExitRefused ExitCode = 8
+	// ExitInterrupted: stopped by the user.
+	ExitInterrupted ExitCode = 130
+)
+
+type outcome struct {
+	status int
+	exit   ExitCode
+}
+
+// outcomes is the one table of errors: what a code means over HTTP and for a
+// script.
+var outcomes = map[string]outcome{
+	string(rollout.NoCanary):             {http.StatusConflict, ExitConflict},
+	string(rollout.CanaryActive):         {http.StatusConflict, ExitConflict},
+	string(rollout.CanaryLoading):        {http.StatusConflict, ExitConflict},
+	string(rollout.CanaryUnhealthy):      {http.StatusConflict, ExitRegression},
+	string(rollout.EvidenceInsufficient): {http.StatusConflict, ExitInconclusive},
+	string(rollout.Quarantined):          {http.StatusConflict, ExitRefused},
+	string(rollout.NoModel):              {http.StatusConflict, ExitConflict},
+	string(rollout.ReasonMissing):        {http.StatusUnprocessableEntity, ExitUsage},
+	string(rollout.Impossible):           {http.StatusConflict, ExitInternal},
+	string(control.FileMissing):          {http.StatusNotFound, ExitUsage},
+	string(control.FileRefused):          {http.StatusUnprocessableEntity, ExitRefused},
+	string(control.ModelRefused):         {http.StatusUnprocessableEntity, ExitRefused},
+	string(control.ModelIncompatible):    {http.StatusUnprocessableEntity, ExitRefused},
+	string(control.DrillsOff):            {http.StatusForbidden, ExitConflict},
+	string(control.RolledBack):           {http.StatusConflict, ExitConflict},
+	string(control.StoreDown):            {http.StatusServiceUnavailable, ExitUnreachable},
+	string(control.Stopping):             {http.StatusServiceUnavailable, ExitUnreachable},
+	codeInvalid:                          {http.StatusUnprocessableEntity, ExitUsage},
+	codeInternal:                         {http.StatusInternalServerError, ExitInternal},
+}
+
+// Codes of errors that arise at this door.
+const (
+	codeInvalid  = "invalid_request"
+	codeInternal = "internal"
+)
+
+// Problem is an error answer, RFC 9457.
+type Problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	// Detail says what is wrong and what to do next.
+	Detail string `json:"detail"`
+	// Code is stable and meant for programs.
+	Code string `json:"code"`
+	// Errors say which fields are wrong.
+	Errors []*huma.ErrorDetail `json:"errors,omitempty"`
+	// Health is the verdict that stands against a promotion.
+	Health *Health `json:"health,omitempty"`
+}
+
+func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus is for huma.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is for huma.
+func (p *Problem) ContentType(string) string { return problemType }
+
+const problemType = "application/problem+json"
+
+// Exit is the command line's exit code for this problem.
+func (p *Problem) Exit() ExitCode {
+	if o, ok := outcomes[p.Code]; ok {
+		return o.exit
+	}
+	if p.Status >= http.StatusInternalServerError {
+		return ExitInternal
+	}
+	return ExitUsage
+}
+
+func problem(code, detail string) *Problem {
+	status := outcomes[code].status
+	return &Problem{Title: http.StatusText(status), Status: status, Detail: sentence(detail), Code: code}
+}
+
+// problemOf turns what control answers into what the client reads.
+func problemOf(err error) *Problem {
+	if refusal, ok := errors.AsType[*rollout.Refusal](err); ok {
+		return problem(string(refusal.Code), refusal.Error())
+	}
+	if fault, ok := errors.AsType[*control.Fault](err); ok {
+		return problem(string(fault.Code), fault.Error())
+	}
+	return problem(codeInternal, "the command failed: "+err.Error()+". The server's log may say more; the state is as GET /admin/state tells")
+}
+
+// sentence ends with a full stop.
+func sentence(s string) string {
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}
+
+// plain leaves out of a decoder's message what is about Go.
+func plain(message string) string {
+	if rest, ok := strings.CutPrefix(message, "json: "); ok {
+		return rest[strings.LastIndex(rest, ": ")+len(": "):]
+	}
+	return strings.TrimPrefix(message, "jsontext: ")
+}
+
+// explain rewrites huma's own errors, whose detail is "validation failed", so
+// that the detail says which field is wrong and how. The body is not sent back.
+func explain(_ huma.Context, _ string, v any) (any, error) {
+	model, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	p := &Problem{Title: model.Title, Status: model.Status, Detail: model.Detail, Code: codeInvalid}
+	var parts []string
+	for _, e := range model.Errors {
+		message := plain(e.Message)
+		switch {
+		case model.Status == http.StatusBadRequest:
+			message = "the body is not one JSON value: " + message
+		case model.Status == http.StatusUnsupportedMediaType:
+			message = "send JSON with the header Content-Type: application/json"
+		}
+		p.Errors = append(p.Errors, &huma.ErrorDetail{Message: message, Location: e.Location})
+		parts = append(parts, e.Location+": "+message)
+	}
+	if parts != nil {
+		p.Detail = strings.Join(parts, "; ")
+	}
+	if model.Status == http.StatusRequestEntityTooLarge {
+		p.Detail = fmt.Sprintf("the body is larger than %d bytes", maxBody)
+	}
+	p.Detail = sentence(p.Detail)
+	return p, nil
+}

@@ -1,0 +1,222 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	jsonv2 "github.com/go-json-experiment/json"
+
+	"serin/internal/control"
+	"serin/internal/rollout"
+)
+
+// maxBody is the largest body of an admin call, in bytes.
+const maxBody = 64 << 10
+
+// Pilot is who carries out commands.
+type Pilot interface {
+	Do(context.Context, control.Command) (control.Health, error)
+	Check(context.Context) (control.Health, error)
+	Peek() control.Health
+}
+
+// Config is what the handlers need.
+type Config struct {
+	// Version is serin's own, for the API's description.
+	Version string
+	// Plan is what a deploy gets where it asks for nothing else.
+	Plan rollout.Plan
+}
+
+// Register puts the admin calls and /openapi.json on the mux.
+func Register(mux *http.ServeMux, p Pilot, c Config) {
+	config := huma.DefaultConfig("serin", c.Version)
+	config.Info.Description = "Serves machine-learning models and releases their next versions as canaries."
+	config.DocsPath, config.SchemasPath = "", ""
+	config.CreateHooks = nil
+	config.Transformers = []huma.Transformer{explain}
+	// The second entry is for media types that end in +json, like a problem's.
+	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
+	h := &handlers{p, c}
+	api := humago.New(mux, config)
+	huma.Register(api, post("deploy-canary", "Deploy a canary", "Loads a version, checks it against stable, warms it, and gives it its share of the requests."), h.deploy)
+	huma.Register(api, post("rollback-canary", "Roll the canary back", "Takes the canary out. Always works while there is one."), h.rollback)
+	huma.Register(api, post("promote-canary", "Promote the canary", "Makes the canary stable if the verdict of this moment is a pass."), h.promote)
+	huma.Register(api, post("toggle-slowdown", "Start or end a drill", "Slows canary predictions down on purpose, to see the alert work."), h.toggle)
+	huma.Register(api, get("check-canary-health", "Judge the canary", "Welch's t-test on the latencies of both arms. Counts as a look."), h.check)
+	huma.Register(api, get("state", "Read the state", "What is stable, what is on trial, and what was observed."), h.state)
+	for path, item := range api.OpenAPI().Paths {
+		if item.Post != nil {
+			mux.Handle(path, MethodNotAllowed(http.MethodPost))
+		} else {
+			mux.Handle(path, MethodNotAllowed(http.MethodGet))
+		}
+	}
+	mux.Handle("/admin/", NotFound("GET /openapi.json lists the calls below /admin/."))
+}
+
+// strictJSON refuses what encoding/json accepts in silence: doubled names,
+// names in another case, invalid UTF-8.
+var strictJSON = huma.Format{
+	Marshal: func(w io.Writer, v any) error {
+		data, err := jsonv2.Marshal(v, jsonv2.Deterministic(true))
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(append(data, '\n')) // for people who use curl
+		return err
+	},
+	Unmarshal: func(data []byte, v any) error { return jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true)) },
+}
+
+func post(name, summary, description string) huma.Operation {
+	op := get(name, summary, description)
+	op.Method = http.MethodPost
+	op.Errors = []int{http.StatusConflict, http.StatusServiceUnavailable}
+	op.MaxBodyBytes = maxBody
+	return op
+}
+
+func get(name, summary, description string) huma.Operation {
+	return huma.Operation{
+		OperationID: name, Method: http.MethodGet, Path: "/admin/" + name, Summary: summary, Description: description, Tags: []string{"admin"},
+	}
+}
+
+type handlers struct {
+	pilot  Pilot
+	config Config
+}
+
+// reply is a body for huma.
+type reply[T any] struct{ Body T }
+
+// Caller is who sends a command, by their own word: serin has no accounts yet.
+type Caller struct {
+	Actor string `header:"Serin-Actor" maxLength:"100" doc:"Who asks; goes into the journal." default:"operator"`
+}
+
+func (h *handlers) deploy(ctx context.Context, in *struct {
+	Caller
+	Body DeployRequest
+}) (*reply[Change], error) {
+	plan, err := planOf(&in.Body, h.config.Plan)
+	if err != nil {
+		return nil, err
+	}
+	done, failed := h.pilot.Do(ctx, control.Command{
+		Kind: rollout.Deploy, Actor: in.Actor, Reason: in.Body.Reason, Path: in.Body.ModelPath, Plan: plan, Force: in.Body.Force,
+	})
+	if failed != nil {
+		return nil, problemOf(failed)
+	}
+	message := fmt.Sprintf("canary %s is live with %s of the requests for %v", done.Rollout.Canary.Name, plan.Weight, plan.Period)
+	if b := done.Rollout.Before; b != nil {
+		message += fmt.Sprintf("; this version did not make it in %s at %s: %s", b.Rollout, b.At.UTC().Format(time.RFC3339), b.Reason)
+	}
+	return change(message, done), nil
+}
+
+// planOf fills a request up with the defaults.
+func planOf(r *DeployRequest, plan rollout.Plan) (rollout.Plan, error) {
+	if r.Weight != nil {
+		w, err := rollout.WeightOf(*r.Weight)
+		if err != nil {
+			return plan, problem(codeInvalid, "body."+err.Error())
+		}
+		plan.Weight = w
+	}
+	if r.Duration != "" {
+		d, err := time.ParseDuration(r.Duration)
+		if err != nil || d <= 0 {
+			return plan, problem(codeInvalid, fmt.Sprintf("body.duration: %q is not a duration; write it like 1h, 90m or 30s", r.Duration))
+		}
+		plan.Period = d
+	}
+	if p := r.Policy; p != nil {
+		if p.AtEnd != "" {
+			plan.AtEnd = rollout.AtEnd(p.AtEnd)
+		}
+		if p.MinSamples != nil {
+			plan.MinSamples = *p.MinSamples
+		}
+		if p.Alpha != nil {
+			plan.Alpha = *p.Alpha
+		}
+		if p.MinEffectMS != nil {
+			plan.MinEffect = time.Duration(*p.MinEffectMS * float64(time.Millisecond))
+		}
+	}
+	return plan, nil
+}
+
+func (h *handlers) rollback(ctx context.Context, in *struct {
+	Caller
+	Body *RollbackRequest
+}) (*reply[Change], error) {
+	command := control.Command{Kind: rollout.Rollback, Actor: in.Actor}
+	if in.Body != nil {
+		command.Reason = in.Body.Reason
+	}
+	done, err := h.pilot.Do(ctx, command)
+	if err != nil {
+		return nil, problemOf(err)
+	}
+	what := "the deploy"
+	if done.Rollout != nil {
+		what = "canary " + done.Rollout.Canary.Name
+	}
+	return change(fmt.Sprintf("%s is rolled back; %s answers every request", what, done.State.Stable.Name), done), nil
+}
+
+func (h *handlers) promote(ctx context.Context, in *struct {
+	Caller
+	Body *PromoteRequest
+}) (*reply[Change], error) {
+	command := control.Command{Kind: rollout.Promote, Actor: in.Actor}
+	if in.Body != nil {
+		command.Force, command.Reason = in.Body.Force, in.Body.Reason
+	}
+	done, err := h.pilot.Do(ctx, command)
+	if err != nil {
+		p := problemOf(err)
+		if done.State.Phase.Split() {
+			health := healthOf(done, h.config.Plan)
+			p.Health = &health
+		}
+		return nil, p
+	}
+	return change(fmt.Sprintf("%s is stable now and answers every request", done.State.Stable.Name), done), nil
+}
+
+func (h *handlers) toggle(ctx context.Context, in *struct{ Caller }) (*reply[Slowdown], error) {
+	done, err := h.pilot.Do(ctx, control.Command{Kind: rollout.Drill, Actor: in.Actor})
+	if err != nil {
+		return nil, problemOf(err)
+	}
+	return &reply[Slowdown]{Slowdown{done.State.Slowdown}}, nil
+}
+
+func (h *handlers) check(ctx context.Context, _ *struct{}) (*reply[Health], error) {
+	health, err := h.pilot.Check(ctx)
+	if err != nil {
+		// A gate reads 200 or nothing: what is known without the loop is the answer.
+		health = h.pilot.Peek()
+	}
+	return &reply[Health]{healthOf(health, h.config.Plan)}, nil
+}
+
+func (h *handlers) state(context.Context, *struct{}) (*reply[State], error) {
+	return &reply[State]{stateOf(h.pilot.Peek(), h.config.Plan)}, nil
+}
+
+func change(message string, h control.Health) *reply[Change] {
+	return &reply[Change]{Change{
+		Message: message, Model: h.State.Model, Phase: string(h.State.Phase), Stable: versionOf(h.State.Stable), Rollout: rolloutOf(h),
+	}}
+}

@@ -1,0 +1,224 @@
+package api
+
+import (
+	"time"
+
+	"serin/internal/control"
+	"serin/internal/judge"
+	"serin/internal/rollout"
+)
+
+// DeployRequest asks for a canary.
+type DeployRequest struct {
+	ModelPath string   `json:"model_path" minLength:"1" maxLength:"4096" example:"models/model_v2.joblib" doc:"The file, as the server sees it."`
+	Weight    *float64 `json:"weight,omitempty" exclusiveMinimum:"0" maximum:"1" example:"0.1" doc:"The canary's share of the requests."`
+	Duration  string   `json:"duration,omitempty" example:"1h" doc:"How long the canary is observed, in serving time."`
+	Policy    *Policy  `json:"policy,omitempty" doc:"What a verdict needs and what follows the end of the period."`
+	Force     bool     `json:"force,omitempty" doc:"Deploy a version that is quarantined."`
+	Reason    string   `json:"reason,omitempty" maxLength:"1000" doc:"Why; goes into the journal."`
+}
+
+// Policy is the part of a plan that says how a rollout is judged.
+type Policy struct {
+	AtEnd       string   `json:"at_end,omitempty" enum:"hold,promote,rollback" doc:"What happens when the period is over."`
+	MinSamples  *uint64  `json:"min_samples,omitempty" minimum:"2" maximum:"1000000000" doc:"The fewest observations per arm that are judged."`
+	Alpha       *float64 `json:"alpha,omitempty" exclusiveMinimum:"0" exclusiveMaximum:"1" doc:"The level of Welch's two-sided test."`
+	MinEffectMS *float64 `json:"min_effect_ms,omitempty" minimum:"0" maximum:"1000000" doc:"A smaller difference of means raises no alert."`
+}
+
+// PromoteRequest may override the judge.
+type PromoteRequest struct {
+	Force  bool   `json:"force,omitempty" doc:"Promote whatever the verdict is; needs a reason."`
+	Reason string `json:"reason,omitempty" maxLength:"1000" doc:"Why; goes into the journal."`
+}
+
+// RollbackRequest may say why.
+type RollbackRequest struct {
+	Reason string `json:"reason,omitempty" maxLength:"1000" doc:"Why; goes into the journal."`
+}
+
+// Slowdown is the state of the drill.
+type Slowdown struct {
+	SimulateSlowdown bool `json:"simulate_slowdown" doc:"Whether canary predictions are slowed down on purpose."`
+}
+
+// Change is the answer to a command that was carried out.
+type Change struct {
+	Message string   `json:"message" doc:"What was done, in one sentence."`
+	Model   string   `json:"model"`
+	Phase   string   `json:"phase" doc:"Where the model stands now: idle, loading, canary, due."`
+	Stable  Version  `json:"stable"`
+	Rollout *Rollout `json:"rollout" doc:"The attempt that the command was about."`
+}
+
+// Version is one artifact.
+type Version struct {
+	Name   string `json:"name"`
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size_bytes"`
+}
+
+// Rollout is one attempt to replace stable.
+type Rollout struct {
+	ID         string     `json:"id"`
+	Canary     Version    `json:"canary"`
+	Weight     float64    `json:"weight"`
+	PeriodS    float64    `json:"period_seconds"`
+	ElapsedS   float64    `json:"elapsed_seconds" doc:"Observed serving time."`
+	RemainingS float64    `json:"remaining_seconds"`
+	Started    *time.Time `json:"started" doc:"When the canary went live."`
+	AtEnd      string     `json:"at_end"`
+	Before     *Before    `json:"before" doc:"Set if this version was tried before and did not make it."`
+}
+
+// Before tells of an earlier attempt with the same version.
+type Before struct {
+	Rollout     string    `json:"rollout"`
+	At          time.Time `json:"at"`
+	Reason      string    `json:"reason"`
+	Quarantined bool      `json:"quarantined"`
+}
+
+// Health is the verdict on the canary. Every key is always present, and every
+// number is a number, so that a gate can test it without asking first; without
+// evidence p is 1 and the rest 0.
+type Health struct {
+	Model              string  `json:"model"`
+	AlertTriggered     bool    `json:"alert_triggered"`
+	AlertSource        string  `json:"alert_source" enum:"none,welch"`
+	Status             string  `json:"status" enum:"no_canary,insufficient_data,healthy,alert"`
+	Verdict            string  `json:"verdict" enum:"none,insufficient,pass,fail"`
+	Finding            string  `json:"finding" doc:"The verdict in one sentence."`
+	PValue             float64 `json:"p_value" doc:"Two-sided, of Welch's t-test; valid for one look."`
+	LogPValue          float64 `json:"log_p_value" doc:"Natural logarithm of the p-value, for those too small for a float."`
+	TStatistic         float64 `json:"t_statistic"`
+	DegreesOfFreedom   float64 `json:"degrees_of_freedom"`
+	StableAvgLatencyMS float64 `json:"stable_avg_latency_ms"`
+	CanaryAvgLatencyMS float64 `json:"canary_avg_latency_ms"`
+	DifferenceMS       float64 `json:"difference_ms"`
+	LowerMS            float64 `json:"difference_lower_ms"`
+	UpperMS            float64 `json:"difference_upper_ms"`
+	Samples            Samples `json:"samples"`
+	MinSamples         uint64  `json:"min_samples"`
+	Alpha              float64 `json:"alpha"`
+	MinEffectMS        float64 `json:"min_effect_ms"`
+	Look               uint64  `json:"look" doc:"Which look at this rollout this is."`
+	Phase              string  `json:"phase"`
+	Rollout            string  `json:"rollout"`
+	StableVersion      string  `json:"stable_version"`
+	CanaryVersion      string  `json:"canary_version"`
+	Weight             float64 `json:"weight"`
+	CanaryStartTime    string  `json:"canary_start_time" doc:"RFC 3339, empty without a live canary."`
+	ElapsedS           float64 `json:"elapsed_seconds"`
+	RemainingS         float64 `json:"remaining_seconds"`
+	SimulateSlowdown   bool    `json:"simulate_slowdown"`
+}
+
+// Samples counts the observations per arm.
+type Samples struct {
+	Stable uint64 `json:"stable"`
+	Canary uint64 `json:"canary"`
+}
+
+// State is the application's state in the seed's words. The lists of latencies
+// are summaries here, because their memory must not grow with the traffic.
+type State struct {
+	StableModelPath  string     `json:"stable_model_path"`
+	CanaryModelPath  *string    `json:"canary_model_path"`
+	CanaryStartTime  *time.Time `json:"canary_start_time"`
+	CanaryMetrics    Metrics    `json:"canary_metrics"`
+	AlertStatus      *Health    `json:"alert_status" doc:"The verdict as of now; asking here is not counted as a look."`
+	SimulateSlowdown bool       `json:"simulate_slowdown"`
+	Model            string     `json:"model"`
+	Phase            string     `json:"phase"`
+	Generation       uint64     `json:"generation"`
+	Stable           Version    `json:"stable"`
+	Rollout          *Rollout   `json:"rollout"`
+}
+
+// Metrics are the latencies of both arms.
+type Metrics struct {
+	Stable Latencies `json:"stable"`
+	Canary Latencies `json:"canary"`
+}
+
+// Latencies summarise one arm.
+type Latencies struct {
+	LatenciesMS judge.Summary `json:"latencies_ms"`
+}
+
+func versionOf(v rollout.Version) Version { return Version(v) }
+
+func rolloutOf(h control.Health) *Rollout {
+	r := h.Rollout
+	if r == nil {
+		return nil
+	}
+	out := &Rollout{
+		ID: r.ID, Canary: versionOf(r.Canary), Weight: r.Plan.Weight.Fraction(), PeriodS: r.Plan.Period.Seconds(),
+		ElapsedS: h.Elapsed.Seconds(), RemainingS: remaining(h).Seconds(), AtEnd: string(r.Plan.AtEnd),
+	}
+	if !r.Started.IsZero() {
+		out.Started = &r.Started
+	}
+	if b := r.Before; b != nil {
+		out.Before = &Before{b.Rollout, b.At, b.Reason, b.Quarantined}
+	}
+	return out
+}
+
+func remaining(h control.Health) time.Duration {
+	if h.Rollout == nil {
+		return 0
+	}
+	return max(0, h.Rollout.Plan.Period-h.Elapsed)
+}
+
+// healthOf is the flat body of a check. The plan is the one in force, or
+// without a canary the one that a deploy would get.
+func healthOf(h control.Health, defaults rollout.Plan) Health {
+	plan, r := defaults, h.Result
+	out := Health{
+		Model: h.State.Model, AlertSource: "none", Status: "no_canary", Verdict: "none", Finding: "no canary is active",
+		PValue: 1, Phase: string(h.State.Phase), StableVersion: h.State.Stable.Name, SimulateSlowdown: h.State.Slowdown,
+	}
+	if a := h.State.Rollout; a != nil {
+		plan = a.Plan
+		out.Rollout, out.CanaryVersion, out.Weight = a.ID, a.Canary.Name, plan.Weight.Fraction()
+		out.Status, out.Verdict, out.Finding = "insufficient_data", r.Verdict.String(), "the canary is still loading"
+	}
+	out.MinSamples, out.Alpha, out.MinEffectMS = plan.MinSamples, plan.Alpha, plan.MinEffect.Seconds()*1e3
+	if !h.State.Phase.Split() {
+		return out
+	}
+	out.Finding, out.Look = r.Sentence, h.Look
+	out.CanaryStartTime = h.State.Rollout.Started.UTC().Format(time.RFC3339Nano)
+	out.ElapsedS, out.RemainingS = h.Elapsed.Seconds(), remaining(h).Seconds()
+	switch r.Verdict {
+	case rollout.Fail:
+		out.AlertTriggered, out.AlertSource, out.Status = true, r.Test, "alert"
+	case rollout.Pass:
+		out.Status = "healthy"
+	}
+	out.PValue, out.LogPValue, out.TStatistic, out.DegreesOfFreedom = r.PValue, r.LogPValue, r.TStatistic, r.DegreesOfFreedom
+	out.StableAvgLatencyMS, out.CanaryAvgLatencyMS = r.Stable.MeanMS, r.Canary.MeanMS
+	out.DifferenceMS, out.LowerMS, out.UpperMS = r.DifferenceMS, r.LowerMS, r.UpperMS
+	out.Samples = Samples{r.Stable.Count, r.Canary.Count}
+	return out
+}
+
+func stateOf(h control.Health, defaults rollout.Plan) State {
+	out := State{
+		StableModelPath: h.State.Stable.Path, SimulateSlowdown: h.State.Slowdown,
+		CanaryMetrics: Metrics{Latencies{h.Result.Stable}, Latencies{h.Result.Canary}},
+		Model:         h.State.Model, Phase: string(h.State.Phase), Generation: h.State.Generation,
+		Stable: versionOf(h.State.Stable), Rollout: rolloutOf(h),
+	}
+	if out.Rollout != nil {
+		out.CanaryModelPath, out.CanaryStartTime = &out.Rollout.Canary.Path, out.Rollout.Started
+		health := healthOf(h, defaults)
+		out.AlertStatus = &health
+	}
+	return out
+}
