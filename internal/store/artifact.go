@@ -105,7 +105,7 @@ func (s *Store) Prune(keep ...string) error {
 		return err
 	}
 	defer end()
-	for _, m := range s.models {
+	for _, m := range s.known.models {
 		state, err := decodeState(m.state)
 		if err != nil {
 			return err

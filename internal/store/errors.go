@@ -35,8 +35,8 @@ type Damage struct {
 func (d *Damage) Error() string { return fmt.Sprintf("%s is damaged: %s. %s", d.Path, d.What, d.Next) }
 
 // restore is the way out of damage to the state itself.
-const restore = "Restore the whole directory from a backup; or move it away and start anew with the model file whose digest head.json " +
-	"names as stable (it is in artifacts/ under that digest)."
+const restore = "Restore the whole directory from a backup; or move it away and start anew with the model file that was stable: head.json, " +
+	"where it can still be read, names its digest, and artifacts/ has it under that name."
 
 // TooLarge refuses something bigger than it may be. Nothing was kept of it.
 type TooLarge struct {

@@ -23,7 +23,7 @@ func (s *Store) SaveEvidence(ctx context.Context, name, rolloutID string, e *rec
 		return err
 	}
 	defer end()
-	m := s.models[name]
+	m := s.known.models[name]
 	if rolloutID == "" || m.rollout != rolloutID {
 		return fmt.Errorf("%w: rollout %q of model %q is not in progress", ErrStale, rolloutID, name)
 	}
@@ -35,7 +35,7 @@ func (s *Store) SaveEvidence(ctx context.Context, name, rolloutID string, e *rec
 	}
 	s.step("evidence: durable")
 	m.evidence = data
-	s.models[name] = m
+	s.known.models[name] = m
 	return nil
 }
 
@@ -66,7 +66,7 @@ func evidenceChecksum(name, rolloutID string, data []byte) []byte {
 
 // readEvidence checks the evidence table against the models: there is a row
 // for each rollout in progress and no other.
-func (s *Store) readEvidence(ctx context.Context, db *database) error {
+func (v *view) readEvidence(ctx context.Context, db *database) error {
 	rows, err := db.conn.QueryContext(ctx, "SELECT model, rollout, data, checksum FROM evidence")
 	if err != nil {
 		return err
@@ -84,17 +84,17 @@ func (s *Store) readEvidence(ctx context.Context, db *database) error {
 		if err := new(record.Evidence).UnmarshalBinary(data); err != nil {
 			return fmt.Errorf("the evidence of model %q is not understood: %w", name, err)
 		}
-		m := s.models[name]
+		m := v.models[name]
 		if m.rollout != rolloutID || rolloutID == "" {
 			return fmt.Errorf("there is evidence of rollout %q of model %q, which is not in progress", rolloutID, name)
 		}
 		m.evidence = data
-		s.models[name] = m
+		v.models[name] = m
 	}
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	for name, m := range s.models {
+	for name, m := range v.models {
 		if m.rollout != "" && m.evidence == nil {
 			return fmt.Errorf("the evidence of rollout %q of model %q is missing", m.rollout, name)
 		}

@@ -33,10 +33,10 @@ type headFile struct {
 
 const headNote = "The end of the journal in serin.db and the state of each model there. Written by serin at each commit; do not edit."
 
-// writeHead makes head.json name s.head, durably.
-func (s *Store) writeHead() error {
-	file := headFile{Note: headNote, Seq: s.head.seq, Hash: hex.EncodeToString(s.head.hash), States: make(map[string]json.RawMessage)}
-	for name, m := range s.models {
+// writeHead makes head.json name the end of the journal, durably.
+func (s *Store) writeHead(v view) error {
+	file := headFile{Note: headNote, Seq: v.head.seq, Hash: hex.EncodeToString(v.head.hash), States: make(map[string]json.RawMessage)}
+	for name, m := range v.models {
 		file.States[name] = json.RawMessage(m.state)
 	}
 	text, err := json.MarshalIndent(file, "", "  ")

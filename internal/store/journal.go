@@ -24,23 +24,20 @@ func (s *Store) Commit(ctx context.Context, e Entry) error {
 	if err != nil {
 		return failed(err)
 	}
-	next := model{generation: e.State.Generation, state: r.state}
-	if e.State.Rollout != nil {
-		next.rollout = e.State.Rollout.ID
-	}
+	next := newModel(e.State, r.state)
 	end, err := s.beginWrite(ctx)
 	if err != nil {
 		return failed(err)
 	}
 	defer end()
-	current := s.models[r.model]
+	current := s.known.models[r.model]
 	if next.generation != current.generation+1 {
 		return failed(fmt.Errorf("%w: the committed generation is %d, so %d cannot follow", ErrStale, current.generation, next.generation))
 	}
 	if next.evidence, err = evidenceAfter(current, next.rollout, e.Rollout, r.evidence); err != nil {
 		return failed(err)
 	}
-	r.seq, r.prev = s.head.seq+1, s.head.hash
+	r.seq, r.prev = s.known.head.seq+1, s.known.head.hash
 	r.hash = r.digest()
 	if err := s.append(context.WithoutCancel(ctx), r, next); err != nil {
 		return failed(err)
@@ -81,7 +78,7 @@ func (s *Store) append(ctx context.Context, r *row, next model) error {
 		if unsettled := s.settle(ctx); unsettled != nil {
 			return errors.Join(unsettled, err)
 		}
-		if string(s.head.hash) == string(r.hash) {
+		if string(s.known.head.hash) == string(r.hash) {
 			return nil // it is there, and settling has made it durable
 		}
 	}
@@ -89,12 +86,12 @@ func (s *Store) append(ctx context.Context, r *row, next model) error {
 		return explain(s.path(databaseName), err)
 	}
 	s.step("commit: durable")
-	s.head = head{r.seq, r.hash}
-	s.models[r.model] = next
+	s.known.head = head{r.seq, r.hash}
+	s.known.models[r.model] = next
 	s.headDue = true
 	// The row is durable, so the commit stands whatever happens to the head. The
 	// next writer writes it first, and reports if it still cannot.
-	_ = s.writeHead()
+	_ = s.writeHead(s.known)
 	return nil
 }
 

@@ -30,15 +30,15 @@ func (s *Store) load(ctx context.Context) error {
 	if err != nil {
 		return explain(s.path(databaseName), err)
 	}
-	s.models, s.head = make(map[string]model), head{hash: genesis}
-	err = s.readDatabase(ctx, db, written)
+	found := view{head{hash: genesis}, make(map[string]model)}
+	err = s.readDatabase(ctx, db, &found, written)
 	if err == nil {
-		err = s.reconcile(ctx, db, written)
+		err = s.reconcile(ctx, db, found, written)
 	}
 	if err != nil {
 		return errors.Join(explain(s.path(databaseName), err), db.close())
 	}
-	s.db = db
+	s.db, s.known = db, found
 	return nil
 }
 
@@ -80,42 +80,50 @@ func size(path string) (int64, error) {
 	return info.Size(), nil
 }
 
-// readDatabase checks layout, pages, the chain and the evidence, and fills
-// s.models and s.head. It keeps one row at a time.
-func (s *Store) readDatabase(ctx context.Context, db *database, written *head) error {
+// readDatabase checks layout, pages, the chain and the evidence, and fills the
+// view. It keeps one row at a time.
+func (s *Store) readDatabase(ctx context.Context, db *database, found *view, written *head) error {
 	if err := db.migrate(ctx, s.path(databaseName)); err != nil {
 		return err
 	}
 	if err := db.check(ctx, s.path(databaseName)); err != nil {
 		return err
 	}
-	last := head{hash: genesis} // the row before the last one
+	before := found.head // the row before the last one
 	err := db.journal(ctx, "", 0, func(r *row) (bool, error) {
-		if err := r.check(s.head.seq+1, s.head.hash); err != nil {
-			return false, err
+		before = found.head
+		if r.seq == s.known.head.seq && !bytes.Equal(r.hash, s.known.head.hash) {
+			return false, fmt.Errorf("row %d of the journal is not the one that was committed", r.seq)
 		}
-		e, err := r.entry()
-		if err != nil {
-			return false, fmt.Errorf("row %d of the journal is not understood, perhaps because a newer serin wrote it: %w", r.seq, err)
-		}
-		if e.State.Generation != s.models[r.model].generation+1 {
-			return false, fmt.Errorf("row %d of the journal skips a generation of model %q", r.seq, r.model)
-		}
-		m := model{generation: e.State.Generation, state: r.state}
-		if e.State.Rollout != nil {
-			m.rollout = e.State.Rollout.ID
-		}
-		s.models[r.model] = m
-		last, s.head = s.head, head{r.seq, r.hash}
-		return true, nil
+		return true, found.follow(r)
 	})
+	if err == nil && found.head.seq < s.known.head.seq { // only while settling
+		err = fmt.Errorf("its journal ends with row %d, and %d rows were committed", found.head.seq, s.known.head.seq)
+	}
 	if err != nil {
 		return s.damaged(err)
 	}
-	if err := s.compare(last, written); err != nil {
+	if err := s.compare(before, found.head, written); err != nil {
 		return err
 	}
-	return s.damaged(s.readEvidence(ctx, db))
+	return s.damaged(found.readEvidence(ctx, db))
+}
+
+// follow goes on by one row of the journal, if it is the one that must follow.
+func (v *view) follow(r *row) error {
+	if err := r.check(v.head.seq+1, v.head.hash); err != nil {
+		return err
+	}
+	e, err := r.entry()
+	if err != nil {
+		return fmt.Errorf("row %d of the journal is not understood, perhaps because a newer serin wrote it: %w", r.seq, err)
+	}
+	if e.State.Generation != v.models[r.model].generation+1 {
+		return fmt.Errorf("row %d of the journal skips a generation of model %q", r.seq, r.model)
+	}
+	v.models[r.model] = newModel(e.State, r.state)
+	v.head = head{r.seq, r.hash}
+	return nil
 }
 
 // damaged makes a complaint about the database's contents a *Damage. An error
@@ -129,20 +137,20 @@ func (s *Store) damaged(err error) error {
 
 // compare holds the journal against head.json. They may differ by the one row
 // that was committed when the process ended before it wrote the head.
-func (s *Store) compare(before head, written *head) error {
+func (s *Store) compare(before, last head, written *head) error {
 	if written == nil {
-		if s.head.seq > 0 { // the head is first written when the database is made, before any row
-			return &Damage{s.path(headName), fmt.Sprintf("it is missing, and the journal has %d rows", s.head.seq), restore}
+		if last.seq > 0 { // the head is first written when the database is made, before any row
+			return &Damage{s.path(headName), fmt.Sprintf("it is missing, and the journal has %d rows", last.seq), restore}
 		}
 		return nil
 	}
 	switch {
-	case s.head.seq < written.seq:
-		return &Damage{s.path(databaseName), fmt.Sprintf("its journal ends with row %d, and head.json says that it had %d rows", s.head.seq, written.seq), restore}
-	case s.head.seq > written.seq+1:
-		return &Damage{s.path(headName), fmt.Sprintf("it ends with row %d, and the journal has %d rows", written.seq, s.head.seq), restore}
-	case s.head.seq == written.seq+1 && bytes.Equal(before.hash, written.hash),
-		s.head.seq == written.seq && bytes.Equal(s.head.hash, written.hash):
+	case last.seq < written.seq:
+		return &Damage{s.path(databaseName), fmt.Sprintf("its journal ends with row %d, and head.json says that it had %d rows", last.seq, written.seq), restore}
+	case last.seq > written.seq+1:
+		return &Damage{s.path(headName), fmt.Sprintf("it ends with row %d, and the journal has %d rows", written.seq, last.seq), restore}
+	case last.seq == written.seq+1 && bytes.Equal(before.hash, written.hash),
+		last.seq == written.seq && bytes.Equal(last.hash, written.hash):
 		return nil
 	}
 	return &Damage{s.path(headName), fmt.Sprintf("its hash of row %d is not the journal's: the two files are not of one directory", written.seq), restore}
@@ -151,17 +159,17 @@ func (s *Store) compare(before head, written *head) error {
 // reconcile writes head.json if it is not there yet or one row behind. The row
 // may never have been synced, for its process ended before Commit returned; so
 // it is made durable before the head that insists on it.
-func (s *Store) reconcile(ctx context.Context, db *database, written *head) error {
-	if written != nil && written.seq == s.head.seq {
+func (s *Store) reconcile(ctx context.Context, db *database, found view, written *head) error {
+	if written != nil && written.seq == found.head.seq {
 		return nil
 	}
 	if written != nil {
-		slog.Debug("the journal's last row was committed when the process ended; its head is written now", "dir", s.dir, "seq", s.head.seq)
+		slog.Debug("the journal's last row was committed when the process ended; its head is written now", "dir", s.dir, "seq", found.head.seq)
 	}
 	s.step("open: checkpoint")
 	if err := db.checkpoint(ctx); err != nil {
 		return err
 	}
 	s.step("open: head")
-	return s.writeHead()
+	return s.writeHead(found)
 }

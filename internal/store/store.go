@@ -37,9 +37,14 @@ type Store struct {
 	turn    chan struct{}
 	db      *database // nil once closed, or while unsettled
 	closed  bool
-	head    head
+	known   view
 	headDue bool // head.json is one row behind
-	models  map[string]model
+}
+
+// view is what is on the disk, as far as the store knows.
+type view struct {
+	head   head
+	models map[string]model
 }
 
 // model is what is kept in memory of one model: what the last row and the
@@ -49,6 +54,15 @@ type model struct {
 	rollout    string // id of the one in progress, "" if none
 	state      string // JSON
 	evidence   []byte // encoded; nil if there is no rollout
+}
+
+// newModel keeps of a state what every commit and save must know.
+func newModel(state rollout.State, text string) model {
+	m := model{generation: state.Generation, state: text}
+	if state.Rollout != nil {
+		m.rollout = state.Rollout.ID
+	}
+	return m
 }
 
 // Options configure a Store.
@@ -146,7 +160,7 @@ func (s *Store) beginWrite(ctx context.Context) (end func(), err error) {
 	if end, err = s.begin(ctx); err != nil || !s.headDue {
 		return end, err
 	}
-	if err := s.writeHead(); err != nil {
+	if err := s.writeHead(s.known); err != nil {
 		end()
 		return nil, fmt.Errorf("catching up after a commit whose head could not be written: %w", err)
 	}
@@ -174,7 +188,7 @@ func (s *Store) State(ctx context.Context, name string) (rollout.State, record.E
 	if err != nil {
 		return rollout.State{}, record.Evidence{}, err
 	}
-	m, known := s.models[name]
+	m, known := s.known.models[name]
 	end()
 	if !known {
 		return rollout.State{Model: name}, record.Evidence{}, nil

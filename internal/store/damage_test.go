@@ -1,0 +1,385 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"serin/internal/record"
+	"serin/internal/rollout"
+)
+
+// image is the contents of a state directory at one moment, as a kill or a
+// backup would find it. Artifacts are left out: their damage is Artifact's.
+type image map[string]string
+
+func takeImage(t testing.TB, dir string) image {
+	t.Helper()
+	im := make(image)
+	for _, name := range []string{databaseName, walName, headName, headName + temporarySuffix, databaseName + "-journal"} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.EISDIR) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		im[name] = string(data)
+	}
+	return im
+}
+
+func (im image) restore(t testing.TB, dir string) {
+	t.Helper()
+	for name, data := range im {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// with returns the image with one file changed.
+func (im image) with(name, data string) image {
+	changed := maps.Clone(im)
+	changed[name] = data
+	return changed
+}
+
+// without returns the image without one file.
+func (im image) without(name string) image {
+	changed := maps.Clone(im)
+	delete(changed, name)
+	return changed
+}
+
+// contents is everything that the store can be asked.
+type contents struct {
+	State    map[string]rollout.State
+	Evidence map[string]record.Evidence
+	Journal  []Entry
+}
+
+var equal = cmp.Comparer(func(a, b record.Evidence) bool { return a == b })
+
+func read(t testing.TB, s *Store) contents {
+	t.Helper()
+	c := contents{State: make(map[string]rollout.State), Evidence: make(map[string]record.Evidence)}
+	for _, model := range []string{"churn", "other"} {
+		state, observed, err := s.State(t.Context(), model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.State[model], c.Evidence[model] = state, observed
+	}
+	for after := uint64(0); ; {
+		page, err := s.Journal(t.Context(), "", after, pageRows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			return c
+		}
+		c.Journal = append(c.Journal, page...)
+		after = page[len(page)-1].Seq
+	}
+}
+
+// openImage opens an image in a directory of its own, reads all of it, and
+// shows that the store accepts and keeps a further commit.
+func openImage(t testing.TB, im image) (contents, error) {
+	t.Helper()
+	dir, err := os.MkdirTemp(t.TempDir(), "image")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	im.restore(t, dir)
+	s, err := Open(dir, Options{})
+	if err != nil {
+		return contents{}, err
+	}
+	c := read(t, s)
+	after := life("other", c.State["other"].Generation+1)
+	err = errors.Join(s.Commit(t.Context(), after), s.Close())
+	if s, openErr := Open(dir, Options{}); openErr != nil {
+		err = errors.Join(err, openErr)
+	} else {
+		got := read(t, s)
+		if len(got.Journal) != len(c.Journal)+1 || !cmp.Equal(got.State["other"], after.State) {
+			t.Errorf("a further commit was not kept")
+		}
+		err = errors.Join(err, s.Close())
+	}
+	if err != nil {
+		t.Errorf("what was opened does not go on: %v", err)
+	}
+	return c, nil
+}
+
+// lived makes a directory with two models and the moment before its store was
+// closed, and after. The last transaction is a commit.
+func lived(t testing.TB) (truth contents, killed, closed image) {
+	t.Helper()
+	s := open(t, t.TempDir())
+	for generation := range uint64(5) {
+		commit(t, s, life("churn", generation+1))
+		if generation < 3 {
+			commit(t, s, life("other", generation+1))
+		}
+		if state, _, err := s.State(t.Context(), "churn"); err != nil {
+			t.Fatal(err)
+		} else if state.Rollout != nil {
+			for i := range 2 {
+				if err := s.SaveEvidence(t.Context(), "churn", state.Rollout.ID, evidence(int(generation)*10+i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	commit(t, s, life("churn", 6))
+	truth, killed = read(t, s), takeImage(t, s.dir)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return truth, killed, takeImage(t, s.dir)
+}
+
+// inParallel calls do with 0 to n-1 on all processors.
+func inParallel(n int, do func(int)) {
+	var next sync.Mutex
+	i := 0
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for {
+				next.Lock()
+				mine := i
+				i++
+				next.Unlock()
+				if mine >= n {
+					return
+				}
+				do(mine)
+			}
+		})
+	}
+	workers.Wait()
+}
+
+// TestFlippedBits flips bits of every file, one at a time. Each is refused, or
+// the store holds exactly the truth (the bit was in unused space, or in a page
+// that the WAL replaces) and goes on to work.
+func TestFlippedBits(t *testing.T) {
+	t.Parallel()
+	truth, killed, closed := lived(t)
+	files := []struct {
+		what   string
+		image  image
+		name   string
+		sample int // bytes to try, of all; the first hundred are always tried
+		least  int // percent that must be refused: of the others the bit has no meaning
+	}{
+		{"closed", closed, databaseName, 400, 20},
+		{"closed", closed, headName, 500, 100},
+		{"killed", killed, databaseName, 50, 0},
+		{"killed", killed, walName, 400, 100},
+		{"killed", killed, headName, 50, 100},
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, f := range files {
+		data := f.image[f.name]
+		if len(data) == 0 {
+			t.Fatalf("%s: %s is empty", f.what, f.name)
+		}
+		var mu sync.Mutex
+		refused := 0
+		offsets := random.Perm(len(data))[:min(f.sample, len(data))]
+		for i := range min(100, len(data)) {
+			offsets = append(offsets, i)
+		}
+		masks := make([]byte, len(offsets))
+		for i := range masks {
+			masks[i] = 1 << random.IntN(8)
+		}
+		inParallel(len(offsets), func(i int) {
+			flipped := []byte(data)
+			flipped[offsets[i]] ^= masks[i]
+			got, err := openImage(t, f.image.with(f.name, string(flipped)))
+			if err != nil {
+				mu.Lock()
+				refused++
+				mu.Unlock()
+				return
+			}
+			if diff := cmp.Diff(truth, got, exact, equal); diff != "" {
+				t.Errorf("%s %s, byte %d ^ %#x: silently different:\n%s", f.what, f.name, offsets[i], masks[i], diff)
+			}
+		})
+		t.Logf("%s %s: %d of %d flips refused, %d bytes", f.what, f.name, refused, len(offsets), len(data))
+		if 100*refused < f.least*len(offsets) {
+			t.Errorf("%s %s: only %d of %d flips were refused", f.what, f.name, refused, len(offsets))
+		}
+	}
+}
+
+// TestTruncation cuts every file at offsets over its whole length. What was
+// committed is there or the directory is refused. (Evidence in a WAL that was
+// cut may be older; see the package comment.)
+func TestTruncation(t *testing.T) {
+	t.Parallel()
+	truth, killed, closed := lived(t)
+	for what, im := range map[string]image{"closed": closed, "killed": killed} {
+		for name, data := range im {
+			cuts := []int{0, 1, 15, 16, 31, 32, 55, 56, 99, 100, len(data) - 1, len(data) - 2}
+			for cut := 0; cut < len(data); cut += max(1, len(data)/60) {
+				cuts = append(cuts, cut)
+			}
+			cuts = slices.DeleteFunc(cuts, func(cut int) bool { return cut < 0 || cut >= len(data) })
+			inParallel(len(cuts), func(i int) {
+				got, err := openImage(t, im.with(name, data[:cuts[i]]))
+				if err != nil {
+					return
+				}
+				if name == walName {
+					got.Evidence = truth.Evidence
+				}
+				if diff := cmp.Diff(truth, got, exact, equal); diff != "" {
+					t.Errorf("%s %s cut at %d: silently different:\n%s", what, name, cuts[i], diff)
+				}
+			})
+		}
+	}
+}
+
+// TestAmnesia puts together directories in which something is missing or older
+// than the rest.
+func TestAmnesia(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	images := []image{takeImage(t, s.dir)}
+	for generation := range uint64(3) {
+		commit(t, s, life("churn", generation+1))
+		images = append(images, takeImage(t, s.dir))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	closed := takeImage(t, s.dir)
+	tests := []struct {
+		name  string
+		image image
+		path  string // which the complaint must name
+	}{
+		{"no database", closed.without(databaseName), databaseName},
+		{"an empty database", closed.with(databaseName, ""), databaseName},
+		{"no database, nothing committed yet", images[0].without(databaseName).without(walName), databaseName},
+		{"no head", closed.without(headName), headName},
+		{"no head after the first commit", images[1].without(headName), headName},
+		{"an empty head", closed.with(headName, ""), headName},
+		{"no WAL after a kill", images[2].without(walName), databaseName},
+		{"only a WAL", images[2].without(headName).without(databaseName), databaseName},
+		{"an older database", closed.with(databaseName, images[0][databaseName]), databaseName},
+		{"an older WAL", images[3].with(walName, images[2][walName]), databaseName},
+		{"an older head, two behind", images[3].with(headName, images[1][headName]), headName},
+		{"another database of the same length", otherLife(t).with(headName, closed[headName]), headName},
+		{"another life one row behind", otherLife(t).with(headName, images[2][headName]), headName},
+		{"a text file for a database", closed.with(databaseName, "this is no database, whatever its name says, but it is long enough to be one for a while"), databaseName},
+	}
+	for _, tt := range tests {
+		var damage *Damage
+		if _, err := openImage(t, tt.image); !errors.As(err, &damage) || filepath.Base(damage.Path) != tt.path || damage.Next == "" {
+			t.Errorf("%s: got %v", tt.name, err)
+		} else {
+			t.Logf("%s: %v", tt.name, err)
+		}
+	}
+	if _, err := openImage(t, images[2]); err != nil {
+		t.Errorf("a consistent older copy is a backup: %v", err)
+	}
+}
+
+// otherLife is a directory with as many rows as another one, but other rows.
+func otherLife(t *testing.T) image {
+	t.Helper()
+	s := open(t, t.TempDir())
+	for generation := range uint64(3) {
+		commit(t, s, life("other", generation+1))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return takeImage(t, s.dir)
+}
+
+// TestArtifactsWithoutJournal: a directory that lost both files is not fresh.
+func TestArtifactsWithoutJournal(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	ingest(t, s, "model")
+	if err := errors.Join(s.Close(), os.Remove(s.path(headName)), os.Remove(s.path(databaseName))); err != nil {
+		t.Fatal(err)
+	}
+	var damage *Damage
+	if _, err := Open(s.dir, Options{}); !errors.As(err, &damage) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestTamperedRows changes what an administrator with any SQLite tool could
+// change, one thing at a time; pages and index stay sound.
+func TestTamperedRows(t *testing.T) {
+	t.Parallel()
+	_, _, closed := lived(t)
+	statements := []string{
+		"DELETE FROM journal WHERE seq = 3",
+		"DELETE FROM journal WHERE seq = (SELECT max(seq) FROM journal)",
+		"DELETE FROM journal",
+		"INSERT INTO journal SELECT 10, model, at, event, actor, reason, rollout, finding, detail, state, evidence, prev, hash FROM journal WHERE seq = 9",
+		"UPDATE journal SET actor = reason, reason = actor WHERE seq = 2",
+		"UPDATE journal SET actor = actor || substr(reason, 1, 1), reason = substr(reason, 2) WHERE seq = 2",
+		"UPDATE journal SET state = replace(state, 'v1', 'v2')",
+		"UPDATE journal SET evidence = x'' WHERE seq = 5",
+		"UPDATE journal SET seq = 100 WHERE seq = 9",
+		"UPDATE journal SET prev = hash WHERE seq = 4",
+		"UPDATE evidence SET rollout = 'r9'",
+		"UPDATE evidence SET data = zeroblob(20)",
+		"DELETE FROM evidence",
+		"INSERT INTO evidence SELECT 'third', rollout, data, checksum FROM evidence LIMIT 1",
+		"CREATE TABLE more (x)",
+		"CREATE TRIGGER t AFTER INSERT ON journal BEGIN DELETE FROM evidence; END",
+		"DROP TABLE evidence",
+		"PRAGMA user_version = 0",
+	}
+	columnNames := []string{"model", "at", "event", "actor", "reason", "rollout", "finding", "detail", "state"}
+	for _, column := range columnNames {
+		statements = append(statements, fmt.Sprintf("UPDATE journal SET %s = %[1]s || ' ' WHERE seq = 5", column))
+	}
+	inParallel(len(statements), func(i int) {
+		dir := t.TempDir()
+		closed.restore(t, dir)
+		db, err := openDatabase(t.Context(), filepath.Join(dir, databaseName))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, err = db.conn.ExecContext(t.Context(), statements[i])
+		if err := errors.Join(err, db.close()); err != nil {
+			t.Errorf("%s: %v", statements[i], err)
+			return
+		}
+		var damage *Damage
+		if _, err := Open(dir, Options{}); !errors.As(err, &damage) {
+			t.Errorf("%s: got %v", statements[i], err)
+		}
+	})
+}
