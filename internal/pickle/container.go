@@ -77,6 +77,9 @@ func open(r io.Reader, limit int64) (*source, error) {
 		}
 	}
 	outer := s.compression()
+	if in.failed != nil { // perhaps before the name of the container was complete
+		return nil, s.trouble(in.failed)
+	}
 	if outer == nil {
 		return s, nil
 	}
@@ -119,18 +122,23 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// bounded stops a decompressor whose output is out of proportion to its input.
+// bounded stops a decompressor whose output is out of proportion to its input,
+// and does not read on after an error.
 type bounded struct {
-	r  io.Reader
-	in *meter
-	n  int64
+	r   io.Reader
+	in  *meter
+	n   int64
+	err error
 }
 
-func (b *bounded) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
+func (b *bounded) Read(p []byte) (n int, err error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, b.err = b.r.Read(p)
 	b.n += int64(n)
 	if b.n > bombFloor && b.n > maxRatio*b.in.n {
-		return 0, errBomb
+		n, b.err = 0, errBomb
 	}
-	return n, err
+	return n, b.err
 }

@@ -22,7 +22,7 @@ type source struct {
 }
 
 const (
-	bufferSize = 64 << 10
+	bufferSize = 16 << 10
 	// firstGrowth is what is set aside for a long field before any of its bytes
 	// has arrived; after that, a field grows at most to twice what has arrived.
 	firstGrowth = 64 << 10
