@@ -15,10 +15,7 @@ const logisticKnown = "penalty dual tol C fit_intercept intercept_scaling class_
 
 func (p place) logistic(object *pickle.Object) (fitted, *model.Refusal) {
 	e := p.read(object, logisticKnown)
-	version, err := p.version(object)
-	if err != nil {
-		return fitted{}, err
-	}
+	version := e.version()
 	classes := e.classes()
 	rows := len(classes)
 	if rows == 2 {

@@ -46,9 +46,10 @@ func fromValue(v pickle.Value) (model.Predictor, error) {
 	if f.head == nil {
 		return nil, refuse(nextSupported, "%s is a transformer: there is no classifier at its end", f.text)
 	}
-	version, err := outermost.version(object)
-	if err != nil {
-		return nil, err
+	e := &estimator{object: object, path: outermost.path}
+	version := e.version()
+	if e.err != nil {
+		return nil, e.err
 	}
 	signature := model.Signature{
 		Features: f.in, Names: f.names, Classes: f.classes,
@@ -63,13 +64,12 @@ func fromValue(v pickle.Value) (model.Predictor, error) {
 var versionForm = regexp.MustCompile(`^\d{1,4}\.\d{1,4}[0-9A-Za-z.+]{0,40}$`)
 
 // version returns the scikit-learn version that wrote the object.
-func (p place) version(object *pickle.Object) (string, *model.Refusal) {
-	e := &estimator{object: object, path: p.path, budget: p.budget}
+func (e *estimator) version() string {
 	version := e.text("_sklearn_version")
 	if e.err == nil && !versionForm.MatchString(version) {
 		e.wrong("_sklearn_version", version, "a version")
 	}
-	return version, e.err
+	return version
 }
 
 // estimator reads any estimator that may stand anywhere.
