@@ -33,20 +33,31 @@ var (
 	panelRule   = newRule(20)
 )
 
-// halvings bounds the recursion: a panel is never cut below 2^-20 of itself.
-const halvings = 20
-
-// integratePanel integrates f from a to b, halving wherever the two halves
-// disagree with the whole by more than tolerance, an absolute error.
-func integratePanel(f func(float64) float64, a, b, tolerance float64) float64 {
-	return halve(f, a, b, panelRule.integrate(f, a, b), tolerance, halvings)
+// adaptive adds up the integral of a positive f, panel by panel, halving a panel
+// wherever its two halves disagree with the whole.
+type adaptive struct {
+	f func(float64) float64
+	// relative is the disagreement that is let pass, as a share of the total so far.
+	relative float64
+	// halvings is how many are left for all panels together: no integrand, however
+	// sharp or however disturbed by rounding, takes longer than that.
+	halvings int
+	total    float64
 }
 
-func halve(f func(float64) float64, a, b, whole, tolerance float64, left int) float64 {
+// add adds the integral between a and b, in either order.
+func (q *adaptive) add(a, b float64) {
+	whole := math.Abs(panelRule.integrate(q.f, a, b))
+	q.total += q.refine(a, b, whole, q.relative*math.Max(whole, q.total))
+}
+
+func (q *adaptive) refine(a, b, whole, tolerance float64) float64 {
 	middle := a + (b-a)/2
-	lower, upper := panelRule.integrate(f, a, middle), panelRule.integrate(f, middle, b)
-	if left == 0 || math.Abs(lower+upper-whole) <= tolerance {
-		return lower + upper
+	left := math.Abs(panelRule.integrate(q.f, a, middle))
+	right := math.Abs(panelRule.integrate(q.f, middle, b))
+	if q.halvings == 0 || math.Abs(left+right-whole) <= tolerance {
+		return left + right
 	}
-	return halve(f, a, middle, lower, tolerance, left-1) + halve(f, middle, b, upper, tolerance, left-1)
+	q.halvings--
+	return q.refine(a, middle, left, tolerance) + q.refine(middle, b, right, tolerance)
 }

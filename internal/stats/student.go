@@ -26,6 +26,9 @@ func logStudentTails(t, nu float64) float64 {
 	if w > centre {
 		return math.Ln2 + constant - w2/2 + math.Log(studentIntegral(w, nu))
 	}
+	if w == 0 {
+		return 0 // and not -0
+	}
 	half := studentRule.integrate(func(v float64) float64 {
 		return math.Exp(-v*v/2) * studentFactor(v*v/nu)
 	}, 0, w)
