@@ -195,7 +195,7 @@ func TestTheBodyOfACheckIsFlatAndWhole(t *testing.T) {
 	if diff := cmp.Diff(with, keys(loading)); diff != "" {
 		t.Error(diff)
 	}
-	for _, k := range strings.Fields("alert_triggered alert_source status verdict p_value t_statistic degrees_of_freedom stable_avg_latency_ms canary_avg_latency_ms samples min_samples look") {
+	for k := range strings.FieldsSeq("alert_triggered alert_source status verdict p_value t_statistic degrees_of_freedom stable_avg_latency_ms canary_avg_latency_ms samples min_samples look") {
 		if !with[k] {
 			t.Errorf("%s is missing", k)
 		}

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"serin/internal/rollout"
 )
 
 // Client calls a server's admin side. Make one with NewClient.
@@ -18,6 +20,10 @@ type Client struct {
 	actor string
 	http  *http.Client
 }
+
+// ParseWeight reads a share of the requests as people write it, like 10% or
+// 0.1, for a command line.
+func ParseWeight(s string) (rollout.Weight, error) { return rollout.ParseWeight(s) }
 
 // Unreachable says that no server answered.
 type Unreachable struct {

@@ -99,52 +99,46 @@ type Health struct {
 	DifferenceMS       float64 `json:"difference_ms"`
 	LowerMS            float64 `json:"difference_lower_ms"`
 	UpperMS            float64 `json:"difference_upper_ms"`
-	Samples            Samples `json:"samples"`
-	MinSamples         uint64  `json:"min_samples"`
-	Alpha              float64 `json:"alpha"`
-	MinEffectMS        float64 `json:"min_effect_ms"`
-	Look               uint64  `json:"look" doc:"Which look at this rollout this is."`
-	Phase              string  `json:"phase"`
-	Rollout            string  `json:"rollout"`
-	StableVersion      string  `json:"stable_version"`
-	CanaryVersion      string  `json:"canary_version"`
-	Weight             float64 `json:"weight"`
-	CanaryStartTime    string  `json:"canary_start_time" doc:"RFC 3339, empty without a live canary."`
-	ElapsedS           float64 `json:"elapsed_seconds"`
-	RemainingS         float64 `json:"remaining_seconds"`
-	SimulateSlowdown   bool    `json:"simulate_slowdown"`
-}
-
-// Samples counts the observations per arm.
-type Samples struct {
-	Stable uint64 `json:"stable"`
-	Canary uint64 `json:"canary"`
+	Samples            struct {
+		Stable uint64 `json:"stable"`
+		Canary uint64 `json:"canary"`
+	} `json:"samples" doc:"Observations per arm."`
+	MinSamples       uint64  `json:"min_samples"`
+	Alpha            float64 `json:"alpha"`
+	MinEffectMS      float64 `json:"min_effect_ms"`
+	Look             uint64  `json:"look" doc:"Which look at this rollout this is."`
+	Phase            string  `json:"phase"`
+	Rollout          string  `json:"rollout"`
+	StableVersion    string  `json:"stable_version"`
+	CanaryVersion    string  `json:"canary_version"`
+	Weight           float64 `json:"weight"`
+	CanaryStartTime  string  `json:"canary_start_time" doc:"RFC 3339, empty without a live canary."`
+	ElapsedS         float64 `json:"elapsed_seconds"`
+	RemainingS       float64 `json:"remaining_seconds"`
+	SimulateSlowdown bool    `json:"simulate_slowdown"`
 }
 
 // State is the application's state in the seed's words. The lists of latencies
 // are summaries here, because their memory must not grow with the traffic.
 type State struct {
-	StableModelPath  string     `json:"stable_model_path"`
-	CanaryModelPath  *string    `json:"canary_model_path"`
-	CanaryStartTime  *time.Time `json:"canary_start_time"`
-	CanaryMetrics    Metrics    `json:"canary_metrics"`
-	AlertStatus      *Health    `json:"alert_status" doc:"The verdict as of now; asking here is not counted as a look."`
-	SimulateSlowdown bool       `json:"simulate_slowdown"`
-	Model            string     `json:"model"`
-	Phase            string     `json:"phase"`
-	Generation       uint64     `json:"generation"`
-	Stable           Version    `json:"stable"`
-	Rollout          *Rollout   `json:"rollout"`
+	StableModelPath string     `json:"stable_model_path"`
+	CanaryModelPath *string    `json:"canary_model_path"`
+	CanaryStartTime *time.Time `json:"canary_start_time"`
+	CanaryMetrics   struct {
+		Stable latencies `json:"stable"`
+		Canary latencies `json:"canary"`
+	} `json:"canary_metrics" doc:"The latencies of both arms."`
+	AlertStatus      *Health  `json:"alert_status" doc:"The verdict as of now; asking here is not counted as a look."`
+	SimulateSlowdown bool     `json:"simulate_slowdown"`
+	Model            string   `json:"model"`
+	Phase            string   `json:"phase"`
+	Generation       uint64   `json:"generation"`
+	Stable           Version  `json:"stable"`
+	Rollout          *Rollout `json:"rollout"`
 }
 
-// Metrics are the latencies of both arms.
-type Metrics struct {
-	Stable Latencies `json:"stable"`
-	Canary Latencies `json:"canary"`
-}
-
-// Latencies summarise one arm.
-type Latencies struct {
+// latencies summarise one arm.
+type latencies struct {
 	LatenciesMS judge.Summary `json:"latencies_ms"`
 }
 
@@ -204,17 +198,17 @@ func healthOf(h control.Health, defaults rollout.Plan) Health {
 	out.PValue, out.LogPValue, out.TStatistic, out.DegreesOfFreedom = r.PValue, r.LogPValue, r.TStatistic, r.DegreesOfFreedom
 	out.StableAvgLatencyMS, out.CanaryAvgLatencyMS = r.Stable.MeanMS, r.Canary.MeanMS
 	out.DifferenceMS, out.LowerMS, out.UpperMS = r.DifferenceMS, r.LowerMS, r.UpperMS
-	out.Samples = Samples{r.Stable.Count, r.Canary.Count}
+	out.Samples.Stable, out.Samples.Canary = r.Stable.Count, r.Canary.Count
 	return out
 }
 
 func stateOf(h control.Health, defaults rollout.Plan) State {
 	out := State{
 		StableModelPath: h.State.Stable.Path, SimulateSlowdown: h.State.Slowdown,
-		CanaryMetrics: Metrics{Latencies{h.Result.Stable}, Latencies{h.Result.Canary}},
-		Model:         h.State.Model, Phase: string(h.State.Phase), Generation: h.State.Generation,
+		Model: h.State.Model, Phase: string(h.State.Phase), Generation: h.State.Generation,
 		Stable: versionOf(h.State.Stable), Rollout: rolloutOf(h),
 	}
+	out.CanaryMetrics.Stable.LatenciesMS, out.CanaryMetrics.Canary.LatenciesMS = h.Result.Stable, h.Result.Canary
 	if out.Rollout != nil {
 		out.CanaryModelPath, out.CanaryStartTime = &out.Rollout.Canary.Path, out.Rollout.Started
 		health := healthOf(h, defaults)

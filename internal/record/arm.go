@@ -87,12 +87,12 @@ func (a *Arm) Quantile(q float64) float64 {
 		if n == 0 {
 			continue
 		}
-		if here := float64(n); below+here >= rank {
+		here := float64(n)
+		if below+here >= rank {
 			low, high := bucketRange(i)
 			return low + (high-low)*max(0, rank-below)/here
-		} else {
-			below += here
 		}
+		below += here
 	}
 	_, high := bucketRange(bucketCount - 1)
 	return high

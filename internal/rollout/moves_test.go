@@ -101,9 +101,8 @@ func TestEveryPair(t *testing.T) {
 		for _, k := range kinds {
 			before := in(p)
 			next, effects, err := Next(before, ok(k), noon)
-			var refusal *Refusal
 			got := fmt.Sprintf("%s %v", next.Phase, effects)
-			if errors.As(err, &refusal) {
+			if refusal, ok := errors.AsType[*Refusal](err); ok {
 				got = string(refusal.Code)
 				if refusal.Detail == "" || refusal.Next == "" {
 					t.Errorf("%q + %s: the refusal does not say what is wrong and what to do: %+v", p, k, refusal)
