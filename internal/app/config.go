@@ -1,0 +1,97 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"serin/internal/rollout"
+)
+
+// Config is what a server is made from.
+type Config struct {
+	// Listen is the address of both predictions and control. Only loopback
+	// addresses are accepted.
+	Listen string
+	// Data is the state directory.
+	Data string
+	// Name is the model's name, Model the file that an empty state directory
+	// starts with.
+	Name, Model string
+	// Root is the directory that model files are opened in; nothing outside it is.
+	Root string
+	// Plan is what a deploy gets where it asks for nothing else.
+	Plan rollout.Plan
+	// Slowdown is what a drill adds to each canary prediction; Drills allows them.
+	Slowdown time.Duration
+	Drills   bool
+	// MaxModelBytes bounds a model file.
+	MaxModelBytes int64
+	// AllowedHosts are names that the server is called by, beside the loopback ones.
+	AllowedHosts []string
+	// Drain is how long a stopping server says that it is not ready and still
+	// accepts connections.
+	Drain time.Duration
+	// Version is serin's own.
+	Version string
+	// Log takes one line per decision and what operators need to know.
+	Log *slog.Logger
+	// Step is called around each durable step; nil outside tests.
+	Step func(string)
+}
+
+// Default is a server on a laptop: the seed's address, model and rules.
+func Default() Config {
+	return Config{
+		Listen: "127.0.0.1:8000",
+		Data:   "serin-data",
+		Name:   "churn",
+		Model:  "models/model_v1.joblib",
+		Root:   ".",
+		Plan: rollout.Plan{
+			Weight: 1000, Period: time.Hour, AtEnd: rollout.Hold, MinSamples: 20, Alpha: 0.05, MinEffect: 100 * time.Microsecond,
+		},
+		Slowdown:      20 * time.Millisecond,
+		Drills:        true,
+		MaxModelBytes: 1 << 30,
+		Drain:         2 * time.Second,
+		Version:       "dev",
+		Log:           slog.New(slog.DiscardHandler),
+	}
+}
+
+const longestSlowdown = 10 * time.Second
+
+func (c *Config) validate() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen address %q: %w; write it like 127.0.0.1:8000", c.Listen, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("listen address %q is not a loopback address: whoever reaches it could deploy models, and serin has no credentials yet; listen on 127.0.0.1 and put a proxy with authentication in front", c.Listen)
+	}
+	switch {
+	case c.Name == "":
+		return errors.New("the model's name is empty")
+	case c.Slowdown < 0 || c.Slowdown > longestSlowdown:
+		return fmt.Errorf("slowdown %v is not between 0 and %v", c.Slowdown, longestSlowdown)
+	case c.MaxModelBytes <= 0:
+		return fmt.Errorf("the largest model file is %d bytes: give at least 1", c.MaxModelBytes)
+	case c.Drain < 0:
+		return fmt.Errorf("drain time %v is negative", c.Drain)
+	case c.Plan.Period <= 0:
+		return fmt.Errorf("period %v is not above 0", c.Plan.Period)
+	case !(c.Plan.Alpha > 0 && c.Plan.Alpha < 1):
+		return fmt.Errorf("alpha %v is not between 0 and 1", c.Plan.Alpha)
+	case c.Plan.MinSamples < 2:
+		return fmt.Errorf("%d samples are too few for Welch's test: at least 2", c.Plan.MinSamples)
+	}
+	switch c.Plan.AtEnd {
+	case rollout.Hold, rollout.PromoteAtEnd, rollout.RollbackAtEnd:
+		return nil
+	default:
+		return fmt.Errorf("at the end of the period %q cannot be done: hold, promote or rollback", c.Plan.AtEnd)
+	}
+}

@@ -1,0 +1,253 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"serin/internal/control"
+	"serin/internal/model"
+	"serin/internal/model/sklearn"
+	"serin/internal/record"
+	"serin/internal/rollout"
+	"serin/internal/route"
+	"serin/internal/store"
+)
+
+// engines are the loaded versions of one model; control.Engines.
+type engines struct {
+	root     *os.Root
+	limit    int64
+	store    *store.Store
+	table    *route.Switch
+	slowdown time.Duration
+	log      *slog.Logger
+
+	mu     sync.Mutex
+	loaded map[string]model.Predictor // by SHA-256
+	served map[arm]*record.Gauge      // since the process started; by name, as metrics are
+	trial  trial
+	loads  map[string]time.Duration // by version name: how long the last one took
+}
+
+// arm is a version in a role.
+type arm struct {
+	role    route.Role
+	version string
+}
+
+// trial is the measuring side of the rollout being served.
+type trial struct {
+	id             string
+	stable, canary *record.Gauge
+	split          *route.Split
+}
+
+var _ control.Engines = (*engines)(nil)
+
+// Fetch copies the file into the store while it is hashed, so that what was
+// hashed is what will be parsed, whatever happens to the file meanwhile.
+func (g *engines) Fetch(ctx context.Context, path string) (rollout.Version, error) {
+	none := rollout.Version{}
+	inside, fault := g.resolve(path)
+	if fault != nil {
+		return none, fault
+	}
+	info, err := g.root.Stat(inside)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return none, &control.Fault{
+			Code: control.FileMissing, Err: err, Detail: fmt.Sprintf("there is no file %s in %s", path, g.root.Name()),
+			Next: "Give the path as the server sees it, or make the example models with serin train.",
+		}
+	case err != nil:
+		return none, unreadable(path, err)
+	case !info.Mode().IsRegular():
+		return none, &control.Fault{Code: control.FileRefused, Detail: path + " is not a regular file", Next: "Give a file that joblib.dump wrote."}
+	case info.Size() > g.limit:
+		return none, g.tooLarge(path)
+	}
+	f, err := g.root.Open(inside)
+	if err != nil {
+		return none, unreadable(path, err)
+	}
+	defer f.Close()
+	digest, size, err := g.store.Ingest(ctx, f, g.limit)
+	if _, ok := errors.AsType[*store.TooLarge](err); ok { // it grew
+		return none, g.tooLarge(path)
+	}
+	if err != nil {
+		return none, &control.Fault{
+			Code: control.StoreDown, Err: err, Detail: "the file could not be copied into the state directory: " + err.Error(),
+			Next: "Make room or make it writable, then try again.",
+		}
+	}
+	return rollout.Version{Name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), Path: path, SHA256: digest, Size: size}, nil
+}
+
+// resolve finds a path inside the root; os.Root keeps symbolic links from
+// leading out of it.
+func (g *engines) resolve(path string) (string, *control.Fault) {
+	if !filepath.IsAbs(path) {
+		return path, nil
+	}
+	if inside, err := filepath.Rel(g.root.Name(), path); err == nil && filepath.IsLocal(inside) {
+		return inside, nil
+	}
+	return "", &control.Fault{Code: control.FileRefused, Detail: path + " lies outside " + g.root.Name(), Next: "Put the file there, or start serin serve with --root."}
+}
+
+func unreadable(path string, err error) *control.Fault {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err
+	}
+	return &control.Fault{Code: control.FileRefused, Err: err, Detail: fmt.Sprintf("%s cannot be read: %v", path, err), Next: "Give a readable file below the directory that the server was started with (--root)."}
+}
+
+func (g *engines) tooLarge(path string) *control.Fault {
+	return &control.Fault{Code: control.FileRefused, Detail: fmt.Sprintf("%s is larger than %d bytes", path, g.limit), Next: "Start serin serve with a larger --max-model-bytes if it is meant to be."}
+}
+
+// Load parses the stored bytes, compares the signature, and warms the model up.
+func (g *engines) Load(ctx context.Context, v rollout.Version, with *rollout.Version) error {
+	begun := time.Now()
+	p, err := g.parse(ctx, v)
+	if err != nil {
+		return err
+	}
+	if with != nil {
+		g.mu.Lock()
+		other := g.loaded[with.SHA256]
+		g.mu.Unlock()
+		if other == nil {
+			return fmt.Errorf("stable %s is not loaded", with.Name)
+		}
+		if why := p.Signature().Compatible(other.Signature()); why != "" {
+			return &control.Fault{
+				Code: control.ModelIncompatible, Detail: fmt.Sprintf("%s cannot stand in for %s: %s", v.Name, with.Name, why),
+				Next: "Fit it on the same features and classes.",
+			}
+		}
+	}
+	if err := warm(ctx, p); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.loaded[v.SHA256] = p
+	g.loads[v.Name] = time.Since(begun)
+	return nil
+}
+
+func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predictor, err error) {
+	data, err := g.store.Artifact(ctx, v.SHA256)
+	if err != nil {
+		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: fmt.Sprintf("the stored copy of %s cannot be read: %v", v.Name, err), Next: "Deploy the file again, or restore the state directory from a backup."}
+	}
+	defer data.Close()
+	defer func() {
+		if r := recover(); r != nil { // no file may take the process down
+			g.log.Error("a model file made its reader panic", "version", v.Name, "sha256", v.SHA256, "panic", r, "stack", string(debug.Stack()))
+			err = &control.Fault{Code: control.ModelRefused, Detail: v.Name + " is not a file that serin can read", Next: "This is a bug in serin's reader: please report it with the file's SHA-256 " + v.SHA256 + "."}
+		}
+	}()
+	p, err = sklearn.Load(contextReader{ctx, data})
+	if refusal, ok := errors.AsType[*model.Refusal](err); ok {
+		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: v.Name + " is refused: " + refusal.Reason, Next: refusal.Next}
+	}
+	if err != nil {
+		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: fmt.Sprintf("%s cannot be read: %v", v.Name, err), Next: "Try again, or save the model again."}
+	}
+	return p, nil
+}
+
+// contextReader ends with its context, so that a load can be called off.
+type contextReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r contextReader) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(b)
+}
+
+// warm predicts until code and caches are as they will be; nothing of it is
+// measured. It is also the first proof that the model predicts at all.
+func warm(ctx context.Context, p model.Predictor) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &control.Fault{Code: control.ModelRefused, Detail: fmt.Sprintf("the model panics when it predicts: %v", r), Next: "This is a bug in serin: please report it."}
+		}
+	}()
+	const rounds, budget = 2000, 500 * time.Millisecond
+	s := p.Signature()
+	row, probs := make([]float64, s.Features), make([]float64, len(s.Classes))
+	end := time.Now().Add(budget)
+	for i := range rounds {
+		if ctx.Err() != nil || time.Now().After(end) {
+			break
+		}
+		for j := range row {
+			row[j] = float64((i+j)%5) - 2
+		}
+		p.Predict(row, probs)
+	}
+	return ctx.Err()
+}
+
+// Serve compiles the routing table of a committed state and swaps it in.
+func (g *engines) Serve(s rollout.State, before *record.Evidence) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := &route.Table{Stable: g.arm(route.Stable, s.Stable)}
+	if s.Phase.Split() {
+		if r := s.Rollout; g.trial.id != r.ID {
+			g.trial = trial{r.ID, record.NewGauge(before.Stable), record.NewGauge(before.Canary), route.NewSplit(r.Plan.Weight, rand.Uint64())}
+		}
+		t.Canary, t.Split = g.arm(route.Canary, s.Rollout.Canary), g.trial.split
+		t.Stable.Evidence, t.Canary.Evidence = g.trial.stable, g.trial.canary
+		if s.Slowdown {
+			t.Canary.Slowdown = g.slowdown
+		}
+	} else {
+		g.trial = trial{}
+	}
+	g.table.Swap(t)
+	for sha256 := range g.loaded {
+		if sha256 != s.Stable.SHA256 && (s.Rollout == nil || sha256 != s.Rollout.Canary.SHA256) {
+			delete(g.loaded, sha256)
+		}
+	}
+}
+
+func (g *engines) arm(role route.Role, v rollout.Version) *route.Arm {
+	key := arm{role, v.Name}
+	if g.served[key] == nil {
+		g.served[key] = record.NewGauge(record.Arm{})
+	}
+	return &route.Arm{Role: role, Version: v, Predictor: g.loaded[v.SHA256], Served: g.served[key]}
+}
+
+// Evidence returns what the rollout being served has seen.
+func (g *engines) Evidence() (string, record.Arm, record.Arm) {
+	g.mu.Lock()
+	t := g.trial
+	g.mu.Unlock()
+	if t.id == "" {
+		return "", record.Arm{}, record.Arm{}
+	}
+	return t.id, t.stable.Snapshot(), t.canary.Snapshot()
+}

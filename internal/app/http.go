@@ -1,0 +1,83 @@
+package app
+
+import (
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"serin/internal/api"
+	"serin/internal/control"
+	"serin/internal/infer"
+)
+
+// gate says whether requests are welcome. Not ready and draining differ for
+// those who are here already: a draining server still answers everything, and
+// asks its clients to leave.
+type gate struct{ ready, draining atomic.Bool }
+
+// routes puts every path of the server on one mux.
+func routes(c *Config, front *infer.Handler, pilot *control.Pilot, metrics *prometheus.Registry, g *gate) http.Handler {
+	admin := http.NewServeMux()
+	api.Register(admin, pilot, api.Config{Version: c.Version, Plan: c.Plan})
+	guarded := api.Guard(c.AllowedHosts, unhurried(admin))
+
+	mux := http.NewServeMux()
+	mux.Handle("POST /predict", front)
+	mux.Handle("/admin/", guarded)
+	mux.Handle("GET /openapi.json", admin)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics, ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelError)}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { status(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		switch {
+		case g.draining.Load():
+			status(w, http.StatusServiceUnavailable, "draining")
+		case !g.ready.Load():
+			status(w, http.StatusServiceUnavailable, "loading")
+		default:
+			status(w, http.StatusOK, "ready")
+		}
+	})
+	mux.Handle("/predict", api.MethodNotAllowed(http.MethodPost))
+	for _, path := range []string{"/openapi.json", "/metrics", "/healthz", "/readyz"} {
+		mux.Handle(path, api.MethodNotAllowed(http.MethodGet))
+	}
+	mux.Handle("/", api.NotFound("Predictions are at POST /predict, control is below /admin/, and GET /openapi.json describes it."))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func status(w http.ResponseWriter, code int, word string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(`{"status":"` + word + `"}`))
+}
+
+// unhurried lifts the write deadline: loading a large model takes its time.
+func unhurried(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A writer that has no deadline needs none lifted.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+		next.ServeHTTP(w, r)
+	})
+}
+
+// newServer bounds what a slow or silent client can hold on to.
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}

@@ -1,0 +1,193 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"serin/internal/control"
+	"serin/internal/infer"
+	"serin/internal/model"
+	"serin/internal/record"
+	"serin/internal/rollout"
+	"serin/internal/route"
+	"serin/internal/store"
+)
+
+// ErrAtOnce as the cause of Run's context skips the draining: somebody at a
+// terminal pressed Ctrl-C and waits.
+var ErrAtOnce = errors.New("stop without draining")
+
+// shutdownLimit is how long the last requests may take.
+const shutdownLimit = 30 * time.Second
+
+// Ready describes a server that has started.
+type Ready struct {
+	// URL is where it answers.
+	URL string
+	// State is what it serves.
+	State rollout.State
+	// Signature is what stable expects and answers.
+	Signature *model.Signature
+}
+
+// Run serves until ctx ends, then stops gracefully. It calls ready once, when
+// the first request may be sent. An error means that it could not start, or
+// that it had to end.
+func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	listener, err := listen(ctx, c.Listen)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ignoreClosed(listener.Close())) }()
+	root, err := openRoot(c.Root)
+	if err != nil {
+		return fmt.Errorf("opening the directory of model files: %w", err)
+	}
+	defer root.Close()
+	memory, err := store.Open(c.Data, store.Options{Step: c.Step})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, memory.Close()) }()
+	box, err := openBlackBox(c.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, box.close()) }()
+	s := assemble(c, root, memory)
+	return s.run(ctx, listener, box, ready)
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port taken: another process listens on %s; stop it, or choose another address with --listen", address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// openRoot keeps the absolute name, for messages.
+func openRoot(dir string) (*os.Root, error) {
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(absolute)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// server is the parts of a running serin.
+type server struct {
+	config Config
+	memory *store.Store
+	table  *route.Switch
+	pilot  *control.Pilot
+	http   *http.Server
+	gate   gate
+}
+
+func assemble(c Config, root *os.Root, memory *store.Store) *server {
+	s := &server{config: c, memory: memory, table: &route.Switch{}}
+	cars := &engines{
+		root: root, limit: c.MaxModelBytes, store: memory, table: s.table, slowdown: c.Slowdown, log: c.Log,
+		loaded: map[string]model.Predictor{}, served: map[arm]*record.Gauge{}, loads: map[string]time.Duration{},
+	}
+	s.pilot = control.New(control.Config{Model: c.Name, Store: journal{memory}, Engines: cars, Log: c.Log, Drills: c.Drills})
+	front := infer.NewHandler(s.table, c.Log)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newMetrics(&s.config, cars, front, s.pilot)...)
+	s.http = newServer(routes(&s.config, front, s.pilot, registry, &s.gate), c.Log)
+	return s
+}
+
+// journal is the store as control knows it. The two entries have the same
+// fields: neither room may know the other.
+type journal struct{ *store.Store }
+
+func (j journal) Commit(ctx context.Context, e control.Entry) error {
+	return j.Store.Commit(ctx, store.Entry(e))
+}
+
+func (s *server) run(ctx context.Context, listener net.Listener, box *blackBox, ready func(Ready)) error {
+	failed := make(chan error, 1)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("serving HTTP: %w", err)
+		}
+	})
+	defer serving.Wait()
+	if err := s.boot(ctx, box); err != nil {
+		return errors.Join(err, s.http.Close())
+	}
+	flying, land := context.WithCancel(context.WithoutCancel(ctx))
+	serving.Go(func() { s.pilot.Run(flying) })
+	defer land()
+	s.gate.ready.Store(true)
+	ready(Ready{URL: "http://" + listener.Addr().String(), State: s.pilot.Peek().State, Signature: s.table.Table().Stable.Predictor.Signature()})
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return s.stop(ctx)
+	}
+}
+
+func (s *server) boot(ctx context.Context, box *blackBox) error {
+	start := box.start
+	start.Model = s.config.Model
+	if err := s.pilot.Boot(ctx, start); err != nil {
+		return err
+	}
+	if err := box.acted(); err != nil {
+		return err
+	}
+	state := s.pilot.Peek().State
+	keep := []string{state.Stable.SHA256}
+	if state.Rollout != nil {
+		keep = append(keep, state.Rollout.Canary.SHA256)
+	}
+	if err := s.memory.Prune(keep...); err != nil {
+		s.config.Log.Warn("old artifacts could not be removed", "err", err)
+	}
+	return nil
+}
+
+// stop ends in the order in which nothing is lost: say that no new requests
+// are wanted, wait until that was heard, close the listener, let the last
+// requests finish. The pilot and the store are stopped by Run's own order.
+func (s *server) stop(ctx context.Context) error {
+	s.gate.draining.Store(true)
+	if drain := s.config.Drain; drain > 0 && !errors.Is(context.Cause(ctx), ErrAtOnce) {
+		s.config.Log.Info("draining: not ready, still answering", "for", drain.String())
+		<-time.After(drain)
+	}
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
+	defer cancel()
+	if err := s.http.Shutdown(limit); err != nil {
+		return errors.Join(fmt.Errorf("requests were still running after %v and were cut off: %w", shutdownLimit, err), s.http.Close())
+	}
+	return nil
+}
