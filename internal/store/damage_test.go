@@ -98,11 +98,8 @@ func read(t testing.TB, s *Store) contents {
 // shows that the store accepts and keeps a further commit.
 func openImage(t testing.TB, im image) (contents, error) {
 	t.Helper()
-	dir, err := os.MkdirTemp(t.TempDir(), "image")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
+	dir := quickDir(t)
+	defer os.RemoveAll(dir) // now, for there are thousands
 	im.restore(t, dir)
 	s, err := Open(dir, Options{})
 	if err != nil {
@@ -130,7 +127,7 @@ func openImage(t testing.TB, im image) (contents, error) {
 // closed, and after. The last transaction is a commit.
 func lived(t testing.TB) (truth contents, killed, closed image) {
 	t.Helper()
-	s := open(t, t.TempDir())
+	s := open(t, quickDir(t))
 	for generation := range uint64(5) {
 		commit(t, s, life("churn", generation+1))
 		if generation < 3 {
@@ -228,6 +225,55 @@ func TestFlippedBits(t *testing.T) {
 		t.Logf("%s %s: %d of %d flips refused, %d bytes", f.what, f.name, refused, len(offsets), len(data))
 		if 100*refused < f.least*len(offsets) {
 			t.Errorf("%s %s: only %d of %d flips were refused", f.what, f.name, refused, len(offsets))
+		}
+	}
+}
+
+// TestFlippedEvidence flips bits of a WAL that ends with saves of evidence,
+// which head.json does not guard. All but the very last save is refused.
+func TestFlippedEvidence(t *testing.T) {
+	t.Parallel()
+	s := open(t, quickDir(t))
+	commit(t, s, life("churn", 1))
+	commit(t, s, life("churn", 2))
+	for i := range 8 {
+		if err := s.SaveEvidence(t.Context(), "churn", "r1", evidence(100+i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	killed := takeImage(t, s.dir)
+	previous, truth := *evidence(106), *evidence(107)
+	wal := killed[walName]
+	random := rand.New(rand.NewPCG(3, 4))
+	refused := 0
+	const samples = 300
+	for range samples {
+		flipped := []byte(wal)
+		at := random.IntN(len(wal))
+		flipped[at] ^= 1 << random.IntN(8)
+		got, err := openImage(t, killed.with(walName, string(flipped)))
+		if err != nil {
+			refused++
+		} else if e := got.Evidence["churn"]; e != truth && e != previous {
+			t.Errorf("byte %d of %d: evidence went back to look %d", at, len(wal), e.Looks)
+		}
+	}
+	if refused < samples/2 {
+		t.Errorf("only %d of %d were refused", refused, samples)
+	}
+}
+
+// TestFreelist: a damaged list of free pages harms nothing until the next
+// write, and is found before.
+func TestFreelist(t *testing.T) {
+	t.Parallel()
+	_, _, closed := lived(t)
+	for at := 32; at < 40; at++ { // https://sqlite.org/fileformat2.html#the_database_header
+		flipped := []byte(closed[databaseName])
+		flipped[at] ^= 1
+		var damage *Damage
+		if _, err := openImage(t, closed.with(databaseName, string(flipped))); !errors.As(err, &damage) {
+			t.Errorf("byte %d: got %v", at, err)
 		}
 	}
 }
@@ -332,6 +378,33 @@ func TestArtifactsWithoutJournal(t *testing.T) {
 	var damage *Damage
 	if _, err := Open(s.dir, Options{}); !errors.As(err, &damage) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestRewrittenRow changes a row and gives it the hash that it then must have:
+// the next row gives it away, or the head if it was the last.
+func TestRewrittenRow(t *testing.T) {
+	t.Parallel()
+	truth, _, closed := lived(t)
+	for seq := range len(truth.Journal) {
+		dir := quickDir(t)
+		closed.restore(t, dir)
+		db, err := openDatabase(t.Context(), filepath.Join(dir, databaseName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.journal(t.Context(), "", uint64(seq), func(r *row) (bool, error) {
+			r.actor = "nobody"
+			_, err := db.conn.ExecContext(t.Context(), "UPDATE journal SET actor = ?, hash = ? WHERE seq = ?", r.actor, r.digest(), int64(r.seq))
+			return false, err
+		})
+		if err := errors.Join(err, db.close()); err != nil {
+			t.Fatal(err)
+		}
+		var damage *Damage
+		if _, err := Open(dir, Options{}); !errors.As(err, &damage) {
+			t.Errorf("row %d: got %v", seq+1, err)
+		}
 	}
 }
 

@@ -157,6 +157,39 @@ func TestCommitFails(t *testing.T) {
 	}
 }
 
+// TestAnotherDirectoryInItsPlace: a disk that goes away may leave an empty
+// directory, or an older copy. What was acknowledged is not forgotten.
+func TestAnotherDirectoryInItsPlace(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	s := open(t, dir)
+	commit(t, s, life("churn", 1))
+	older := takeImage(t, dir)
+	commit(t, s, life("churn", 2))
+	if err := os.Rename(dir, dir+" moved"); err != nil {
+		t.Fatal(err)
+	}
+	s.db.finish = "SELECT * FROM nowhere"
+	for _, im := range []image{{}, older} {
+		if err := os.MkdirAll(filepath.Join(dir, artifactsName), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		im.restore(t, dir)
+		for range 2 {
+			if err := s.Commit(t.Context(), life("churn", 3)); !errors.Is(err, ErrUnsettled) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(dir+" moved", dir); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, s, life("churn", 3))
+}
+
 // TestHeadCannotBeWritten: the commit stands, no other write goes ahead of the
 // head, and reading goes on.
 func TestHeadCannotBeWritten(t *testing.T) {

@@ -114,14 +114,16 @@ func (v *view) follow(r *row) error {
 	if err := r.check(v.head.seq+1, v.head.hash); err != nil {
 		return err
 	}
-	e, err := r.entry()
+	// The rest of the row is decoded when somebody asks for it: its hash is right,
+	// and Commit let nothing in that it could not read back.
+	state, err := decodeState(r.state)
 	if err != nil {
 		return fmt.Errorf("row %d of the journal is not understood, perhaps because a newer serin wrote it: %w", r.seq, err)
 	}
-	if e.State.Generation != v.models[r.model].generation+1 {
-		return fmt.Errorf("row %d of the journal skips a generation of model %q", r.seq, r.model)
+	if state.Model != r.model || state.Generation != v.models[r.model].generation+1 {
+		return fmt.Errorf("row %d of the journal does not follow the last one of model %q", r.seq, r.model)
 	}
-	v.models[r.model] = newModel(e.State, r.state)
+	v.models[r.model] = newModel(state, r.state)
 	v.head = head{r.seq, r.hash}
 	return nil
 }

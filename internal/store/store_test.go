@@ -45,6 +45,22 @@ func open(t testing.TB, dir string) *Store {
 	return s
 }
 
+// quickDir is a directory in memory where there is one: for tests that open
+// thousands of times and lose no power.
+func quickDir(t testing.TB) string {
+	t.Helper()
+	base := "/dev/shm"
+	if info, err := os.Stat(base); err != nil || !info.IsDir() {
+		base = ""
+	}
+	dir, err := os.MkdirTemp(base, "serin-store-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 func commit(t testing.TB, s *Store, e Entry) {
 	t.Helper()
 	if err := s.Commit(t.Context(), e); err != nil {

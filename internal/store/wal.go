@@ -23,6 +23,7 @@ const (
 // The two differ: every transaction is synced before the next one begins, so
 // a power failure can only harm the last. If frames after the harmed one go on
 // with its checksum and complete a later transaction, they were acknowledged.
+// Frames of an earlier round, still behind the end, have another salt.
 //
 // What it cannot see is harm to the very last transaction, and a file that was
 // cut short. The journal's rows have head.json against both.
@@ -100,8 +101,8 @@ func harmedFrame(r io.Reader, order binary.ByteOrder) (int64, error) {
 				missing = 1
 			}
 			before = [2]sum{computed, stored}
-		case !follows:
-			return -1, nil // what is left of an earlier round of the WAL
+		case !follows || !salted && harmed > 0:
+			return -1, nil // what is left of an earlier round of the WAL, which SQLite overwrites from its beginning
 		default:
 			if commit {
 				missing--
