@@ -87,13 +87,13 @@ func Look(plan rollout.Plan, e *record.Evidence) Result {
 		r.Sentence = "the latencies of neither arm vary, so there is no scale to judge a difference by, " + seen
 	case test.P < plan.Alpha && test.Diff > 0 && test.Diff >= float64(plan.MinEffect):
 		r.Verdict = rollout.Fail
-		r.Sentence = fmt.Sprintf("the canary is %s slower (%s, p = %s) %s", duration(test.Diff), r.interval(plan), number(test.P, test.LogP), seen)
+		r.Sentence = fmt.Sprintf("the canary is %s slower (%s, p = %s) %s", duration(test.Diff), interval(test, plan), number(test.P, test.LogP), seen)
 	case test.P < plan.Alpha && test.Diff > 0:
 		r.Verdict = rollout.Pass
 		r.Sentence = fmt.Sprintf("the canary is slower by %s (p = %s), which is less than the %v that matter, %s", duration(test.Diff), number(test.P, test.LogP), plan.MinEffect, seen)
 	default:
 		r.Verdict = rollout.Pass
-		r.Sentence = fmt.Sprintf("the canary is not significantly slower: its mean differs by %s (%s, p = %s) %s", duration(test.Diff), r.interval(plan), number(test.P, test.LogP), seen)
+		r.Sentence = fmt.Sprintf("the canary is not significantly slower: its mean differs by %s (%s, p = %s) %s", duration(test.Diff), interval(test, plan), number(test.P, test.LogP), seen)
 	}
 	return r
 }
@@ -119,8 +119,8 @@ func summarise(a *record.Arm) Summary {
 
 func ms(ns float64) float64 { return ns / float64(time.Millisecond) }
 
-func (r *Result) interval(plan rollout.Plan) string {
-	return fmt.Sprintf("%.3g to %.3g ms with %.4g %% confidence", r.LowerMS, r.UpperMS, 100*(1-plan.Alpha))
+func interval(t stats.WelchTest, plan rollout.Plan) string {
+	return fmt.Sprintf("%s to %s with %.4g %% confidence", duration(t.Low), duration(t.High), 100*(1-plan.Alpha))
 }
 
 // duration writes ns in the unit that people would choose.

@@ -53,15 +53,15 @@ func TestVerdicts(t *testing.T) {
 		},
 		{
 			"slow", plan, arm(180, 100*time.Millisecond, 15*time.Millisecond), arm(20, 120*time.Millisecond, 15*time.Millisecond), rollout.Fail,
-			"the canary is 20 ms slower (12.5 to 27.5 ms with 95 % confidence, p = 1.2e-05) after 20 canary and 180 stable requests",
+			"the canary is 20 ms slower (12.5 ms to 27.5 ms with 95 % confidence, p = 1.2e-05) after 20 canary and 180 stable requests",
 		},
 		{
 			"the same", plan, arm(180, 100*time.Millisecond, 15*time.Millisecond), arm(20, 100*time.Millisecond, 15*time.Millisecond), rollout.Pass,
-			"the canary is not significantly slower: its mean differs by 0 ns (-7.48 to 7.48 ms with 95 % confidence, p = 1) after 20 canary and 180 stable requests",
+			"the canary is not significantly slower: its mean differs by 0 ns (-7.48 ms to 7.48 ms with 95 % confidence, p = 1) after 20 canary and 180 stable requests",
 		},
 		{
 			"faster", plan, arm(180, 100*time.Millisecond, 15*time.Millisecond), arm(20, 50*time.Millisecond, 15*time.Millisecond), rollout.Pass,
-			"the canary is not significantly slower: its mean differs by -50 ms (-57.5 to -42.5 ms with 95 % confidence, p = 1.1e-12) after 20 canary and 180 stable requests",
+			"the canary is not significantly slower: its mean differs by -50 ms (-57.5 ms to -42.5 ms with 95 % confidence, p = 1.1e-12) after 20 canary and 180 stable requests",
 		},
 		{
 			"microseconds", plan, arm(180, 10*time.Microsecond, time.Microsecond), arm(20, 14*time.Microsecond, time.Microsecond), rollout.Pass,
@@ -69,7 +69,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		{
 			"microseconds by the bare rule", bare, arm(180, 10*time.Microsecond, time.Microsecond), arm(20, 14*time.Microsecond, time.Microsecond), rollout.Fail,
-			"the canary is 4 µs slower (0.0035 to 0.0045 ms with 95 % confidence, p = 2.3e-14) after 20 canary and 180 stable requests",
+			"the canary is 4 µs slower (3.5 µs to 4.5 µs with 95 % confidence, p = 2.3e-14) after 20 canary and 180 stable requests",
 		},
 		{
 			"no variance is no evidence", plan, arm(180, time.Millisecond, 0), arm(20, 30*time.Millisecond, 0), rollout.Insufficient,
@@ -77,7 +77,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		{
 			"beyond the smallest float", plan, arm(1_000_000, 100*time.Millisecond, 15*time.Millisecond), arm(100_000, 120*time.Millisecond, 15*time.Millisecond), rollout.Fail,
-			"the canary is 20 ms slower (19.9 to 20.1 ms with 95 % confidence, p = 1e-22284) after 100000 canary and 1000000 stable requests",
+			"the canary is 20 ms slower (19.9 ms to 20.1 ms with 95 % confidence, p = 1e-22284) after 100000 canary and 1000000 stable requests",
 		},
 	}
 	for _, tt := range tests {
