@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -25,10 +26,21 @@ func pickledText(s string) string {
 	return "X" + string(binary.LittleEndian.AppendUint32(nil, uint32(len(s)))) + s
 }
 
-// pickledDType is dtype(code) with its byte order and element size as state.
+// pickledDType is dtype(code) with its byte order and element size as state; the
+// size is -1 where numpy does not tell it.
 func pickledDType(code, order string, size int64) string {
+	alignment, flags := int64(-1), int64(0)
+	switch code[0] {
+	case 'O':
+		flags = 63
+	case 'U':
+		alignment, flags = 4, 8
+		if n, err := strconv.ParseInt(code[1:], 10, 64); err == nil && size == -1 {
+			size = 4 * n
+		}
+	}
 	return "cnumpy\ndtype\n(" + pickledText(code) + "\x89\x88tR" +
-		"(K\x03" + pickledText(order) + "NNN" + pickledInts(size) + "J\xff\xff\xff\xffK\x00tb"
+		"(K\x03" + pickledText(order) + "NNN" + pickledInts(size, alignment, flags) + "tb"
 }
 
 // plain is an array as numpy pickles it itself.
@@ -280,7 +292,7 @@ func TestHostileArrays(t *testing.T) {
 		{"too many bytes", plain(f8, false, eight, 0) + ".", "an array of 0 bytes is filled with 8 raw bytes"},
 		{"filled twice", plain(f8, false, eight, 1) + "Nb.", "not as numpy writes it"},
 		{"never filled", "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tC\x01btR.", "announced and never filled"},
-		{"subclass", "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nmemmap\n(K\x00tC\x01btR.", "a plain ndarray is expected"},
+		{"subclass", "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nmemmap\n(K\x00tC\x01btR.", "an empty plain ndarray is expected"},
 		{"too few objects", plain(object, false, "]", 1) + ".", "an array of 1 objects is filled with a list of 0"},
 		{"dtype S", plain(pickledDType("S3", "|", 3), false, rawBytes([]byte("abc")), 1) + ".", "arrays of dtype S3 are not read"},
 		{"dtype V", pickledDType("V8", "|", 8) + ".", "arrays of dtype V8 are not read"},
@@ -288,10 +300,13 @@ func TestHostileArrays(t *testing.T) {
 		{"dtype f3", pickledDType("f3", "<", 3) + ".", "arrays of dtype f3 are not read"},
 		{"dtype U0", pickledDType("U0", "<", 0) + ".", "arrays of dtype U0 are not read"},
 		{"dtype U huge", pickledDType("U999999999", "<", 4) + ".", "are not read"},
-		{"dtype of another size", pickledDType("f8", "<", 4) + ".", "a dtype of 8 bytes says that it has the number 4"},
+		{"dtype of another size", pickledDType("f8", "<", 4) + ".", "the size, alignment and flags of a dtype are not those of float64"},
+		{"dtype alone", "cnumpy\ndtype\n(" + pickledText("f8") + "tR.", "three arguments are expected"},
+		{"dtype aligned", "cnumpy\ndtype\n(" + pickledText("f8") + "\x88\x88tR.", "an unaligned type code is expected"},
+		{"dtype O9", pickledDType("O9", "|", -1) + ".", "arrays of dtype O9 are not read"},
 		{"dtype of no order", pickledDType("f8", "?", -1) + ".", "as its byte order"},
 		{"dtype twice", pickledDType("f8", "<", -1) + "Nb.", "not as numpy writes it"},
-		{"structured", "cnumpy\ndtype\n(" + pickledText("f8") + "tR(K\x03" + pickledText("<") + "N)}K\x08K\x08K\x00tb.", "structured dtypes"},
+		{"structured", "cnumpy\ndtype\n(" + pickledText("f8") + "\x89\x88tR(K\x03" + pickledText("<") + "N)}K\x08K\x08K\x00tb.", "structured dtypes"},
 		{"scalar of objects", "cnumpy.core.multiarray\nscalar\n(" + object + "NtR.", "numbers or text is expected"},
 		{"scalar too long", "cnumpy.core.multiarray\nscalar\n(" + f8 + rawBytes(make([]byte, 16)) + "tR.", "an array of 8 bytes is filled with 16 raw bytes"},
 		{"buffer of objects", "cnumpy.core.numeric\n_frombuffer\n(" + rawBytes(nil) + object + "(K\x00t" + pickledText("C") + "tR.", "numbers or text is expected"},

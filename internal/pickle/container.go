@@ -23,7 +23,7 @@ var containers = []container{
 	{"zlib", "\x78", func(r *bufio.Reader) (io.Reader, error) { return zlib.NewReader(r) }},
 	{"gzip", "\x1f\x8b", openGzip},
 	{"bz2", "BZh", func(r *bufio.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }},
-	{"xz", "\xfd7zXZ\x00", func(r *bufio.Reader) (io.Reader, error) { return newXZ(r) }},
+	{"xz", "\xfd7zXZ\x00", newXZ},
 	{"lzma", "\x5d\x00", openLZMA},
 	{"lz4", "\x04\x22\x4d\x18", func(r *bufio.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }},
 }

@@ -146,6 +146,15 @@ func TestCompressedTwice(t *testing.T) {
 	}
 }
 
+func TestOsSystemInBz2(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("testdata/os-system.bz2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, "bz2", string(content), "byte 0 inside the bz2 data: the file names os.system")
+}
+
 // TestBombs unfolds a few thousand bytes that are 18 MiB of zeros and claim to
 // be 256. Go's slow or missing writers are replaced by files that Python's bz2
 // and lzma modules wrote from the same bytes.

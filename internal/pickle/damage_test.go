@@ -82,8 +82,7 @@ func TestTruncation(t *testing.T) {
 	for _, content := range all {
 		for cut := range content {
 			v, err := Read(bytes.NewReader(content[:cut]), opts)
-			var refused *Error
-			if !errors.As(err, &refused) {
+			if _, ok := errors.AsType[*Error](err); !ok {
 				t.Fatalf("%.40q cut to %d of %d bytes: %s, %v", content, cut, len(content), Describe(v), err)
 			}
 		}
@@ -129,8 +128,8 @@ func readAnything(t *testing.T, content []byte, opts Options) {
 	opts.MaxBytes, opts.MaxObjects = 1<<20, 1<<16
 	v, err := Read(bytes.NewReader(content), opts)
 	if err != nil {
-		var refused *Error
-		if !errors.As(err, &refused) || refused.Reason == "" || refused.Next == "" {
+		refused, ok := errors.AsType[*Error](err)
+		if !ok || refused.Reason == "" || refused.Next == "" {
 			t.Fatalf("%q: error %v is no complete *Error", content, err)
 		}
 		return

@@ -44,18 +44,20 @@ var sizes = map[byte]string{'b': "1", 'i': "1 2 4 8", 'u': "1 2 4 8", 'f': "2 4 
 
 // buildDType reads dtype("f8", align, copy); the byte order follows as its state.
 func buildDType(m *machine, g Global, args []Value) (Value, error) {
-	if len(args) == 0 || len(args) > 3 {
-		return nil, m.refuseCall(g, "one to three arguments are expected")
+	if len(args) != 3 {
+		return nil, m.refuseCall(g, "three arguments are expected")
 	}
+	align, ok1 := truth(args[1])
+	_, ok2 := truth(args[2])
 	text, ok := args[0].(string)
-	if !ok || len(text) < 2 {
-		return nil, m.refuseCall(g, "a type code is expected, this is %s", Describe(args[0]))
+	if !ok || len(text) < 2 || !ok1 || !ok2 || align {
+		return nil, m.refuseCall(g, "an unaligned type code is expected, this is %s", Describe(args[0]))
 	}
 	n, err := strconv.ParseUint(text[1:], 10, 31)
 	d := &DType{Kind: text[0], Size: int(n)}
 	switch {
 	case err != nil:
-	case d.Kind == 'O':
+	case text == "O8", text == "O4": // the size of a pointer where it was written
 		d.Size = 0
 		return d, nil
 	case d.Kind == 'U' && n > 0 && n < 1<<20:
@@ -81,10 +83,12 @@ func wordIn(words, word string) bool {
 	return false
 }
 
-// setDType reads (version, order, subdtype, names, fields, size, alignment, flags).
+// setDType reads (3, order, subdtype, names, fields, size, alignment, flags).
+// All but the order follows from the kind and is compared with it, since numpy
+// itself believes these numbers and crashes on wrong ones.
 func (m *machine) setDType(d *DType, state Value) error {
 	t, ok := state.(*Tuple)
-	if d.built || !ok || len(t.Items) < 7 {
+	if d.built || !ok || len(t.Items) != 8 || t.Items[0] != int64(3) {
 		return m.refuse("a dtype is not as numpy writes it")
 	}
 	for _, item := range t.Items[2:5] {
@@ -92,8 +96,15 @@ func (m *machine) setDType(d *DType, state Value) error {
 			return m.refuse("structured dtypes are not read")
 		}
 	}
-	if size := t.Items[5]; size != int64(-1) && size != int64(d.Size) {
-		return m.refuse("a dtype of %d bytes says that it has %s", d.Size, Describe(size))
+	size, alignment, flags := int64(-1), int64(-1), int64(0)
+	switch d.Kind {
+	case 'O':
+		flags = 63 // NPY_OBJECT_DTYPE_FLAGS
+	case 'U':
+		size, alignment, flags = int64(d.Size), 4, 8 // NPY_NEEDS_INIT
+	}
+	if t.Items[5] != size || t.Items[6] != alignment || t.Items[7] != flags {
+		return m.refuse("the size, alignment and flags of a dtype are not those of %v", d)
 	}
 	switch t.Items[1] {
 	case "<", "|", "=":
@@ -140,16 +151,18 @@ func (m *machine) shapeOf(v Value, itemSize int) (shape []int, count int, err er
 
 // buildArray reads _reconstruct(ndarray, (0,), b"b"): an array whose state follows.
 func buildArray(m *machine, g Global, args []Value) (Value, error) {
-	if len(args) != 3 || args[0] != (Global{"numpy", "ndarray"}) {
-		return nil, m.refuseCall(g, "a plain ndarray is expected")
+	if len(args) == 3 && args[0] == (Global{"numpy", "ndarray"}) && (args[2] == Bytes("b") || args[2] == "b") {
+		if shape, ok := args[1].(*Tuple); ok && len(shape.Items) == 1 && shape.Items[0] == int64(0) {
+			return &Array{}, nil
+		}
 	}
-	return &Array{}, nil
+	return nil, m.refuseCall(g, "an empty plain ndarray is expected")
 }
 
-// setArray reads (version, shape, dtype, is Fortran order, elements).
+// setArray reads (1, shape, dtype, is Fortran order, elements).
 func (m *machine) setArray(a *Array, state Value) error {
 	t, ok := state.(*Tuple)
-	if a.built || !ok || len(t.Items) != 5 {
+	if a.built || !ok || len(t.Items) != 5 || t.Items[0] != int64(1) {
 		return m.refuse("an array is not as numpy writes it")
 	}
 	dtype, ok1 := t.Items[2].(*DType)

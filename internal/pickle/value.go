@@ -3,6 +3,7 @@ package pickle
 import (
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 )
 
@@ -61,9 +62,9 @@ func (d *Dict) Get(key string) (Value, bool) {
 	if d == nil {
 		return nil, false
 	}
-	for i := len(d.Entries) - 1; i >= 0; i-- {
-		if d.Entries[i].Key == key {
-			return d.Entries[i].Value, true
+	for _, e := range slices.Backward(d.Entries) {
+		if e.Key == key {
+			return e.Value, true
 		}
 	}
 	return nil, false

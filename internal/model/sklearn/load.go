@@ -44,13 +44,16 @@ const (
 	nextRefit     = "Fit the model, check that model.predict_proba(X) answers in Python, and save it with joblib.dump(model, path)."
 )
 
+// maxBytes bounds a file after decompression: what maxNumbers take, and 16 MiB for
+// the rest.
+const maxBytes = 8*maxNumbers + 16<<20
+
 // Load reads one file to its end. Refusals of its content are *model.Refusal;
 // any other error is r's own.
 func Load(r io.Reader) (model.Predictor, error) {
-	value, err := pickle.Read(r, pickle.Options{Allow: allowed})
+	value, err := pickle.Read(r, pickle.Options{Allow: allowed, MaxBytes: maxBytes})
 	if err != nil {
-		var refused *pickle.Error
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[*pickle.Error](err); ok {
 			return nil, translate(refused)
 		}
 		return nil, fmt.Errorf("loading a scikit-learn model: %w", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -177,29 +178,31 @@ func TestTamperedColumns(t *testing.T) {
 		reason string
 	}{
 		{"no parts", func(_ *testing.T, o *pickle.Object) { set(o, "transformers_", list()) }, "it keeps no column"},
-		{"all dropped", func(_ *testing.T, o *pickle.Object) { set(o, "transformers_", list(tuple("s", "drop", list()))) }, "it keeps no column"},
+		{"all dropped", func(_ *testing.T, o *pickle.Object) {
+			set(o, "transformers_", list(tuple("m", "drop", list("discount"))))
+		}, "it keeps no column"},
 		{"parts as a dict", func(_ *testing.T, o *pickle.Object) { set(o, "transformers_", dict("s", nil)) }, "transformers_ is a dict of 1 instead of a list"},
 		{"a part without a name", func(_ *testing.T, o *pickle.Object) { set(o, "transformers_", list(nil)) }, "transformer 1 is None"},
-		{"a part of another name", func(_ *testing.T, o *pickle.Object) { set(o, "transformers_", list(tuple("x", "passthrough", nil))) }, `the columns of "x" are None instead of a list`},
-		{"column 5 of 5", func(_ *testing.T, o *pickle.Object) {
-			set(o, "_transformer_to_input_indices", dict("s", list(int64(5))))
-		}, `"s" takes the number 5 as a column, of 5`},
-		{"column -1", func(_ *testing.T, o *pickle.Object) {
-			set(o, "_transformer_to_input_indices", dict("s", list(int64(-1))))
-		}, `"s" takes the number -1 as a column`},
-		{"column by name", func(_ *testing.T, o *pickle.Object) {
-			set(o, "_transformer_to_input_indices", dict("s", list("usage")))
-		}, `"s" takes the string "usage" as a column`},
+		{"a part without columns", func(_ *testing.T, o *pickle.Object) { set(o, "transformers_", list(tuple("s", "drop"))) }, `part "s" has no columns`},
+		{"columns as None", func(_ *testing.T, o *pickle.Object) { set(o, "transformers_", list(tuple("x", "passthrough", nil))) }, `the columns of "x" are None, which are none of its 5`},
+		{"columns twice", func(_ *testing.T, o *pickle.Object) {
+			set(o, "_transformer_to_input_indices", dict("s", list(int64(4), int64(1))))
+		}, `_transformer_to_input_indices tells other columns for "s" than transformers_`},
+		{"columns once", func(_ *testing.T, o *pickle.Object) {
+			set(o, "_transformer_to_input_indices", dict("m", list(int64(3))))
+		}, `tells other columns for "s"`},
 		{"columns as a list", func(_ *testing.T, o *pickle.Object) { set(o, "_transformer_to_input_indices", list()) }, "instead of a dict"},
 		{"too many columns", func(_ *testing.T, o *pickle.Object) {
-			set(o, "_transformer_to_input_indices", dict("s", list(int64(0), int64(1), int64(2))))
+			three := list(int64(0), int64(1), int64(2))
+			set(o, "transformers_", list(tuple("s", step(t, o, "transformers_", 0).Items[1], three)))
+			set(o, "_transformer_to_input_indices", dict("s", three))
 		}, `part "s" (StandardScaler): it expects 2 features and the step before it gives 3`},
 		{"weights", func(_ *testing.T, o *pickle.Object) { set(o, "transformer_weights", 3.0) }, "transformer_weights is the number 3 instead of a dict"},
 		{"weight", func(_ *testing.T, o *pickle.Object) { set(o, "transformer_weights", dict("s", math.NaN())) }, `transformer_weights["s"] is the number NaN`},
 		{"a classifier as a part", func(t *testing.T, o *pickle.Object) {
-			lr := tree(t, c, "binary.joblib")
-			set(o, "transformers_", list(tuple("s", lr, nil)))
-			set(o, "_transformer_to_input_indices", dict("s", list(int64(0), int64(1), int64(2), int64(3), int64(4))))
+			all := list(int64(0), int64(1), int64(2), int64(3), int64(4))
+			set(o, "transformers_", list(tuple("s", tree(t, c, "binary.joblib"), all)))
+			set(o, "_transformer_to_input_indices", dict("s", all))
 		}, `part "s" is a classifier`},
 		{"a function", func(t *testing.T, o *pickle.Object) {
 			identity := step(t, o, "transformers_", 2).Items[1].(*pickle.Object)
@@ -209,6 +212,52 @@ func TestTamperedColumns(t *testing.T) {
 		root := tree(t, c, "columns-names.joblib")
 		tt.change(t, step(t, root, "steps", 0).Items[1].(*pickle.Object))
 		wantRefusal(t, tt.name, root, tt.reason)
+	}
+}
+
+func TestResolve(t *testing.T) {
+	t.Parallel()
+	names := []string{"a", "b", "c", "d"}
+	slice := func(args ...pickle.Value) *pickle.Object {
+		return &pickle.Object{Class: pickle.Global{Module: "builtins", Name: "slice"}, Args: args}
+	}
+	remainder := &pickle.Object{State: dict("data", list(int64(2)))}
+	for _, tt := range []struct {
+		spec pickle.Value
+		want []int // nil is a refusal
+	}{
+		{list(), []int{}},
+		{list(int64(0), int64(-1), int64(0)), []int{0, 3, 0}},
+		{list("d", "a"), []int{3, 0}},
+		{list(true, false, false, true), []int{0, 3}},
+		{remainder, []int{2}},
+		{slice(nil, nil, nil), []int{0, 1, 2, 3}},
+		{slice(int64(1), int64(-1), nil), []int{1, 2}},
+		{slice(int64(1), int64(99), int64(2)), []int{1, 3}},
+		{slice(int64(3), int64(1), nil), []int{}},
+		{slice("b", "c", nil), []int{1, 2}},
+		{slice("b", nil, nil), []int{1, 2, 3}},
+		{nil, nil},
+		{"a", nil}, // a single column goes on as a vector, which no scaler takes
+		{int64(0), nil},
+		{list(int64(4)), nil},
+		{list(int64(-5)), nil},
+		{list("e"), nil},
+		{list(1.5), nil},
+		{list(true, false), nil},
+		{list(true, false, false, int64(1)), nil},
+		{slice(nil, nil), nil},
+		{slice(int64(-9), nil, nil), nil},
+		{slice(nil, "e", nil), nil},
+		{slice(nil, nil, int64(-1)), nil},
+		{slice(nil, nil, "1"), nil},
+		{&pickle.Object{State: dict("data", nil)}, nil},
+	} {
+		budget := 1000
+		got, ok := (&estimator{budget: &budget}).resolve(tt.spec, len(names), names)
+		if ok != (tt.want != nil) || ok && !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, %v, want %v", pickle.Describe(tt.spec), got, ok, tt.want)
+		}
 	}
 }
 

@@ -1,8 +1,6 @@
 package sklearn
 
 import (
-	"math"
-
 	"serin/internal/model"
 	"serin/internal/pickle"
 )
@@ -104,105 +102,6 @@ func (p place) identity(object *pickle.Object) (fitted, *model.Refusal) {
 		n = e.features(p)
 	}
 	return fitted{in: n, out: n, names: e.names(n), text: "passthrough"}, e.err
-}
-
-const columnsKnown = "transformers transformers_ remainder sparse_threshold sparse_output_ n_jobs transformer_weights verbose " +
-	"verbose_feature_names_out force_int_remainder_cols output_indices_ " +
-	"_columns _n_features _remainder _transformer_to_input_indices _name_to_fitted_passthrough _transformers_feature_names_out"
-
-func (p place) columns(object *pickle.Object) (fitted, *model.Refusal) {
-	e := p.read(object, columnsKnown)
-	n := e.features(p)
-	v := e.value("transformers_")
-	list, ok := v.(*pickle.List)
-	if !ok && e.err == nil {
-		e.wrong("transformers_", v, "a list")
-	}
-	// However the columns were chosen (names, numbers, slices, masks, a function),
-	// scikit-learn keeps here which ones they are.
-	v = e.value("_transformer_to_input_indices")
-	indices, ok := v.(*pickle.Dict)
-	if !ok && e.err == nil {
-		e.wrong("_transformer_to_input_indices", v, "a dict")
-	}
-	names := e.names(n)
-	if e.err != nil {
-		return fitted{}, e.err
-	}
-	s := &columns{}
-	var texts []string
-	for i, item := range list.Items {
-		name, v, ok := named(item)
-		if !ok {
-			return fitted{}, p.refuse(nextRefit, "transformer %d is %s instead of (name, transformer, columns)", i+1, pickle.Describe(item))
-		}
-		from := e.indices(indices, name, n)
-		weight := e.weight(name)
-		if e.err != nil {
-			return fitted{}, e.err
-		}
-		if v == "drop" || len(from) == 0 {
-			continue
-		}
-		f, err := place{path: p.path + " part " + quoted(name), width: len(from), budget: p.budget}.step(v)
-		if err != nil {
-			return fitted{}, err
-		}
-		if f.head != nil {
-			return fitted{}, p.refuse(nextRefit, "part %s is a classifier", quoted(name))
-		}
-		s.parts = append(s.parts, part{from: from, chain: f.chain, weight: weight})
-		s.width += f.out
-		s.inner = max(s.inner, len(from)+f.chain.room())
-		texts = append(texts, f.text)
-	}
-	if s.width == 0 {
-		return fitted{}, p.refuse(nextRefit, "it keeps no column")
-	}
-	return fitted{in: n, out: s.width, names: names, chain: chain{s}, text: textOf("ColumnTransformer", texts)}, nil
-}
-
-// indices returns the columns of one part, each within a row of n.
-func (e *estimator) indices(d *pickle.Dict, name string, n int) []int {
-	v, _ := d.Get(name)
-	list, ok := v.(*pickle.List)
-	if !ok {
-		e.fail(nextRefit, "the columns of %s are %s instead of a list", quoted(name), pickle.Describe(v))
-		return nil
-	}
-	e.spend(len(list.Items))
-	from := make([]int, 0, len(list.Items))
-	for _, item := range list.Items {
-		i, ok := item.(int64)
-		if !ok || i < 0 || i >= int64(n) {
-			e.fail(nextRefit, "%s takes %s as a column, of %d", quoted(name), pickle.Describe(item), n)
-			return nil
-		}
-		from = append(from, int(i))
-	}
-	return from
-}
-
-// weight returns the factor of one part, 1 where there is none.
-func (e *estimator) weight(name string) float64 {
-	v := e.value("transformer_weights")
-	if v == nil {
-		return 1
-	}
-	d, ok := v.(*pickle.Dict)
-	if !ok {
-		e.wrong("transformer_weights", v, "a dict")
-		return 1
-	}
-	v, ok = d.Get(name)
-	if !ok || v == nil {
-		return 1
-	}
-	w, ok := number(v)
-	if !ok || math.IsNaN(w) || math.IsInf(w, 0) {
-		e.wrong("transformer_weights["+quoted(name)+"]", v, "a number")
-	}
-	return w
 }
 
 // items are the elements of a list or tuple, nil for anything else.
