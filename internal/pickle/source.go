@@ -142,7 +142,7 @@ func (s *source) finish() error {
 	switch _, err := s.buf.ReadByte(); {
 	case err == nil:
 		return s.refuse(s.at, nextSaveAgain, "more bytes follow the end of the pickle")
-	case !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+	case !errors.Is(err, io.EOF):
 		return s.trouble(err)
 	}
 	if s.container == "" {
