@@ -111,6 +111,22 @@ func TestHouse(t *testing.T) {
 	}
 }
 
+// TestArchitectureNamesEveryRoom keeps the words and the code together: a room
+// that exists is in ARCHITECTURE.md.
+func TestArchitectureNamesEveryRoom(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range readTree(t, os.DirFS(".")) {
+		room, outside := roomOf(path.Dir(name))
+		if !outside && room != "cmd" && !strings.Contains(string(text), "`"+room+"`") {
+			t.Errorf("%s: the room `%s` is not in ARCHITECTURE.md: give it a row in its table", name, room)
+		}
+	}
+}
+
 // TestTableIsClosed keeps the table free of rooms that nobody may have.
 func TestTableIsClosed(t *testing.T) {
 	t.Parallel()
