@@ -185,7 +185,7 @@ func (req *request) answer(arm *route.Arm) error {
 	return nil
 }
 
-var errOverflow = errors.New("the features are so large that the model's own numbers overflow")
+var errOverflow = errors.New("the features are so far from what the model was fitted on that it gives no number")
 
 // panicked is a predictor that broke its promise. One request fails; the
 // process goes on.

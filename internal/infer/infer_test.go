@@ -151,7 +151,7 @@ var badRequests = []struct{ name, body, want string }{
 	{"Infinity", `{"features": [Infinity,2,3,4,5]}`, `422 body.features[0]: Infinity is not a number in JSON, and this model takes no missing values. Send a finite number.`},
 	{"-Infinity", `{"features": [1,2,3,4, -Infinity]}`, `422 body.features[4]: -Infinity is not a number in JSON, and this model takes no missing values. Send a finite number.`},
 	{"1e400", `{"features": [1,2,3,4,1e400]}`, `422 body.features[4]: 1e400 is outside the range of a 64-bit float. Send a number between -1.8e308 and 1.8e308.`},
-	{"overflow inside", `{"features": [1e308,1e308,1e308,4,5]}`, `422 No prediction: the features are so large that the model's own numbers overflow.`},
+	{"overflow inside", `{"features": [1e308,1e308,1e308,4,5]}`, `422 No prediction: the features are so far from what the model was fitted on that it gives no number.`},
 	{"leading zero", `{"features": [01,2,3,4,5]}`, `400 The body is not JSON at byte 15: invalid character '1' after array element (expecting ',' or ']').`},
 	{"hex", `{"features": [0x1,2,3,4,5]}`, `400 The body is not JSON at byte 15: invalid character 'x' after array element (expecting ',' or ']').`},
 	{"deep", `{"features": ` + strings.Repeat("[", 20_000), `400 The body is not JSON at byte 10012: exceeded max depth.`},

@@ -32,7 +32,7 @@ type Predictor interface {
 	// index of the predicted class. len(row) must be Signature().Features and
 	// len(probs) must be len(Signature().Classes): the caller checks a request
 	// once, so that this line need not. The row is read only. Probabilities are
-	// NaN when the row's numbers overflow inside the model.
+	// NaN when the row's numbers overflow, or all vanish, inside the model.
 	Predict(row, probs []float64) int
 }
 
