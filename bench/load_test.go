@@ -151,7 +151,7 @@ func TestReport(t *testing.T) {
 | python | 20 | 10.00 | 20.00 | 10.00 |
 
 Medians over 3 rounds of 1s each, in turns; 16 keep-alive connections in a closed loop, on the same cores as the
-service; a canary with 10 % live in serin and in Python. 1105 requests, none failed. 1 core of paper.
+service; a canary with 10 % live in serin and in Python; Python in one process, where its state is. 1105 requests, none failed. 1 core of paper.
 `
 	if got := out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -12,9 +12,11 @@
 // from round to round, so that a machine that gets slower or busier does so for
 // all of them. What is printed is the median over the rounds.
 //
-// The load generator shares the machine's cores with the service. That costs
-// the faster service more, so the ratio is a lower bound for how much work a
-// core of its own would do.
+// Two things to know when reading the table. The load generator shares the
+// machine's cores with the service, which costs the faster service more. And
+// Python runs as one process, because its state lives in the process, while
+// serin uses every core. A busy machine makes every number worthless, so the
+// load average from before the run is printed with them.
 //
 // What may not happen: load on any address but loopback, a run without an end,
 // or a table made from errors: a request that fails, a canary that gets no
@@ -82,9 +84,10 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 
 // compare starts the services, measures them and stops them.
 func compare(ctx context.Context, s settings, out, progress io.Writer) error {
+	machine := describeMachine(ctx, s)
 	services, err := startAll(ctx, s, progress)
 	if err == nil {
-		err = takeTurns(ctx, s, services, out, progress)
+		err = takeTurns(ctx, s, machine, services, out, progress)
 	}
 	for _, service := range services {
 		err = errors.Join(err, service.stop())
@@ -93,7 +96,7 @@ func compare(ctx context.Context, s settings, out, progress io.Writer) error {
 }
 
 // takeTurns measures each service once a round and prints the table.
-func takeTurns(ctx context.Context, s settings, services []*service, out, progress io.Writer) error {
+func takeTurns(ctx context.Context, s settings, machine string, services []*service, out, progress io.Writer) error {
 	measured := make([][]result, len(services))
 	for round := range s.rounds {
 		for turn := range services {
@@ -106,7 +109,7 @@ func takeTurns(ctx context.Context, s settings, services []*service, out, progre
 			fmt.Fprintf(progress, "round %d of %d: %-28s %8.0f requests/s\n", round+1, s.rounds, services[i].name, r.rate())
 		}
 	}
-	printReport(out, s, describeMachine(ctx, s), services, measured)
+	printReport(out, s, machine, services, measured)
 	return nil
 }
 

@@ -32,7 +32,7 @@ func printReport(out io.Writer, s settings, machine string, services []*service,
 		}
 	}
 	fmt.Fprintf(out, "\nMedians over %d rounds of %v each, in turns; %d keep-alive connections in a closed loop, on the same cores as the\n"+
-		"service; a canary with 10 %% live in serin and in Python. %d requests, none failed. %s.\n",
+		"service; a canary with 10 %% live in serin and in Python; Python in one process, where its state is. %d requests, none failed. %s.\n",
 		s.rounds, s.duration, s.connections, requests, machine)
 }
 
@@ -69,7 +69,8 @@ func median(values []float64) float64 {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// describeMachine names what the numbers were measured on.
+// describeMachine names what the numbers are measured on, and how busy it is
+// with other things; call it before anything is started.
 func describeMachine(ctx context.Context, s settings) string {
 	const versions = `
 import platform, fastapi, sklearn, uvicorn
@@ -78,8 +79,8 @@ print("Python", platform.python_version() + ", scikit-learn", sklearn.__version_
 	if err != nil {
 		python = []byte("Python of an unknown version")
 	}
-	return fmt.Sprintf("%d cores of %s; %s %s/%s; %s",
-		runtime.NumCPU(), processor(), runtime.Version(), runtime.GOOS, runtime.GOARCH, strings.TrimSpace(string(python)))
+	return fmt.Sprintf("%d cores of %s, load average before the run %s; %s %s/%s; %s",
+		runtime.NumCPU(), processor(), loadAverage(), runtime.Version(), runtime.GOOS, runtime.GOARCH, strings.TrimSpace(string(python)))
 }
 
 // processor is the CPU's name where the kernel tells it.
@@ -93,4 +94,15 @@ func processor() string {
 		}
 	}
 	return "a processor without a name"
+}
+
+// loadAverage is the mean number of busy tasks of the last minute, where the
+// kernel tells it.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	minute, _, _ := strings.Cut(string(text), " ")
+	return minute
 }
