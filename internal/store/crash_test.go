@@ -51,7 +51,7 @@ var durableSteps = []string{
 // after tells what the store must hold after the first n actions of the story.
 func after(t testing.TB, n int) contents {
 	t.Helper()
-	s := open(t, t.TempDir())
+	s := open(t, quickDir(t))
 	for _, a := range story()[:n] {
 		if err := a.do(t, s); err != nil {
 			t.Fatal(err)
@@ -78,7 +78,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 		acknowledged int
 		image        image
 	}
-	dir := t.TempDir()
+	dir := quickDir(t)
 	acknowledged := 0
 	var moments []moment
 	step := func(name string) { moments = append(moments, moment{name, acknowledged, takeImage(t, dir)}) }
@@ -127,7 +127,7 @@ func TestPowerFailure(t *testing.T) {
 	t.Parallel()
 	const last = 6 // actions; the one after them, a commit, is interrupted
 	var before, during image
-	dir := t.TempDir()
+	dir := quickDir(t)
 	armed := false
 	s, err := Open(dir, Options{Step: func(step string) {
 		switch {
@@ -254,7 +254,7 @@ func TestKill(t *testing.T) {
 		states[n] = after(t, n)
 	}
 	for step := 1; ; step++ {
-		dir := t.TempDir()
+		dir := quickDir(t)
 		c, output := startChild(t, dir, fmt.Sprintf("%s=%d", childKill, step))
 		acknowledged, done := 0, false
 		for !done && output.Scan() {

@@ -40,6 +40,11 @@ func TestRandomOperations(t *testing.T) {
 			m.want.State[name], m.want.Evidence[name] = rollout.State{Model: name}, record.Evidence{}
 		}
 		m.reopen(t, r)
+		r.Cleanup(func() { // also when rapid gives the draw up
+			if err := errors.Join(m.s.Close(), os.RemoveAll(dir)); err != nil {
+				t.Error(err)
+			}
+		})
 		r.Repeat(map[string]func(*rapid.T){
 			"commit": func(r *rapid.T) { m.commit(t, r) },
 			"stale":  func(r *rapid.T) { m.stale(t, r) },
@@ -62,9 +67,6 @@ func TestRandomOperations(t *testing.T) {
 			"kill": func(r *rapid.T) { m.kill(t, r) },
 			"":     func(r *rapid.T) { m.check(t, r) },
 		})
-		if err := errors.Join(m.s.Close(), os.RemoveAll(dir)); err != nil {
-			r.Fatal(err)
-		}
 	})
 }
 
