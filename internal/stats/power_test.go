@@ -138,9 +138,9 @@ func TestSampleSizeSolvesPower(t *testing.T) {
 func TestDesignIsTotal(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		any := rapid.Float64()
+		wild := rapid.Float64()
 		d := Design{math.Exp(rapid.Float64Range(-40, 40).Draw(t, "log ratio")), math.Exp(rapid.Float64Range(-700, 0).Draw(t, "log alpha")), TwoSided}
-		effect, n1 := any.Draw(t, "effect"), math.Exp(rapid.Float64Range(0, 40).Draw(t, "log n1"))
+		effect, n1 := wild.Draw(t, "effect"), math.Exp(rapid.Float64Range(0, 40).Draw(t, "log n1"))
 		if p, err := d.Power(effect, n1); err == nil && !(p >= 0 && p <= 1) {
 			t.Errorf("%+v.Power(%v, %v) = %v", d, effect, n1, p)
 		}

@@ -176,12 +176,12 @@ func TestWelchValuesProperties(t *testing.T) {
 func TestWelchIsTotal(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		any := rapid.Float64()
-		one := Sample{rapid.Int64().Draw(t, "n1"), any.Draw(t, "m1"), any.Draw(t, "v1")}
-		two := Sample{rapid.Int64().Draw(t, "n2"), any.Draw(t, "m2"), any.Draw(t, "v2")}
+		wild := rapid.Float64()
+		one := Sample{rapid.Int64().Draw(t, "n1"), wild.Draw(t, "m1"), wild.Draw(t, "v1")}
+		two := Sample{rapid.Int64().Draw(t, "n2"), wild.Draw(t, "m2"), wild.Draw(t, "v2")}
 		r, err := Welch(one, two, rapid.Float64Range(0, 1).Draw(t, "confidence"))
 		checkFinite(t, r, err)
-		r, err = WelchValues(rapid.SliceOf(any).Draw(t, "x"), rapid.SliceOf(any).Draw(t, "y"), 0.95)
+		r, err = WelchValues(rapid.SliceOf(wild).Draw(t, "x"), rapid.SliceOf(wild).Draw(t, "y"), 0.95)
 		checkFinite(t, r, err)
 	})
 }

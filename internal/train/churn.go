@@ -70,7 +70,7 @@ type Report struct {
 // to dir as model_v1.joblib and model_v2.joblib, creating dir where it is
 // missing. The same code writes the same models everywhere.
 func WriteSeedModels(dir string) ([]Report, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("creating the folder for the models: %w", err)
 	}
 	heldOut := thisYear.customers(10_000, 3)

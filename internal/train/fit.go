@@ -42,7 +42,7 @@ func Fit(d Dataset, opts Options) (Model, error) {
 		opts.C = 1
 	}
 	if !(opts.C > 0 && opts.C <= 1e12) {
-		return Model{}, fmt.Errorf("C is %v; it must be above 0 and at most 1e12, such as 1", opts.C)
+		return Model{}, fmt.Errorf("the option C is %v; it must be above 0 and at most 1e12, such as 1", opts.C)
 	}
 	if err := d.check(); err != nil {
 		return Model{}, err

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -70,17 +71,15 @@ func (m Model) check() error {
 	if len(m.Names) != len(m.Coef) || len(m.Coef) == 0 {
 		return fmt.Errorf("the model has %d feature names and %d coefficients; it was not fitted", len(m.Names), len(m.Coef))
 	}
-	texts := append([]string(nil), m.Names...)
-	switch first := m.Classes[0].(type) {
-	case int64, bool:
-	case string:
-		second, _ := m.Classes[1].(string)
-		texts = append(texts, first, second)
-	default:
-		return fmt.Errorf("the model has classes of type %T; int64, string and bool can be written", first)
+	texts := slices.Clone(m.Names)
+	_, _, numbers := pair[int64](m.Classes)
+	_, _, truths := pair[bool](m.Classes)
+	one, two, words := pair[string](m.Classes)
+	if words {
+		texts = append(texts, one, two)
 	}
-	if a, b := fmt.Sprintf("%T", m.Classes[0]), fmt.Sprintf("%T", m.Classes[1]); a != b {
-		return fmt.Errorf("the model has one class of type %s and one of type %s", a, b)
+	if !numbers && !truths && !words {
+		return fmt.Errorf("the model has classes of type %T and %T; both int64, both string or both bool can be written", m.Classes[0], m.Classes[1])
 	}
 	for _, text := range texts {
 		if !utf8.ValidString(text) {
@@ -103,11 +102,11 @@ type (
 // the format leaves to the writer.
 type pickler struct{ bytes.Buffer }
 
-func (p *pickler) op(code string) { p.WriteString(code) }
+// op writes opcodes. A bytes.Buffer takes every write.
+func (p *pickler) op(code string) { _, _ = p.WriteString(code) }
 
-// raw writes numbers little-endian.
+// raw writes numbers of fixed size, little-endian.
 func (p *pickler) raw(v any) {
-	// A bytes.Buffer takes every write, and v is always of a fixed size.
 	_ = binary.Write(p, binary.LittleEndian, v)
 }
 
@@ -151,19 +150,27 @@ func (p *pickler) global(module, name string) {
 }
 
 func (p *pickler) classes(c [2]any) {
-	switch first := c[0].(type) {
-	case int64:
-		p.array(number("i8"), []int{2}, []int64{first, c[1].(int64)})
-	case bool:
-		p.array(dtype{"b1", "|", -1, -1, 0}, []int{2}, []bool{first, c[1].(bool)})
-	case string:
-		a, b := []rune(first), []rune(c[1].(string))
-		width := max(len(a), len(b), 1)
+	if a, b, ok := pair[int64](c); ok {
+		p.array(number("i8"), []int{2}, []int64{a, b})
+	}
+	if a, b, ok := pair[bool](c); ok {
+		p.array(dtype{"b1", "|", -1, -1, 0}, []int{2}, []bool{a, b})
+	}
+	if a, b, ok := pair[string](c); ok {
+		first, second := []rune(a), []rune(b)
+		width := max(len(first), len(second), 1)
 		cells := make([]rune, 2*width) // UCS-4, padded with zeros
-		copy(cells, a)
-		copy(cells[width:], b)
+		copy(cells, first)
+		copy(cells[width:], second)
 		p.array(dtype{fmt.Sprintf("U%d", width), "<", 4 * width, 4, 8}, []int{2}, cells)
 	}
+}
+
+// pair returns the classes where both are of type T.
+func pair[T any](classes [2]any) (a, b T, ok bool) {
+	a, okA := classes[0].(T)
+	b, okB := classes[1].(T)
+	return a, b, okA && okB
 }
 
 // dtype is a numpy dtype as it pickles itself: its name and the parts of its

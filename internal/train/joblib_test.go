@@ -79,9 +79,9 @@ func TestWriteJoblibRefuses(t *testing.T) {
 	}{
 		{"not fitted", func(m *Model) { *m = Model{} }, "it was not fitted"},
 		{"names missing", func(m *Model) { m.Names = nil }, "0 feature names and 1 coefficients"},
-		{"no classes", func(m *Model) { m.Classes = [2]any{} }, "classes of type <nil>"},
+		{"no classes", func(m *Model) { m.Classes = [2]any{} }, "classes of type <nil> and <nil>"},
 		{"other classes", func(m *Model) { m.Classes = [2]any{0.5, 1.5} }, "classes of type float64"},
-		{"mixed classes", func(m *Model) { m.Classes = [2]any{"no", int64(1)} }, "one class of type string and one of type int64"},
+		{"mixed classes", func(m *Model) { m.Classes = [2]any{"no", int64(1)} }, "classes of type string and int64"},
 		{"broken text", func(m *Model) { m.Names = []string{"\xff"} }, "not UTF-8"},
 	}
 	for _, tt := range tests {
