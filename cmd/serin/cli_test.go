@@ -1,0 +1,171 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"serin/internal/api"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// golden compares with a file in testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (rewrite with go test ./cmd/serin -update):\n%s", path, diff)
+	}
+}
+
+func TestPowerPrintsTheSeedsLineFirst(t *testing.T) {
+	t.Parallel()
+	code, out, errs := command("power")
+	if code != 0 || !strings.HasPrefix(out, "Minimum sample size required per group: 36\n") {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	for _, want := range []string{"36.3057", "79.66 %", "37 is the first"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+}
+
+func TestPower(t *testing.T) {
+	t.Parallel()
+	var all strings.Builder
+	for _, args := range [][]string{
+		{"power"},
+		{"power", "--ratio", "9"},
+		{"power", "--ratio", "9", "--one-sided"},
+		{"power", "--difference", "5", "--sd", "15", "--alpha", "0.01", "--power", "0.9"},
+		{"power", "--ratio", "9", "--output", "json"},
+		{"power", "--sd", "0"},
+		{"power", "--ratio", "-1"},
+		{"power", "--power", "1"},
+		{"power", "--alpha", "0"},
+		{"power", "--difference", "0"},
+		{"power", "--output", "yaml"},
+	} {
+		code, out, errs := command(args...)
+		all.WriteString("$ serin " + strings.Join(args, " ") + "\n" + out + errs)
+		if code != 0 {
+			all.WriteString("exit " + string(rune('0'+code)) + "\n")
+		}
+		all.WriteString("\n")
+	}
+	golden(t, "power.golden", all.String())
+}
+
+// TestACanaryFromTheTerminal is the life of two canaries in commands; numbers
+// that the clock makes are masked.
+func TestACanaryFromTheTerminal(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	s := child(t, dir).mustBeReady()
+	masks := []struct {
+		pattern *regexp.Regexp
+		with    string
+	}{
+		{regexp.MustCompile(regexp.QuoteMeta(dir)), "FOLDER"},
+		{regexp.MustCompile(`healthy: .*`), "healthy: FINDING"},
+		{regexp.MustCompile(`http://127\.0\.0\.1:\d+`), "URL"},
+		{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
+		{regexp.MustCompile(`-?[0-9.]+(e[-+]?\d+)? (ns|µs|ms)\b`), "LATENCY"},
+		{regexp.MustCompile(`(t|df|p) = -?[0-9.]+(e[-+]?\d+)?`), "$1 = NUMBER"},
+		{regexp.MustCompile(`sha256 [0-9a-f]{12}`), "sha256 DIGEST"},
+		{regexp.MustCompile(`(\d+m\d+s|1h0m0s) left`), "SOME TIME left"},
+	}
+	var all strings.Builder
+	serin := func(want api.ExitCode, args ...string) {
+		t.Helper()
+		code, out, errs := command(append(args, "--server", s.url, "--actor", "ana")...)
+		text := out + errs
+		for _, m := range masks {
+			text = m.pattern.ReplaceAllString(text, m.with)
+		}
+		all.WriteString("$ serin " + strings.Join(args, " ") + "\n" + text + "\n")
+		if code != want {
+			t.Errorf("serin %s: exit %d, want %d\n%s", strings.Join(args, " "), code, want, text)
+		}
+	}
+	serin(api.ExitOK, "status")
+	serin(api.ExitInconclusive, "check")
+	serin(api.ExitConflict, "rollback")
+	serin(api.ExitConflict, "promote")
+	serin(api.ExitUsage, "deploy", "models/none.joblib")
+	serin(api.ExitRefused, "deploy", "models")
+	serin(api.ExitUsage, "deploy", "models/model_v2.joblib", "--weight", "lots")
+	serin(api.ExitUsage, "deploy", "models/model_v2.joblib", "--duration", "soon")
+	serin(api.ExitOK, "deploy", "models/model_v2.joblib")
+	serin(api.ExitConflict, "deploy", "models/model_v2.joblib")
+	serin(api.ExitInconclusive, "promote")
+	s.traffic(200)
+	serin(api.ExitOK, "slowdown")
+	s.traffic(200)
+	serin(api.ExitRegression, "check")
+	serin(api.ExitRegression, "promote")
+	serin(api.ExitUsage, "promote", "--force")
+	serin(api.ExitOK, "status")
+	serin(api.ExitOK, "rollback", "--reason", "it is slow")
+	serin(api.ExitOK, "deploy", "models/model_v2.joblib", "--weight", "50%", "--duration", "30m")
+	s.traffic(60)
+	serin(api.ExitOK, "check")
+	serin(api.ExitOK, "promote")
+	serin(api.ExitOK, "status")
+	golden(t, "terminal.golden", all.String())
+}
+
+func TestJSONOutput(t *testing.T) {
+	t.Parallel()
+	s := child(t, workplace(t)).mustBeReady()
+	for _, args := range [][]string{{"status"}, {"deploy", "models/model_v2.joblib"}, {"slowdown"}, {"check"}, {"rollback"}} {
+		_, out, errs := command(append(args, "--server", s.url, "--output", "json")...)
+		var v map[string]any
+		if err := json.Unmarshal([]byte(out), &v); err != nil || errs != "" {
+			t.Errorf("%v: %v\n%s%s", args, err, out, errs)
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		args []string
+		code api.ExitCode
+		says string
+	}{
+		{[]string{"--help"}, api.ExitOK, "serin demo"},
+		{[]string{"--version"}, api.ExitOK, "serin version"},
+		{[]string{"depoly"}, api.ExitUsage, "deploy"},
+		{[]string{"deploy"}, api.ExitUsage, "accepts 1 arg"},
+		{[]string{"check", "--nonsense"}, api.ExitUsage, "unknown flag: --nonsense"},
+		{[]string{"check", "--server", "localhost"}, api.ExitUsage, "write it like http://127.0.0.1:8000"},
+		{[]string{"check", "--server", "http://127.0.0.1:1"}, api.ExitUnreachable, "Start one with serin serve"},
+		{[]string{"serve", "--weight", "0"}, api.ExitUsage, "not a share"},
+		{[]string{"serve", "--log-format", "xml"}, api.ExitUsage, "use text or json"},
+		{[]string{"serve", "--listen", "0.0.0.0:0"}, api.ExitInternal, "not a loopback address"},
+	}
+	for _, tt := range tests {
+		code, out, errs := command(tt.args...)
+		if code != tt.code || !strings.Contains(out+errs, tt.says) {
+			t.Errorf("serin %s: exit %d, want %d with %q\n%s%s", strings.Join(tt.args, " "), code, tt.code, tt.says, out, errs)
+		}
+	}
+}

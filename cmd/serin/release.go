@@ -1,0 +1,225 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"serin/internal/api"
+)
+
+func newDeploy(c console) *cobra.Command {
+	var r remote
+	var request api.DeployRequest
+	var weight string
+	cmd := &cobra.Command{
+		Use:   "deploy FILE",
+		Short: "Release a version as a canary",
+		Long: `Release a version as a canary and wait until it is live.
+
+The server opens the file, refuses it if it is not what it can serve or does not
+fit the stable version, warms it up, and only then gives it requests.`,
+		Example: `  serin deploy models/model_v2.joblib
+  serin deploy models/model_v2.joblib --weight 5% --duration 30m`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			request.ModelPath = args[0]
+			if weight != "" {
+				w, err := api.ParseWeight(weight)
+				if err != nil {
+					return usageError{err}
+				}
+				fraction := w.Fraction()
+				request.Weight = &fraction
+			}
+			return done(cmd, c, r.output, func() (api.Change, error) { return client.Deploy(cmd.Context(), request) })
+		},
+	}
+	r.flags(cmd)
+	cmd.Flags().StringVar(&weight, "weight", "", "share of the requests, like 10% (default: the server's)")
+	cmd.Flags().StringVar(&request.Duration, "duration", "", "how long it is observed, like 1h (default: the server's)")
+	cmd.Flags().BoolVar(&request.Force, "force", false, "also if the version is quarantined")
+	cmd.Flags().StringVar(&request.Reason, "reason", "", "why; goes into the journal")
+	return cmd
+}
+
+func newRollback(c console) *cobra.Command {
+	var r remote
+	var request api.RollbackRequest
+	cmd := &cobra.Command{
+		Use:     "rollback",
+		Short:   "Take the canary out, now and without asking",
+		Example: "  serin rollback --reason \"slow at the 99th percentile\"",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			return done(cmd, c, r.output, func() (api.Change, error) { return client.Rollback(cmd.Context(), request) })
+		},
+	}
+	r.flags(cmd)
+	cmd.Flags().StringVar(&request.Reason, "reason", "", "why; goes into the journal")
+	return cmd
+}
+
+func newPromote(c console) *cobra.Command {
+	var r remote
+	var request api.PromoteRequest
+	cmd := &cobra.Command{
+		Use:     "promote",
+		Short:   "Make the canary stable, if its verdict is a pass",
+		Example: "  serin promote\n  serin promote --force --reason \"latency was measured elsewhere\"",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			return done(cmd, c, r.output, func() (api.Change, error) { return client.Promote(cmd.Context(), request) })
+		},
+	}
+	r.flags(cmd)
+	cmd.Flags().BoolVar(&request.Force, "force", false, "whatever the verdict is; needs --reason")
+	cmd.Flags().StringVar(&request.Reason, "reason", "", "why; goes into the journal")
+	return cmd
+}
+
+// done carries a command out and prints what changed.
+func done(cmd *cobra.Command, c console, output string, do func() (api.Change, error)) error {
+	change, err := do()
+	if err != nil {
+		return fmt.Errorf("%s: %w", cmd.Name(), err)
+	}
+	return c.print(output, change, func(w io.Writer) { fmt.Fprintln(w, change.Message) })
+}
+
+func newSlowdown(c console) *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "slowdown",
+		Short: "Start or end a drill: canary predictions are slowed down on purpose",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			s, err := client.ToggleSlowdown(cmd.Context())
+			if err != nil {
+				return fmt.Errorf("slowdown: %w", err)
+			}
+			return c.print(r.output, s, func(w io.Writer) {
+				if s.SimulateSlowdown {
+					fmt.Fprintln(w, "canary predictions are slowed down from now on; the same command ends it, and so does the end of the rollout")
+				} else {
+					fmt.Fprintln(w, "canary predictions are no longer slowed down")
+				}
+			})
+		},
+	}
+	r.flags(cmd)
+	return cmd
+}
+
+func newCheck(c console) *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Judge the canary: is it slower?",
+		Long: `Judge the canary by Welch's t-test on the prediction latencies of both arms.
+
+Exit code 0 if it is healthy, 3 if there is an alert, 4 if there is not enough
+evidence or no canary. A p-value holds for one look; the answer says which this is.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			h, err := client.Check(cmd.Context())
+			if err != nil {
+				return fmt.Errorf("check: %w", err)
+			}
+			if err := c.print(r.output, h, func(w io.Writer) { writeHealth(w, h) }); err != nil {
+				return err
+			}
+			switch h.Status {
+			case "healthy":
+				return nil
+			case "alert":
+				return &verdictError{api.ExitRegression}
+			default:
+				return &verdictError{api.ExitInconclusive}
+			}
+		},
+	}
+	r.flags(cmd)
+	return cmd
+}
+
+func writeHealth(w io.Writer, h api.Health) {
+	fmt.Fprintf(w, "%s: %s\n", h.Status, h.Finding)
+	if h.CanaryStartTime == "" {
+		return
+	}
+	fmt.Fprintf(w, "  stable  %-16s %8d requests  mean %s\n", h.StableVersion, h.Samples.Stable, milliseconds(h.StableAvgLatencyMS))
+	fmt.Fprintf(w, "  canary  %-16s %8d requests  mean %s\n", h.CanaryVersion, h.Samples.Canary, milliseconds(h.CanaryAvgLatencyMS))
+	fmt.Fprintf(w, "  Welch   t = %.4g, df = %.4g, p = %.3g at look %d; an alert needs p < %g and a mean at least %g ms higher\n",
+		h.TStatistic, h.DegreesOfFreedom, h.PValue, h.Look, h.Alpha, h.MinEffectMS)
+	fmt.Fprintf(w, "  time    %s left of this canary's observation\n", seconds(h.RemainingS))
+}
+
+func milliseconds(ms float64) string { return fmt.Sprintf("%.4g ms", ms) }
+
+func seconds(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
+}
+
+func newStatus(c console) *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what is stable, what is on trial, and how it does",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			s, err := client.State(cmd.Context())
+			if err != nil {
+				return fmt.Errorf("status: %w", err)
+			}
+			return c.print(r.output, s, func(w io.Writer) { writeState(w, s) })
+		},
+	}
+	r.flags(cmd)
+	return cmd
+}
+
+func writeState(w io.Writer, s api.State) {
+	fmt.Fprintf(w, "model   %s, %s\n", s.Model, s.Phase)
+	fmt.Fprintf(w, "stable  %s  sha256 %s\n", s.Stable.Path, s.Stable.SHA256[:min(12, len(s.Stable.SHA256))])
+	if r := s.Rollout; r != nil {
+		fmt.Fprintf(w, "canary  %s  sha256 %s  rollout %s with %s of the requests\n", r.Canary.Path, r.Canary.SHA256[:min(12, len(r.Canary.SHA256))], r.ID, percent(r.Weight))
+		if b := r.Before; b != nil {
+			fmt.Fprintf(w, "before  this version did not make it in %s at %s: %s\n", b.Rollout, b.At.Format(time.RFC3339), b.Reason)
+		}
+	}
+	if s.AlertStatus != nil {
+		writeHealth(w, *s.AlertStatus)
+	}
+	if s.SimulateSlowdown {
+		fmt.Fprintln(w, "drill   canary predictions are slowed down on purpose")
+	}
+}
+
+func percent(fraction float64) string { return fmt.Sprintf("%g%%", 100*fraction) }

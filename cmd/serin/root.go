@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"serin/internal/api"
+	"serin/internal/app"
+)
+
+// console is where a command talks: results to out, everything else to err.
+type console struct {
+	out, err io.Writer
+	// step is called around each durable step of a server; nil outside tests.
+	step func(string)
+}
+
+// terminal says whether somebody watches the output.
+func (c console) terminal() bool {
+	f, ok := c.out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// run carries out one command line.
+func run(args []string, c console) api.ExitCode {
+	ctx, stop := interruptible()
+	defer stop()
+	started := false
+	root := newRoot(c)
+	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	root.SetArgs(args)
+	root.SetOut(c.out)
+	root.SetErr(c.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return api.ExitOK
+	}
+	if said, ok := errors.AsType[*verdictError](err); ok { // the command has printed it
+		return said.code
+	}
+	code := exitCode(err, started)
+	fmt.Fprintf(c.err, "serin: %v\n", err)
+	if code == api.ExitUsage && !started {
+		fmt.Fprintln(c.err, "Run serin --help, or a command with --help, for how to use it.")
+	}
+	return code
+}
+
+// interruptible is a context that SIGTERM ends, and Ctrl-C ends at once. A
+// second signal ends the process.
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case s := <-signals:
+			signal.Stop(signals)
+			if s == os.Interrupt {
+				cancel(app.ErrAtOnce)
+			} else {
+				cancel(context.Canceled)
+			}
+		case <-done:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel(nil)
+	}
+}
+
+func newRoot(c console) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "serin",
+		Short: "Serve machine-learning models and release their next versions as canaries",
+		Example: `  serin demo                             see a bad and a good release, in seconds
+  serin serve                            answer with models/model_v1.joblib on 127.0.0.1:8000
+  serin deploy models/model_v2.joblib    give the next version 10 % of the requests
+  serin check                            is it slower?
+  serin rollback | serin promote         decide`,
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(
+		newServe(c), newDemo(c), newTrain(c), newPower(c),
+		newDeploy(c), newRollback(c), newPromote(c), newCheck(c), newSlowdown(c), newStatus(c),
+	)
+	return root
+}
+
+// version is the module's, or the commit that it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "dev"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value[:min(12, len(s.Value))]
+		}
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	return "dev"
+}
+
+// remote are the flags of the commands that talk to a server.
+type remote struct {
+	server, output, actor string
+}
+
+func (r *remote) flags(cmd *cobra.Command) {
+	server := os.Getenv("SERIN_SERVER")
+	if server == "" {
+		server = "http://127.0.0.1:8000"
+	}
+	actor := os.Getenv("USER")
+	if actor == "" {
+		actor = "operator"
+	}
+	cmd.Flags().StringVar(&r.server, "server", server, "address of the server (SERIN_SERVER)")
+	cmd.Flags().StringVarP(&r.output, "output", "o", "text", "text or json")
+	cmd.Flags().StringVar(&r.actor, "actor", actor, "who acts; goes into the journal (default: the user's name)")
+}
+
+func (r *remote) client() (*api.Client, error) {
+	if err := checkOutput(r.output); err != nil {
+		return nil, err
+	}
+	client, err := api.NewClient(r.server, r.actor)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return client, nil
+}
+
+func checkOutput(output string) error {
+	if output != "text" && output != "json" {
+		return usageError{fmt.Errorf("output %q is unknown: use text or json", output)}
+	}
+	return nil
+}
+
+// print writes a result as JSON, or as the text that the command made of it.
+func (c console) print(output string, v any, text func(io.Writer)) error {
+	if output != "json" {
+		text(c.out)
+		return nil
+	}
+	encoder := json.NewEncoder(c.out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(v); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	return nil
+}

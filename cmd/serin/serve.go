@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"serin/internal/api"
+	"serin/internal/app"
+)
+
+func newServe(c console) *cobra.Command {
+	config := app.Default()
+	weight, logFormat := config.Plan.Weight.String(), "text"
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve a model, and its canary while there is one",
+		Long: `Serve a model, and its canary while there is one.
+
+Everything that was decided survives in the state directory: after a restart, or
+a kill at any moment, the same versions, split, remaining time and evidence come
+back. A state directory that already has a stable version goes on with it;
+--model is only what an empty one starts with.
+
+A model file is parsed as data. Nothing in it is executed.`,
+		Example: `  serin serve
+  serin serve --model churn.joblib --data /var/lib/serin --listen 127.0.0.1:9000
+  serin serve --weight 5% --duration 30m --at-end promote`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			w, err := api.ParseWeight(weight)
+			if err != nil {
+				return usageError{err}
+			}
+			if config.Log, err = newLog(c.err, logFormat); err != nil {
+				return err
+			}
+			config.Plan.Weight, config.Version, config.Step = w, cmd.Root().Version, c.step
+			return app.Run(cmd.Context(), config, func(r app.Ready) {
+				announce(c.out, r, config, cmd.Flags().Changed("model"))
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&config.Listen, "listen", config.Listen, "loopback address to listen on")
+	f.StringVar(&config.Data, "data", config.Data, "state directory")
+	f.StringVar(&config.Model, "model", config.Model, "file that an empty state directory starts with")
+	f.StringVar(&config.Name, "name", config.Name, "name of the model")
+	f.StringVar(&config.Root, "root", config.Root, "directory that model files are opened in")
+	f.StringVar(&weight, "weight", weight, "share of the requests that a canary gets")
+	f.DurationVar(&config.Plan.Period, "duration", config.Plan.Period, "how long a canary is observed")
+	f.StringVar((*string)(&config.Plan.AtEnd), "at-end", string(config.Plan.AtEnd), "what follows: hold, promote or rollback")
+	f.Uint64Var(&config.Plan.MinSamples, "min-samples", config.Plan.MinSamples, "fewest observations per arm that are judged")
+	f.Float64Var(&config.Plan.Alpha, "alpha", config.Plan.Alpha, "level of Welch's two-sided test")
+	f.DurationVar(&config.Plan.MinEffect, "min-effect", config.Plan.MinEffect, "a smaller difference raises no alert; 0 is the bare rule")
+	f.DurationVar(&config.Slowdown, "slowdown", config.Slowdown, "what a drill adds to canary predictions")
+	f.BoolVar(&config.Drills, "drills", config.Drills, "allow drills")
+	f.Int64Var(&config.MaxModelBytes, "max-model-bytes", config.MaxModelBytes, "largest model file")
+	f.StringSliceVar(&config.AllowedHosts, "allowed-host", nil, "name that the server is called by, beside localhost")
+	f.DurationVar(&config.Drain, "drain", config.Drain, "after SIGTERM: not ready, still answering")
+	f.StringVar(&logFormat, "log-format", logFormat, "text or json")
+	return cmd
+}
+
+func newLog(w io.Writer, format string) (*slog.Logger, error) {
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, nil)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, nil)), nil
+	default:
+		return nil, usageError{fmt.Errorf("log format %q is unknown: use text or json", format)}
+	}
+}
+
+// announce says what is served, and what to type next.
+func announce(w io.Writer, r app.Ready, c app.Config, modelGiven bool) {
+	s := r.State
+	fmt.Fprintf(w, "serin serves %s on %s\n", s.Stable.Name, r.URL)
+	fmt.Fprintf(w, "  model       %s, %s, %d features\n", r.Signature.Estimator, r.Signature.Library, r.Signature.Features)
+	fmt.Fprintf(w, "  sha256      %s\n", s.Stable.SHA256)
+	fmt.Fprintf(w, "  state       %s, durable (fsync) before anything is acknowledged\n", c.Data)
+	fmt.Fprintf(w, "  control     open to every process of this machine; no credentials\n")
+	if s.Rollout != nil {
+		fmt.Fprintf(w, "  canary      %s goes on in rollout %s with %s of the requests\n", s.Rollout.Canary.Name, s.Rollout.ID, s.Rollout.Plan.Weight)
+	}
+	if modelGiven && s.Generation > 1 && c.Model != s.Stable.Path {
+		fmt.Fprintf(w, "  note        --model %s is not served: the state directory goes on with %s; deploy the file instead\n", c.Model, s.Stable.Path)
+	}
+	row := strings.TrimSuffix(strings.Repeat("0.5, ", r.Signature.Features), ", ")
+	if r.Signature.Features == 5 {
+		row = "0.5, 1.2, 0.8, 0.3, 1.1"
+	}
+	fmt.Fprintf(w, "try\n  curl -X POST %s/predict -H 'Content-Type: application/json' -d '{\"features\": [%s]}'\n", r.URL, row)
+	fmt.Fprintf(w, "next\n  serin deploy models/model_v2.joblib%s\nstarted at %s; Ctrl-C stops it\n", serverFlag(r.URL), time.Now().Format(time.RFC3339))
+}
+
+// serverFlag is what a client needs beside the default address.
+func serverFlag(url string) string {
+	if url == "http://127.0.0.1:8000" {
+		return ""
+	}
+	return " --server " + url
+}
