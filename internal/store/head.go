@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 )
 
 // head names the last row of the journal: how many rows there are and the hash
@@ -55,7 +56,7 @@ func (s *Store) writeHead(v view) error {
 // so there is no byte in the file that could change unseen.
 func seal(open []byte) []byte {
 	digest := sha256.Sum256(open)
-	return fmt.Appendf(open[:len(open):len(open)], ",\n  \"sha256\": %q\n}\n", hex.EncodeToString(digest[:]))
+	return fmt.Appendf(slices.Clip(open), ",\n  \"sha256\": %q\n}\n", hex.EncodeToString(digest[:]))
 }
 
 // readHead returns what head.json names; nil if there is no such file.

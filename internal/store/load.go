@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+
+	"modernc.org/sqlite"
 )
 
 // load reads the whole directory, checks it, and only then lets the store use
@@ -128,8 +130,10 @@ func (v *view) follow(r *row) error {
 // damaged makes a complaint about the database's contents a *Damage. An error
 // of SQLite is left for explain.
 func (s *Store) damaged(err error) error {
-	if explained := explain(s.path(databaseName), err); err == nil || explained != err {
-		return explained
+	var damage *Damage
+	var failure *sqlite.Error
+	if err == nil || errors.As(err, &damage) || errors.As(err, &failure) {
+		return explain(s.path(databaseName), err)
 	}
 	return &Damage{s.path(databaseName), err.Error(), restore}
 }

@@ -183,7 +183,7 @@ func TestHarmedFrame(t *testing.T) {
 		if at, err := harmedFrame(bytes.NewReader(wal), order); at >= 0 || err != nil {
 			t.Fatalf("%v: a good WAL is harmed at %d, %v", order, at, err)
 		}
-		for at := 0; at < len(wal); at++ {
+		for at := range wal {
 			within := (at - walHeader) % frame
 			if at >= walHeader && within > frameHeader+8 && within < frame-8 {
 				continue
