@@ -160,7 +160,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"check", "--server", "http://127.0.0.1:1"}, api.ExitUnreachable, "Start one with serin serve"},
 		{[]string{"serve", "--weight", "0"}, api.ExitUsage, "not a share"},
 		{[]string{"serve", "--log-format", "xml"}, api.ExitUsage, "use text or json"},
-		{[]string{"serve", "--listen", "0.0.0.0:0"}, api.ExitInternal, "not a loopback address"},
+		{[]string{"serve", "--listen", "0.0.0.0:0"}, api.ExitUsage, "not a loopback address"},
 	}
 	for _, tt := range tests {
 		code, out, errs := command(tt.args...)

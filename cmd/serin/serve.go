@@ -40,6 +40,9 @@ A model file is parsed as data. Nothing in it is executed.`,
 				return err
 			}
 			config.Plan.Weight, config.Version, config.Step = w, cmd.Root().Version, c.step
+			if err := config.Validate(); err != nil {
+				return usageError{err}
+			}
 			return app.Run(cmd.Context(), config, func(r app.Ready) {
 				announce(c.out, r, config, cmd.Flags().Changed("model"))
 			})

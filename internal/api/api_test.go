@@ -221,6 +221,26 @@ func TestACheckIsAnsweredEvenWhenTheLoopIsNot(t *testing.T) {
 	res.Body.Close()
 }
 
+// TestABadByteInAFilesNameIsNoPanic: whatever a file is called, or names, the
+// client gets its answer.
+func TestABadByteInAFilesNameIsNoPanic(t *testing.T) {
+	t.Parallel()
+	h := live()
+	h.State.Stable.Path = "models/m\xff.joblib"
+	server := serve(t, &scripted{health: h, err: &control.Fault{Code: control.ModelRefused, Detail: "it names \xff\xfe.system", Next: "Do not."}})
+	client, err := NewClient(server.URL, "ana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.State(t.Context()); err != nil {
+		t.Error(err)
+	}
+	_, err = client.Deploy(t.Context(), DeployRequest{ModelPath: "x"})
+	if p, ok := errors.AsType[*Problem](err); !ok || p.Exit() != ExitRefused {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestARefusedPromotionCarriesTheVerdict(t *testing.T) {
 	t.Parallel()
 	server := serve(t, &scripted{health: live(), err: &rollout.Refusal{Code: rollout.CanaryUnhealthy, Detail: "slow", Next: "Roll back."}})
@@ -265,9 +285,14 @@ func TestGuard(t *testing.T) {
 		{"the same origin", "localhost:8000", "Origin", "http://localhost:8000", 200},
 		{"another site", "", "Sec-Fetch-Site", "cross-site", 403},
 		{"no origin of its own", "", "Origin", "null", 403},
+		{"capitals", "LOCALHOST:8000", "", "", 200},
 	}
-	for _, tt := range tests {
-		req, _ := http.NewRequest(http.MethodPost, server.URL+"/admin/rollback-canary", nil)
+	for i, tt := range append(tests, tests...) {
+		method, path := http.MethodPost, "/admin/rollback-canary"
+		if i >= len(tests) { // a look counts, too
+			method, path = http.MethodGet, "/admin/check-canary-health"
+		}
+		req, _ := http.NewRequest(method, server.URL+path, nil)
 		if tt.host != "" {
 			req.Host = tt.host
 		}

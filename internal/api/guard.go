@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // Guard lets only those admin calls through that mean this server. A page from
@@ -17,16 +18,20 @@ import (
 func Guard(hosts []string, next http.Handler) http.Handler {
 	known := append([]string{"localhost", "127.0.0.1", "::1"}, hosts...)
 	crossOrigin := http.NewCrossOriginProtection()
-	crossOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		forbid(w, fmt.Sprintf("This call comes from a page of another origin (%q). Call from the command line, or from a page of this server.", r.Header.Get("Origin")))
-	}))
-	protected := crossOrigin.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if host := hostOf(r.Host); !slices.Contains(known, host) {
+		host := hostOf(r.Host)
+		if !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, host) }) {
 			forbid(w, fmt.Sprintf("This server is not called %q. Use http://localhost or 127.0.0.1, or start serin serve with --allowed-host %s.", host, host))
 			return
 		}
-		protected.ServeHTTP(w, r)
+		// A look counts, so here even a GET is nothing for pages from elsewhere.
+		unsafe := *r
+		unsafe.Method = http.MethodPost
+		if crossOrigin.Check(&unsafe) != nil {
+			forbid(w, fmt.Sprintf("This call comes from a page of another origin (%q). Call from the command line, or from a page of this server.", r.Header.Get("Origin")))
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"serin/internal/control"
 	"serin/internal/rollout"
@@ -64,7 +65,7 @@ func Register(mux *http.ServeMux, p Pilot, c Config) {
 // names in another case, invalid UTF-8.
 var strictJSON = huma.Format{
 	Marshal: func(w io.Writer, v any) error {
-		data, err := jsonv2.Marshal(v, jsonv2.Deterministic(true))
+		data, err := jsonv2.Marshal(v, jsonv2.Deterministic(true), jsontext.AllowInvalidUTF8(true))
 		if err != nil {
 			return err
 		}
@@ -151,6 +152,9 @@ func planOf(r *DeployRequest, plan rollout.Plan) (rollout.Plan, error) {
 		if p.MinEffectMS != nil {
 			plan.MinEffect = time.Duration(*p.MinEffectMS * float64(time.Millisecond))
 		}
+	}
+	if err := plan.Check(); err != nil {
+		return plan, problem(codeInvalid, "body.policy: "+err.Error())
 	}
 	return plan, nil
 }

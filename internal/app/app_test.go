@@ -22,6 +22,7 @@ import (
 
 	"serin/internal/api"
 	"serin/internal/rollout"
+	"serin/internal/train"
 )
 
 // running is a server in this process, with a state directory of its own.
@@ -300,6 +301,133 @@ func TestADamagedStateDirectoryIsNotServed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
+	}
+}
+
+// TestACanaryMustFitStable: other features, other names, other classes.
+func TestACanaryMustFitStable(t *testing.T) {
+	t.Parallel()
+	c := configFor(t)
+	r := launch(t, c)
+	defer r.stop()
+	fit := func(file string, names []string, classes [2]any) {
+		d := train.Dataset{Names: names, Classes: classes, Positive: []bool{false, true, false, true}}
+		for i := range 4 * len(names) {
+			d.X = append(d.X, float64(i*7%5))
+		}
+		m, err := train.Fit(d, train.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.WriteFile(filepath.Join(c.Root, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seeds := []string{"tenure", "monthly_charges", "support_calls", "monthly_usage", "late_payments"}
+	fit("narrow.joblib", seeds[:3], [2]any{int64(0), int64(1)})
+	fit("renamed.joblib", append([]string{"age"}, seeds[1:]...), [2]any{int64(0), int64(1)})
+	fit("words.joblib", seeds, [2]any{"leave", "stay"})
+	for file, want := range map[string]string{
+		"narrow.joblib":  "it expects 3 features, stable expects 5",
+		"renamed.joblib": `its feature 0 is "age", stable's is "tenure"`,
+		"words.joblib":   `it answers classes ["leave", "stay"], stable answers [0, 1]`,
+	} {
+		err := r.deploy(file)
+		if p, ok := errors.AsType[*api.Problem](err); !ok || p.Code != "model_incompatible" || !strings.Contains(p.Detail, want) {
+			t.Errorf("%s: %v, want %q", file, err, want)
+		}
+	}
+	if used, version, err := r.predict(http.DefaultClient); used != "stable" || version != "model_v1" || err != nil {
+		t.Errorf("%s %s %v", used, version, err)
+	}
+}
+
+// TestManyDeploysLeaveLittleBehind: neither artifacts nor meters grow with the
+// number of versions that came and went.
+func TestManyDeploysLeaveLittleBehind(t *testing.T) {
+	t.Parallel()
+	c := configFor(t)
+	r := launch(t, c)
+	defer r.stop()
+	good, err := os.ReadFile(filepath.Join(c.Root, "models/model_v2.joblib"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		name := fmt.Sprintf("v%d.joblib", i)
+		content := good
+		if i%2 == 1 { // every other one is refused, each for other bytes
+			content = append(bytes.Clone(good), byte(i))
+		}
+		if err := os.WriteFile(filepath.Join(c.Root, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r.deploy(name) == nil {
+			if _, err := r.client.Rollback(t.Context(), api.RollbackRequest{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	kept, err := os.ReadDir(filepath.Join(c.Data, "artifacts"))
+	if err != nil || len(kept) > 3 {
+		t.Errorf("%d artifacts, %v", len(kept), err)
+	}
+	res, err := http.Get(r.url + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if n := strings.Count(string(text), "serin_predict_duration_seconds_count"); err != nil || n > maxServed || n < 2 {
+		t.Errorf("meters of %d versions, %v", n, err)
+	}
+}
+
+// TestADumpOfGoroutinesIsNoCrash: SIGQUIT writes a report, too, and is somebody
+// who wants to look.
+func TestADumpOfGoroutinesIsNoCrash(t *testing.T) {
+	t.Parallel()
+	c := configFor(t)
+	r := launch(t, c)
+	if err := r.deploy("models/model_v2.joblib"); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	if err := os.WriteFile(filepath.Join(c.Data, "crash.txt"), []byte("SIGQUIT: quit\nPC=0x1 m=0 sigcode=0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r = launch(t, c)
+	defer r.stop()
+	if s, err := r.client.State(t.Context()); err != nil || s.Phase != string(rollout.Live) {
+		t.Errorf("%+v, %v", s.Rollout, err)
+	}
+}
+
+func TestADrillEndsWhereDrillsAreOff(t *testing.T) {
+	t.Parallel()
+	c := configFor(t)
+	r := launch(t, c)
+	if err := r.deploy("models/model_v2.joblib"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.client.ToggleSlowdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	c.Drills = false
+	r = launch(t, c)
+	defer r.stop()
+	for range 20 {
+		if _, _, err := r.predict(http.DefaultClient); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := r.client.State(t.Context())
+	if err != nil || s.CanaryMetrics.Canary.LatenciesMS.P50MS > 10 {
+		t.Errorf("the canary is still slow: %+v, %v", s.CanaryMetrics, err)
+	}
+	if slow, err := r.client.ToggleSlowdown(t.Context()); err != nil || slow.SimulateSlowdown {
+		t.Errorf("ending it: %+v, %v", slow, err)
 	}
 }
 

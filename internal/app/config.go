@@ -64,7 +64,8 @@ func Default() Config {
 
 const longestSlowdown = 10 * time.Second
 
-func (c *Config) validate() error {
+// Validate says what is wrong with a configuration, in one sentence.
+func (c *Config) Validate() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen address %q: %w; write it like 127.0.0.1:8000", c.Listen, err)
@@ -81,17 +82,6 @@ func (c *Config) validate() error {
 		return fmt.Errorf("the largest model file is %d bytes: give at least 1", c.MaxModelBytes)
 	case c.Drain < 0:
 		return fmt.Errorf("drain time %v is negative", c.Drain)
-	case c.Plan.Period <= 0:
-		return fmt.Errorf("period %v is not above 0", c.Plan.Period)
-	case !(c.Plan.Alpha > 0 && c.Plan.Alpha < 1):
-		return fmt.Errorf("alpha %v is not between 0 and 1", c.Plan.Alpha)
-	case c.Plan.MinSamples < 2:
-		return fmt.Errorf("%d samples are too few for Welch's test: at least 2", c.Plan.MinSamples)
 	}
-	switch c.Plan.AtEnd {
-	case rollout.Hold, rollout.PromoteAtEnd, rollout.RollbackAtEnd:
-		return nil
-	default:
-		return fmt.Errorf("at the end of the period %q cannot be done: hold, promote or rollback", c.Plan.AtEnd)
-	}
+	return c.Plan.Check()
 }

@@ -21,6 +21,9 @@ import (
 //	empty        it was killed, or the machine went down
 //	not empty    it crashed, and the file says how
 //
+// SIGQUIT and SIGABRT write a report, too; they are sent by somebody who wants
+// to see what the process does, or by a watchdog, and count as a kill.
+//
 // The report stays until the start that reads it has acted on it.
 type blackBox struct {
 	path  string
@@ -35,6 +38,9 @@ func openBlackBox(dir string) (*blackBox, error) {
 	switch {
 	case err == nil:
 		b.found, b.start.Killed, b.start.Crash = true, true, headline(string(report))
+		if strings.HasPrefix(b.start.Crash, "SIGQUIT:") || strings.HasPrefix(b.start.Crash, "SIGABRT:") {
+			b.start.Crash = ""
+		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("reading how the previous process ended: %w", err)
 	}

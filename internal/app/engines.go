@@ -11,9 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"serin/internal/control"
 	"serin/internal/model"
@@ -33,17 +36,22 @@ type engines struct {
 	slowdown time.Duration
 	log      *slog.Logger
 
-	mu     sync.Mutex
-	loaded map[string]model.Predictor // by SHA-256
-	served map[arm]*record.Gauge      // since the process started; by name, as metrics are
-	trial  trial
-	loads  map[string]time.Duration // by version name: how long the last one took
+	mu       sync.Mutex
+	loaded   map[string]model.Predictor // by SHA-256
+	served   []served                   // oldest first, at most maxServed
+	trial    trial
+	lastLoad time.Duration
 }
 
-// arm is a version in a role.
-type arm struct {
+// maxServed bounds how many versions' gauges are kept for the meters.
+const maxServed = 16
+
+// served is what a version in a role has done since the process started; by
+// name, as meters are.
+type served struct {
 	role    route.Role
 	version string
+	gauge   *record.Gauge
 }
 
 // trial is the measuring side of the rollout being served.
@@ -56,9 +64,14 @@ type trial struct {
 var _ control.Engines = (*engines)(nil)
 
 // Fetch copies the file into the store while it is hashed, so that what was
-// hashed is what will be parsed, whatever happens to the file meanwhile.
+// hashed is what will be parsed, whatever happens to the file meanwhile. There
+// is one Fetch at a time, and before it is when nothing is on its way, so this
+// is where artifacts go that no committed state names any more.
 func (g *engines) Fetch(ctx context.Context, path string) (rollout.Version, error) {
 	none := rollout.Version{}
+	if err := g.store.Prune(); err != nil {
+		g.log.Warn("old artifacts could not be removed", "err", err)
+	}
 	inside, fault := g.resolve(path)
 	if fault != nil {
 		return none, fault
@@ -92,7 +105,18 @@ func (g *engines) Fetch(ctx context.Context, path string) (rollout.Version, erro
 			Next: "Make room or make it writable, then try again.",
 		}
 	}
-	return rollout.Version{Name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), Path: path, SHA256: digest, Size: size}, nil
+	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	return rollout.Version{Name: printable(name), Path: printable(path), SHA256: digest, Size: size}, nil
+}
+
+// printable makes a file's name fit for JSON, a log and a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // resolve finds a path inside the root; os.Root keeps symbolic links from
@@ -130,7 +154,7 @@ func (g *engines) Load(ctx context.Context, v rollout.Version, with *rollout.Ver
 		other := g.loaded[with.SHA256]
 		g.mu.Unlock()
 		if other == nil {
-			return fmt.Errorf("stable %s is not loaded", with.Name)
+			return &control.Fault{Code: control.StoreDown, Detail: fmt.Sprintf("stable %s is not loaded", with.Name), Next: "This is a bug in serin: please report it."}
 		}
 		if why := p.Signature().Compatible(other.Signature()); why != "" {
 			return &control.Fault{
@@ -145,14 +169,14 @@ func (g *engines) Load(ctx context.Context, v rollout.Version, with *rollout.Ver
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.loaded[v.SHA256] = p
-	g.loads[v.Name] = time.Since(begun)
+	g.lastLoad = time.Since(begun)
 	return nil
 }
 
 func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predictor, err error) {
 	data, err := g.store.Artifact(ctx, v.SHA256)
 	if err != nil {
-		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: fmt.Sprintf("the stored copy of %s cannot be read: %v", v.Name, err), Next: "Deploy the file again, or restore the state directory from a backup."}
+		return nil, unloadable(ctx, v, err)
 	}
 	defer data.Close()
 	defer func() {
@@ -163,12 +187,28 @@ func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predict
 	}()
 	p, err = sklearn.Load(contextReader{ctx, data})
 	if refusal, ok := errors.AsType[*model.Refusal](err); ok {
-		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: v.Name + " is refused: " + refusal.Reason, Next: refusal.Next}
+		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: v.Name + " is refused: " + printable(refusal.Reason), Next: refusal.Next}
 	}
 	if err != nil {
-		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: fmt.Sprintf("%s cannot be read: %v", v.Name, err), Next: "Try again, or save the model again."}
+		return nil, unloadable(ctx, v, err)
 	}
 	return p, nil
+}
+
+// unloadable tells a stored copy that is no good from trouble with reading it,
+// which says nothing about the version.
+func unloadable(ctx context.Context, v rollout.Version, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("loading %s was called off: %w", v.Name, ctx.Err())
+	}
+	fault := &control.Fault{
+		Code: control.StoreDown, Err: err, Detail: fmt.Sprintf("the stored copy of %s cannot be read: %v", v.Name, err),
+		Next: "Look into the server's log and at the disk, then try again.",
+	}
+	if _, damaged := errors.AsType[*store.Damage](err); damaged || errors.Is(err, fs.ErrNotExist) {
+		fault.Code, fault.Next = control.ModelRefused, "Deploy the file again, or restore the state directory from a backup."
+	}
+	return fault
 }
 
 // contextReader ends with its context, so that a load can be called off.
@@ -212,12 +252,12 @@ func warm(ctx context.Context, p model.Predictor) (err error) {
 func (g *engines) Serve(s rollout.State, before *record.Evidence) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t := &route.Table{Stable: g.arm(route.Stable, s.Stable)}
+	t := &route.Table{Stable: g.arm(route.Stable, s.Stable, "")}
 	if s.Phase.Split() {
 		if r := s.Rollout; g.trial.id != r.ID {
 			g.trial = trial{r.ID, record.NewGauge(before.Stable), record.NewGauge(before.Canary), route.NewSplit(r.Plan.Weight, rand.Uint64())}
 		}
-		t.Canary, t.Split = g.arm(route.Canary, s.Rollout.Canary), g.trial.split
+		t.Canary, t.Split = g.arm(route.Canary, s.Rollout.Canary, s.Stable.Name), g.trial.split
 		t.Stable.Evidence, t.Canary.Evidence = g.trial.stable, g.trial.canary
 		if s.Slowdown {
 			t.Canary.Slowdown = g.slowdown
@@ -233,12 +273,23 @@ func (g *engines) Serve(s rollout.State, before *record.Evidence) {
 	}
 }
 
-func (g *engines) arm(role route.Role, v rollout.Version) *route.Arm {
-	key := arm{role, v.Name}
-	if g.served[key] == nil {
-		g.served[key] = record.NewGauge(record.Arm{})
+// arm makes an arm with its meters; those of a version that serves beside it
+// stay, whatever must go to keep them few.
+func (g *engines) arm(role route.Role, v rollout.Version, beside string) *route.Arm {
+	a := &route.Arm{Role: role, Version: v, Predictor: g.loaded[v.SHA256]}
+	for _, s := range g.served {
+		if s.role == role && s.version == v.Name {
+			a.Served = s.gauge
+			return a
+		}
 	}
-	return &route.Arm{Role: role, Version: v, Predictor: g.loaded[v.SHA256], Served: g.served[key]}
+	if len(g.served) >= maxServed {
+		oldest := slices.IndexFunc(g.served, func(s served) bool { return s.version != beside })
+		g.served = slices.Delete(g.served, oldest, oldest+1)
+	}
+	a.Served = record.NewGauge(record.Arm{})
+	g.served = append(g.served, served{role, v.Name, a.Served})
+	return a
 }
 
 // Evidence returns what the rollout being served has seen.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -10,7 +11,6 @@ import (
 
 	"serin/internal/control"
 	"serin/internal/infer"
-	"serin/internal/record"
 	"serin/internal/rollout"
 	"serin/internal/route"
 )
@@ -41,7 +41,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	predictSeconds  = desc("predict_duration_seconds", "Time of answered prediction requests in the handler, from header to reply.", "version", "role")
 	predictRequests = desc("predict_requests_total", "Prediction requests by HTTP status; refused ones have no version and role.", "version", "role", "code")
-	loadSeconds     = desc("model_load_duration_seconds", "Time that a version took to become ready, at its last load.", "version")
+	loadSeconds     = desc("model_load_duration_seconds", "Time that the version loaded last took to become ready.")
 	phase           = desc("canary_phase", "1 for the phase that the model is in.", "phase")
 	verdict         = desc("canary_verdict", "1 for the verdict of the evidence so far.", "verdict")
 	trafficRatio    = desc("canary_traffic_ratio", "The canary's share of the requests, planned and observed.", "kind")
@@ -82,18 +82,17 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, kind, value, append([]string{m.model}, labels...)...)
 	}
 	put(buildInfo, prometheus.GaugeValue, 1, m.version, runtime.Version())
-	m.cars.each(func(a arm, g *record.Gauge) {
-		seen := g.Snapshot()
+	arms, lastLoad := m.cars.meters()
+	for _, a := range arms {
+		seen := a.gauge.Snapshot()
 		buckets := make(map[float64]uint64, len(bounds))
 		for _, b := range bounds {
 			buckets[b.Seconds()] = seen.AtMost(b)
 		}
-		name, role := a.version, string(a.role)
-		ch <- prometheus.MustNewConstHistogram(predictSeconds, seen.Count, seen.Sum(), buckets, m.model, name, role)
-		put(predictRequests, prometheus.CounterValue, float64(seen.Count), name, role, "200")
-	}, func(version string, took time.Duration) {
-		put(loadSeconds, prometheus.GaugeValue, took.Seconds(), version)
-	})
+		ch <- prometheus.MustNewConstHistogram(predictSeconds, seen.Count, seen.Sum(), buckets, m.model, a.version, string(a.role))
+		put(predictRequests, prometheus.CounterValue, float64(seen.Count), a.version, string(a.role), "200")
+	}
+	put(loadSeconds, prometheus.GaugeValue, lastLoad.Seconds())
 	m.front.Refused(func(status int, n uint64) {
 		put(predictRequests, prometheus.CounterValue, float64(n), "", "", strconv.Itoa(status))
 	})
@@ -153,15 +152,10 @@ func is(b bool) float64 {
 	return 0
 }
 
-// each visits the gauges of all versions that served since the start, and the
-// time of each version's last load.
-func (g *engines) each(served func(arm, *record.Gauge), loads func(string, time.Duration)) {
+// meters returns the gauges of the versions that served, and how long the last
+// load took.
+func (g *engines) meters() ([]served, time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for a, gauge := range g.served {
-		served(a, gauge)
-	}
-	for version, took := range g.loads {
-		loads(version, took)
-	}
+	return slices.Clone(g.served), g.lastLoad
 }

@@ -17,7 +17,6 @@ import (
 	"serin/internal/control"
 	"serin/internal/infer"
 	"serin/internal/model"
-	"serin/internal/record"
 	"serin/internal/rollout"
 	"serin/internal/route"
 	"serin/internal/store"
@@ -44,7 +43,7 @@ type Ready struct {
 // the first request may be sent. An error means that it could not start, or
 // that it had to end.
 func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
-	if err := c.validate(); err != nil {
+	if err := c.Validate(); err != nil {
 		return err
 	}
 	listener, err := listen(ctx, c.Listen)
@@ -110,9 +109,12 @@ type server struct {
 
 func assemble(c Config, root *os.Root, memory *store.Store) *server {
 	s := &server{config: c, memory: memory, table: &route.Switch{}}
+	if !c.Drills {
+		c.Slowdown = 0 // also for a drill that was on when the server stopped
+	}
 	cars := &engines{
 		root: root, limit: c.MaxModelBytes, store: memory, table: s.table, slowdown: c.Slowdown, log: c.Log,
-		loaded: map[string]model.Predictor{}, served: map[arm]*record.Gauge{}, loads: map[string]time.Duration{},
+		loaded: map[string]model.Predictor{},
 	}
 	s.pilot = control.New(control.Config{Model: c.Name, Store: journal{memory}, Engines: cars, Log: c.Log, Drills: c.Drills})
 	front := infer.NewHandler(s.table, c.Log)
@@ -127,7 +129,11 @@ func assemble(c Config, root *os.Root, memory *store.Store) *server {
 type journal struct{ *store.Store }
 
 func (j journal) Commit(ctx context.Context, e control.Entry) error {
-	return j.Store.Commit(ctx, store.Entry(e))
+	err := j.Store.Commit(ctx, store.Entry(e))
+	if errors.Is(err, store.ErrUnsettled) {
+		return errors.Join(control.ErrUnsettled, err)
+	}
+	return err
 }
 
 func (s *server) run(ctx context.Context, listener net.Listener, box *blackBox, ready func(Ready)) error {
@@ -164,22 +170,18 @@ func (s *server) boot(ctx context.Context, box *blackBox) error {
 	if err := box.acted(); err != nil {
 		return err
 	}
-	state := s.pilot.Peek().State
-	keep := []string{state.Stable.SHA256}
-	if state.Rollout != nil {
-		keep = append(keep, state.Rollout.Canary.SHA256)
-	}
-	if err := s.memory.Prune(keep...); err != nil {
+	if err := s.memory.Prune(); err != nil {
 		s.config.Log.Warn("old artifacts could not be removed", "err", err)
 	}
 	return nil
 }
 
-// stop ends in the order in which nothing is lost: say that no new requests
-// are wanted, wait until that was heard, close the listener, let the last
+// stop ends in the order in which nothing is lost: call off a deploy that is on
+// its way, say that no new requests are wanted, wait until that was heard, close the listener, let the last
 // requests finish. The pilot and the store are stopped by Run's own order.
 func (s *server) stop(ctx context.Context) error {
 	s.gate.draining.Store(true)
+	s.pilot.EndDeploys(context.WithoutCancel(ctx))
 	if drain := s.config.Drain; drain > 0 && !errors.Is(context.Cause(ctx), ErrAtOnce) {
 		s.config.Log.Info("draining: not ready, still answering", "for", drain.String())
 		<-time.After(drain)

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"serin/internal/record"
@@ -65,6 +66,8 @@ func (p *Pilot) bringBack(ctx context.Context, start Start, seen *record.Evidenc
 		return nil
 	case start.Crash != "":
 		e = rollout.Event{Kind: rollout.Crash, Actor: self, Reason: "the process crashed with this version as canary: " + start.Crash}
+	case p.state.Phase == rollout.Loading && !start.Killed:
+		e = rollout.Event{Kind: rollout.LoadRefused, Actor: self, Reason: stoppedWhileLoading}
 	case p.state.Phase == rollout.Loading:
 		e = rollout.Event{Kind: rollout.Crash, Actor: self, Reason: "the process ended while this version was loading"}
 	}
@@ -73,12 +76,17 @@ func (p *Pilot) bringBack(ctx context.Context, start Start, seen *record.Evidenc
 		return err
 	}
 	if p.state.Rollout == nil {
-		p.Log.Warn("canary quarantined; serving stable", "model", p.Model, "canary", canary.Name, "sha256", canary.SHA256, "reason", p.state.Recall(canary.SHA256).Reason)
+		if past := p.state.Recall(canary.SHA256); past != nil && past.Quarantined {
+			p.Log.Warn("canary quarantined; serving stable", "model", p.Model, "canary", canary.Name, "sha256", canary.SHA256, "reason", past.Reason)
+		}
 		return nil
 	}
-	if err := p.Engines.Load(ctx, canary, &p.state.Stable); err != nil {
-		_, err = p.commit(rollout.Event{Kind: rollout.Rollback, Actor: self, Reason: "the canary could not be loaded again: " + err.Error()}, nil, seen)
-		return err
+	err := p.Engines.Load(ctx, canary, &p.state.Stable)
+	if fault, ok := errors.AsType[*Fault](err); ok && (fault.Code == ModelRefused || fault.Code == ModelIncompatible) {
+		_, err = p.commit(rollout.Event{Kind: rollout.Rollback, Actor: self, Reason: "the canary could not be loaded again: " + fault.Error()}, nil, seen)
+	}
+	if err != nil { // the start was called off, or the disk failed: nothing against the canary
+		return fmt.Errorf("loading canary %s: %w", canary.Name, err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"serin/internal/judge"
@@ -10,8 +11,8 @@ import (
 	"serin/internal/rollout"
 )
 
-// Store is the memory. After a failed Commit, State tells, as soon as it can,
-// whether the entry is there all the same.
+// Store is the memory. After a Commit that failed with ErrUnsettled, State
+// tells, as soon as it can, whether the entry is there all the same.
 type Store interface {
 	// State returns what was committed last, with the rollout's last evidence.
 	State(ctx context.Context, model string) (rollout.State, record.Evidence, error)
@@ -20,6 +21,9 @@ type Store interface {
 	// SaveEvidence replaces the evidence of a rollout in progress.
 	SaveEvidence(ctx context.Context, model, rolloutID string, e *record.Evidence) error
 }
+
+// ErrUnsettled is the error of a Commit whose outcome is not known.
+var ErrUnsettled = errors.New("it is not known whether the commit is durable")
 
 // Entry is one event in the journal, with the state after it.
 type Entry struct {

@@ -20,6 +20,10 @@ type deployment struct {
 }
 
 func (p *Pilot) startDeploy(c Command, reply chan<- answer) {
+	if p.stopping {
+		reply <- p.answer(Health{}, errStopping)
+		return
+	}
 	if p.deploy != nil && p.state.Phase == rollout.Idle {
 		reply <- p.answer(Health{}, &rollout.Refusal{
 			Code: rollout.CanaryActive, Detail: "another deploy is reading its file", Next: "Wait for it, or roll it back.",
@@ -66,12 +70,10 @@ func (p *Pilot) fetched(d *deployment, version rollout.Version, err error) {
 }
 
 // load is the effect of an accepted deploy.
-func (p *Pilot) load() {
+func (p *Pilot) load(ctx context.Context) {
+	p.observed, p.looks = 0, 0
+	p.publish()
 	attempt, stable := p.state.Rollout, p.state.Stable
-	ctx := p.ctx
-	if p.deploy != nil {
-		ctx = p.deploy.ctx
-	}
 	p.goAside(func() func() {
 		err := p.Engines.Load(ctx, attempt.Canary, &stable)
 		return func() { p.loaded(attempt.ID, err) }
@@ -82,11 +84,13 @@ func (p *Pilot) loaded(id string, err error) {
 	if p.state.Phase != rollout.Loading || p.state.Rollout.ID != id {
 		return // rolled back meanwhile
 	}
+	if p.ctx.Err() != nil {
+		return // stop ends this rollout
+	}
 	e := rollout.Event{Kind: rollout.Loaded, Actor: self}
 	if err != nil {
 		e = rollout.Event{Kind: rollout.LoadRefused, Actor: self, Reason: err.Error()}
 	}
-	p.observed, p.looks = 0, 0
 	failed := p.apply(e, nil, nil)
 	if fault, ok := errors.AsType[*Fault](failed); ok && fault.Code == StoreDown {
 		p.late = func() { p.loaded(id, err) }
@@ -102,3 +106,23 @@ func (p *Pilot) finish(h Health, err error) {
 		d.reply <- p.answer(h, err)
 	}
 }
+
+// EndDeploys calls off a deploy that is on its way and refuses those that come,
+// so that whoever waits for the last requests need not wait for a load.
+func (p *Pilot) EndDeploys(ctx context.Context) {
+	_, _ = p.ask(ctx, func(reply chan<- answer) {
+		p.stopping = true
+		p.callOff()
+		reply <- answer{}
+	})
+}
+
+// callOff ends a rollout that is still loading, and answers its deploy.
+func (p *Pilot) callOff() {
+	if p.state.Phase == rollout.Loading {
+		_, _ = p.decide(rollout.Event{Kind: rollout.Rollback, Actor: self, Reason: stoppedWhileLoading})
+	}
+	p.finish(Health{}, errStopping)
+}
+
+const stoppedWhileLoading = "serin was stopped while the canary was loading"

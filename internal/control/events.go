@@ -22,6 +22,10 @@ func (p *Pilot) decide(e rollout.Event) (Health, error) {
 		e.Finding = r.Finding
 	}
 	err := p.apply(e, r, seen)
+	if err != nil && e.Actor == self && r != nil {
+		p.looks-- // nobody asked, and nothing came of it
+		p.publish()
+	}
 	return p.health(attempt, r), err
 }
 
@@ -41,7 +45,7 @@ func (p *Pilot) rollBack(c Command) (Health, error) {
 var errRolledBack = &Fault{Code: RolledBack, Detail: "the canary was rolled back before it was live", Next: "Deploy it again if that was not meant."}
 
 func (p *Pilot) drill(c Command) (Health, error) {
-	if !p.Drills {
+	if !p.Drills && !p.state.Slowdown {
 		return Health{}, &Fault{Code: DrillsOff, Detail: "drills are switched off", Next: "Start serin serve without --drills=false."}
 	}
 	err := p.apply(rollout.Event{Kind: rollout.Drill, Actor: c.Actor, Reason: c.Reason}, nil, nil)
@@ -68,8 +72,6 @@ func (p *Pilot) tick() {
 	now := time.Now()
 	passed := min(now.Sub(p.ticked), 5*tickEvery)
 	p.ticked = now
-	// A store that is still down has been logged, and the next tick asks again.
-	_ = p.settle()
 	if again := p.late; again != nil {
 		p.late = nil
 		again()
@@ -102,12 +104,7 @@ func (p *Pilot) save() {
 
 // stop leaves a state that the next start can go on from.
 func (p *Pilot) stop() {
-	if p.state.Phase == rollout.Loading {
-		_, _ = p.decide(rollout.Event{Kind: rollout.Rollback, Actor: self, Reason: "serin was stopped while the canary was loading"})
-	}
-	if p.deploy != nil {
-		p.finish(Health{}, errStopping)
-	}
+	p.callOff()
 	if p.state.Phase.Split() {
 		p.save()
 	}

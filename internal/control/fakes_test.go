@@ -50,7 +50,7 @@ func (m *memory) Commit(_ context.Context, e Entry) error {
 	m.journal = append(m.journal, e)
 	if m.torn {
 		m.torn = false
-		return errors.New("outcome unknown")
+		return ErrUnsettled
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -47,6 +48,7 @@ type Pilot struct {
 	looks    uint64
 	ticked   time.Time
 	deploy   *deployment
+	stopping bool                // no deploy is taken any more
 	decided  map[Decision]uint64 // replaced, never changed: views share it
 	late     func()              // an event whose commit failed and must be tried again
 	unsaved  bool                // evidence could not be saved; said once
@@ -94,8 +96,10 @@ func (p *Pilot) Run(ctx context.Context) {
 			p.stop()
 			return
 		case event := <-p.inbox:
+			p.settle()
 			event()
 		case <-tick.C:
+			p.settle()
 			p.tick()
 		}
 	}
@@ -105,6 +109,9 @@ func (p *Pilot) Run(ctx context.Context) {
 // with the reason why it is not: a *rollout.Refusal, a *Fault, or ctx's error;
 // after the last one the command may still be carried out.
 func (p *Pilot) Do(ctx context.Context, c Command) (Health, error) {
+	if c.Actor == self { // somebody is called like us
+		c.Actor = "user " + self
+	}
 	return p.ask(ctx, func(reply chan<- answer) {
 		switch c.Kind {
 		case rollout.Deploy:
@@ -161,7 +168,12 @@ func (p *Pilot) ask(ctx context.Context, f func(chan<- answer)) (Health, error) 
 	case <-ctx.Done():
 		return Health{}, ctx.Err()
 	case <-p.done:
-		return Health{}, errStopping
+		select {
+		case a := <-reply: // answered just before the end
+			return a.health, a.err
+		default:
+			return Health{}, errStopping
+		}
 	}
 }
 
@@ -177,7 +189,7 @@ func (p *Pilot) apply(e rollout.Event, r *judge.Result, seen *record.Evidence) e
 	for _, effect := range effects {
 		switch effect {
 		case rollout.LoadCanary:
-			p.load()
+			p.load(p.deploy.ctx)
 		case rollout.Reroute:
 			p.Engines.Serve(p.state, new(record.Evidence))
 		}
@@ -188,8 +200,8 @@ func (p *Pilot) apply(e rollout.Event, r *judge.Result, seen *record.Evidence) e
 // commit asks the law and makes the answer durable. The result and its
 // evidence go into the journal where the event was judged.
 func (p *Pilot) commit(e rollout.Event, r *judge.Result, seen *record.Evidence) ([]rollout.Effect, error) {
-	if err := p.settle(); err != nil {
-		return nil, err
+	if p.unsure {
+		return nil, storeDown(ErrUnsettled)
 	}
 	now := time.Now()
 	next, effects, err := rollout.Next(p.state, e, now)
@@ -208,7 +220,7 @@ func (p *Pilot) commit(e rollout.Event, r *judge.Result, seen *record.Evidence) 
 	}
 	// A decision is not abandoned half way because a client went away.
 	if err := p.Store.Commit(context.WithoutCancel(p.ctx), entry); err != nil {
-		p.unsure = true
+		p.unsure = errors.Is(err, ErrUnsettled)
 		p.Log.Error("commit failed", "model", p.Model, "event", string(e.Kind), "err", err)
 		return nil, storeDown(err)
 	}
@@ -222,37 +234,41 @@ func (p *Pilot) commit(e rollout.Event, r *judge.Result, seen *record.Evidence) 
 }
 
 func storeDown(err error) *Fault {
-	return &Fault{
+	f := &Fault{
 		Code: StoreDown, Err: err,
 		Detail: "the decision could not be made durable, so nothing was changed",
 		Next:   "Predictions go on as before. Look into the server's log (disk full? state directory gone?) and try again.",
 	}
+	if errors.Is(err, ErrUnsettled) {
+		f.Detail = "it is not known yet whether the decision was made durable"
+		f.Next = "Predictions go on as before. Read GET /admin/state before you repeat it: it may turn out to have happened."
+	}
+	return f
 }
 
 // settle finds out, after a failed commit, what the store holds. An event that
 // is there after all has happened: its state is adopted and its effects are
 // carried out, as a restart would do.
-func (p *Pilot) settle() error {
+func (p *Pilot) settle() {
 	if !p.unsure {
-		return nil
+		return
 	}
 	state, _, err := p.Store.State(context.WithoutCancel(p.ctx), p.Model)
 	if err != nil {
-		return storeDown(err)
+		return // no commit is tried until it is known
 	}
 	p.unsure = false
 	if state.Generation == p.state.Generation {
-		return nil
+		return
 	}
 	p.Log.Warn("a commit that was reported as failed is in the journal after all", "model", p.Model, "generation", state.Generation, "phase", string(state.Phase))
 	p.state = state
 	p.publish()
 	if state.Phase == rollout.Loading {
-		p.load()
+		p.load(p.ctx)
 	} else {
 		p.Engines.Serve(state, new(record.Evidence))
 	}
-	return nil
 }
 
 // attemptOf is the rollout that an event was about: the one that it ended, or

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"serin/internal/model"
 	"serin/internal/route"
 )
 
@@ -62,15 +63,21 @@ func (req *request) release() {
 // ServeHTTP predicts.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
+	req := requests.Get().(*request)
+	defer req.release()
+	if p := req.read(w, r); p != nil {
+		h.refuse(w, p)
+		return
+	}
+	// Only now: who sends its body slowly must not reach a version that was
+	// rolled back meanwhile.
 	table := h.table.Table()
 	if table == nil {
 		h.refuse(w, &problem{Status: http.StatusServiceUnavailable, Detail: "No model is loaded yet: ask again when GET /readyz answers 200."})
 		return
 	}
-	req := requests.Get().(*request)
-	defer req.release()
-	if err := req.read(w, r, table); err != nil {
-		h.refuse(w, err)
+	if p := req.decode(table.Stable.Predictor.Signature()); p != nil {
+		h.refuse(w, p)
 		return
 	}
 	arm := table.Pick()
@@ -86,8 +93,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 var contentTypeJSON = []string{"application/json"}
 
-// read takes the row from the body.
-func (req *request) read(w http.ResponseWriter, r *http.Request, table *route.Table) *problem {
+// read takes the body.
+func (req *request) read(w http.ResponseWriter, r *http.Request) *problem {
 	if p := checkHeaders(r); p != nil {
 		return p
 	}
@@ -99,12 +106,15 @@ func (req *request) read(w http.ResponseWriter, r *http.Request, table *route.Ta
 	if req.body, err = readAll(body, req.body[:0]); err != nil {
 		return unreadable(err)
 	}
-	signature := table.Stable.Predictor.Signature()
+	return nil
+}
+
+// decode takes the row from the body.
+func (req *request) decode(signature *model.Signature) (p *problem) {
 	var ok bool
 	if req.row, ok = scanRow(req.body, req.row[:0], signature.Features); ok {
 		return nil
 	}
-	var p *problem
 	req.row, p = parseDocument(req.body, req.row[:0], signature)
 	return p
 }

@@ -261,6 +261,31 @@ func TestExactSplitFrom32Clients(t *testing.T) {
 	}
 }
 
+// TestASlowBodyDoesNotReachAVersionThatIsGone: the table is taken when the row
+// is there, not when its first byte is.
+func TestASlowBodyDoesNotReachAVersionThatIsGone(t *testing.T) {
+	t.Parallel()
+	stable, canary := armFor(binary(), route.Stable), armFor(binary(), route.Canary)
+	var sw route.Switch
+	sw.Swap(&route.Table{Stable: stable, Canary: canary, Split: route.NewSplit(10_000, 5)})
+	body, half := io.Pipe()
+	r := httptest.NewRequest(http.MethodPost, "/predict", body)
+	w := httptest.NewRecorder()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		NewHandler(&sw, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
+	}()
+	_, _ = half.Write([]byte(`{"features": [1,2,`)) // returns when it was read
+	sw.Swap(&route.Table{Stable: stable})
+	_, _ = half.Write([]byte(`3,4,5]}`))
+	_ = half.Close()
+	<-done
+	if !strings.Contains(w.Body.String(), `"model_used":"stable"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestSlowdownIsPartOfTheLatency(t *testing.T) {
 	t.Parallel()
 	arm := armFor(binary(), route.Canary)

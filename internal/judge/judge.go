@@ -6,7 +6,8 @@
 // The rule of this package is the seed's: Welch's t-test on the prediction
 // latencies of one look. The verdict is
 //
-//	insufficient   an arm has fewer observations than the plan's minimum
+//	insufficient   an arm has fewer observations than the plan's minimum, or
+//	               the canary failed to answer more often than stable did
 //	fail           p < alpha (two-sided), and the canary's mean is higher, by at
 //	               least the plan's min_effect
 //	pass           neither: at this look, nothing speaks against the canary
@@ -88,6 +89,8 @@ func Look(plan rollout.Plan, e *record.Evidence) Result {
 	case test.P < plan.Alpha && test.Diff > 0 && test.Diff >= float64(plan.MinEffect):
 		r.Verdict = rollout.Fail
 		r.Sentence = fmt.Sprintf("the canary is %s slower (%s, p = %s) %s", duration(test.Diff), interval(test, plan), number(test.P, test.LogP), seen)
+	case failsMore(&e.Canary, &e.Stable):
+		r.Sentence = fmt.Sprintf("%d canary and %d stable predictions gave no answer, which latencies cannot make up for, %s", e.Canary.Failures, e.Stable.Failures, seen)
 	case test.P < plan.Alpha && test.Diff > 0:
 		r.Verdict = rollout.Pass
 		r.Sentence = fmt.Sprintf("the canary is slower by %s (p = %s), which is less than the %v that matter, %s", duration(test.Diff), number(test.P, test.LogP), plan.MinEffect, seen)
@@ -96,6 +99,15 @@ func Look(plan rollout.Plan, e *record.Evidence) Result {
 		r.Sentence = fmt.Sprintf("the canary is not significantly slower: its mean differs by %s (%s, p = %s) %s", duration(test.Diff), interval(test, plan), number(test.P, test.LogP), seen)
 	}
 	return r
+}
+
+// failsMore compares the shares of predictions that gave no answer. It is no
+// test: any excess keeps the canary from passing, and raises no alert.
+func failsMore(canary, stable *record.Arm) bool {
+	share := func(a *record.Arm) float64 {
+		return float64(a.Failures) / max(1, float64(a.Count)+float64(a.Failures))
+	}
+	return share(canary) > share(stable)
 }
 
 func compare(stable, canary *record.Arm, confidence float64) (stats.WelchTest, error) {

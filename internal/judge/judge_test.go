@@ -28,6 +28,11 @@ func arm(n int, mean, spread time.Duration) record.Arm {
 	return g.Snapshot()
 }
 
+func failing(a record.Arm, n uint64) record.Arm {
+	a.Failures = n
+	return a
+}
+
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	bare := plan
@@ -70,6 +75,14 @@ func TestVerdicts(t *testing.T) {
 		{
 			"microseconds by the bare rule", bare, arm(180, 10*time.Microsecond, time.Microsecond), arm(20, 14*time.Microsecond, time.Microsecond), rollout.Fail,
 			"the canary is 4 µs slower (3.5 µs to 4.5 µs with 95 % confidence, p = 2.3e-14) after 20 canary and 180 stable requests",
+		},
+		{
+			"failures in the canary alone", plan, arm(180, 100*time.Millisecond, time.Millisecond), failing(arm(20, 100*time.Millisecond, time.Millisecond), 1), rollout.Insufficient,
+			"1 canary and 0 stable predictions gave no answer, which latencies cannot make up for, after 20 canary and 180 stable requests",
+		},
+		{
+			"failures in both", plan, failing(arm(180, 100*time.Millisecond, 15*time.Millisecond), 18), failing(arm(20, 100*time.Millisecond, 15*time.Millisecond), 2), rollout.Pass,
+			"the canary is not significantly slower: its mean differs by 0 ns (-7.48 ms to 7.48 ms with 95 % confidence, p = 1) after 20 canary and 180 stable requests",
 		},
 		{
 			"no variance is no evidence", plan, arm(180, time.Millisecond, 0), arm(20, 30*time.Millisecond, 0), rollout.Insufficient,

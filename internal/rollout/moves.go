@@ -33,7 +33,7 @@ var moves = map[Phase]map[Kind]move{
 	},
 	Loading: {
 		Loaded:      {to: []Phase{Live}, do: goLive},
-		LoadRefused: {to: []Phase{Idle}, do: abandon},
+		LoadRefused: {to: []Phase{Idle}, do: refuseCanary},
 		Rollback:    {to: []Phase{Idle}, do: abandon},
 		Drill:       {to: []Phase{Loading}, do: drill},
 		Crash:       {to: []Phase{Idle}, do: quarantine},
@@ -111,6 +111,15 @@ func abandon(s *State, _ Event, _ time.Time) ([]Effect, error) {
 	return end(s), nil
 }
 
+// refuseCanary is abandon for a file that is no good: whatever was switched on
+// before it was brought stays on.
+func refuseCanary(s *State, _ Event, _ time.Time) ([]Effect, error) {
+	slowdown := s.Slowdown
+	effects := end(s)
+	s.Slowdown = slowdown
+	return effects, nil
+}
+
 func rollBack(s *State, e Event, now time.Time) ([]Effect, error) {
 	s.remember(Past{SHA256: s.Rollout.Canary.SHA256, Rollout: s.Rollout.ID, At: now, Reason: because(e)})
 	return end(s), nil
@@ -180,13 +189,10 @@ func alert(s *State, e Event, _ time.Time) ([]Effect, error) {
 // before it has served for a minute goes on without it.
 func resume(s *State, e Event, now time.Time) ([]Effect, error) {
 	r := s.Rollout
-	switch {
-	case !e.Killed:
-		r.Restarts = 0
-	case e.Elapsed-r.ResumedAt >= settle:
-		r.Restarts = 1
-	default:
+	if e.Killed && e.Elapsed-r.ResumedAt < settle {
 		r.Restarts++
+	} else {
+		r.Restarts = 0
 	}
 	r.ResumedAt = e.Elapsed
 	if r.Restarts >= restartLimit {
@@ -202,14 +208,16 @@ func end(s *State) []Effect {
 	return []Effect{Reroute}
 }
 
-// because is the sentence that Past keeps: the actor's reason, else the
-// judge's, else only the actor.
+// because is the sentence that Past keeps: the actor's reason, else what the
+// judge had against the canary, else only who ended it.
 func because(e Event) string {
 	switch {
 	case e.Reason != "":
 		return e.Reason
-	case e.Finding.Sentence != "":
+	case e.Finding.Verdict == Fail:
 		return e.Finding.Sentence
+	case e.Kind == PeriodOver:
+		return "its period was over, and its plan said rollback"
 	default:
 		return string(e.Kind) + " by " + e.Actor
 	}

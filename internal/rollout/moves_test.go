@@ -219,7 +219,8 @@ func TestBootLoopBreaker(t *testing.T) {
 	}{
 		{"one kill", []start{{30 * time.Minute, true}}, Live},
 		{"kills far apart", []start{{10 * time.Minute, true}, {20 * time.Minute, true}, {30 * time.Minute, true}, {40 * time.Minute, true}}, Live},
-		{"kills in a row", []start{{10 * time.Minute, true}, {10 * time.Minute, true}, {10*time.Minute + time.Second, true}}, Idle},
+		{"after long service, then twice at once", []start{{10 * time.Minute, true}, {10 * time.Minute, true}, {10*time.Minute + time.Second, true}}, Live},
+		{"after long service, then three times at once", []start{{10 * time.Minute, true}, {10 * time.Minute, true}, {10*time.Minute + time.Second, true}, {11 * time.Minute, true}}, Idle},
 		{"kills from the first second on", []start{{0, true}, {0, true}, {0, true}}, Idle},
 		{"a clean stop in between", []start{{0, true}, {0, true}, {0, false}, {0, true}, {0, true}}, Live},
 	}
@@ -233,6 +234,57 @@ func TestBootLoopBreaker(t *testing.T) {
 		}
 		if past := s.Recall(v2.SHA256); tt.want == Idle && (past == nil || !past.Quarantined) {
 			t.Errorf("%s: not quarantined: %+v", tt.name, past)
+		}
+	}
+}
+
+func TestARefusedFileLeavesADrillAsItWas(t *testing.T) {
+	t.Parallel()
+	s := step(t, step(t, step(t, in(Idle), ok(Drill)), ok(Deploy)), ok(LoadRefused))
+	if !s.Slowdown {
+		t.Error("the drill was switched off by a file that was refused")
+	}
+}
+
+func TestWhatIsRememberedOfARollback(t *testing.T) {
+	t.Parallel()
+	pass, fail := Finding{Pass, "the canary is not slower"}, Finding{Fail, "the canary is slower"}
+	tests := []struct {
+		event Event
+		want  string
+	}{
+		{Event{Kind: Rollback, Actor: "ana", Reason: "a hunch", Finding: fail}, "a hunch"},
+		{Event{Kind: Rollback, Actor: "ana", Finding: fail}, "the canary is slower"},
+		{Event{Kind: Rollback, Actor: "ana", Finding: pass}, "rollback by ana"},
+		{Event{Kind: PeriodOver, Actor: "serin", Finding: pass}, "its period was over, and its plan said rollback"},
+	}
+	for _, tt := range tests {
+		s := in(Live)
+		s.Rollout.Plan.AtEnd = RollbackAtEnd
+		s = step(t, s, tt.event)
+		if past := s.Recall(v2.SHA256); past == nil || past.Reason != tt.want {
+			t.Errorf("%+v: remembered %+v, want %q", tt.event, past, tt.want)
+		}
+	}
+}
+
+func TestPlanCheck(t *testing.T) {
+	t.Parallel()
+	if err := plan.Check(); err != nil {
+		t.Error(err)
+	}
+	for name, spoil := range map[string]func(*Plan){
+		"weight":      func(p *Plan) { p.Weight = 0 },
+		"duration":    func(p *Plan) { p.Period = 0 },
+		"at_end":      func(p *Plan) { p.AtEnd = "explode" },
+		"min_samples": func(p *Plan) { p.MinSamples = 1 },
+		"alpha":       func(p *Plan) { p.Alpha = 1e-17 },
+		"min_effect":  func(p *Plan) { p.MinEffect = -1 },
+	} {
+		bad := plan
+		spoil(&bad)
+		if err := bad.Check(); err == nil || !strings.HasPrefix(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -102,6 +103,27 @@ type Plan struct {
 	// MinEffect is the smallest difference of mean latencies that anybody cares
 	// about; a smaller one raises no alert however significant it is.
 	MinEffect time.Duration `json:"min_effect"`
+}
+
+// Check says what is wrong with a plan, in one sentence that names the field;
+// nil if nothing is.
+func (p Plan) Check() error {
+	const leastAlpha = 1e-12 // below it 1 - alpha, the confidence, is rounded to 1
+	switch {
+	case p.Weight < 1 || p.Weight > whole:
+		return fmt.Errorf("weight %v is not a share of the traffic", p.Weight)
+	case p.Period <= 0:
+		return fmt.Errorf("duration %v is not above 0", p.Period)
+	case p.AtEnd != Hold && p.AtEnd != PromoteAtEnd && p.AtEnd != RollbackAtEnd:
+		return fmt.Errorf("at_end %q is unknown: hold, promote or rollback", p.AtEnd)
+	case p.MinSamples < 2:
+		return fmt.Errorf("min_samples %d are too few for Welch's test: at least 2", p.MinSamples)
+	case !(p.Alpha >= leastAlpha && p.Alpha < 1):
+		return fmt.Errorf("alpha %v is not between %v and 1", p.Alpha, leastAlpha)
+	case p.MinEffect < 0:
+		return fmt.Errorf("min_effect %v is negative", p.MinEffect)
+	}
+	return nil
 }
 
 // AtEnd is what a rollout's plan says about the end of its period.
