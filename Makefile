@@ -55,7 +55,7 @@ vet: ## Run go vet
 	go vet ./...
 
 .PHONY: fuzz
-fuzz: ## Run each fuzz target for FUZZTIME (30s)
+fuzz: ## Run each fuzz target for FUZZTIME (30s; or a count, 10000x)
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: bench
