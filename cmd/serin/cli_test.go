@@ -109,7 +109,7 @@ func TestACanaryFromTheTerminal(t *testing.T) {
 	serin(api.ExitInconclusive, "check")
 	serin(api.ExitConflict, "rollback")
 	serin(api.ExitConflict, "promote")
-	serin(api.ExitUsage, "deploy", "models/none.joblib")
+	serin(api.ExitRefused, "deploy", "models/none.joblib")
 	serin(api.ExitRefused, "deploy", "models")
 	serin(api.ExitUsage, "deploy", "models/model_v2.joblib", "--weight", "lots")
 	serin(api.ExitUsage, "deploy", "models/model_v2.joblib", "--duration", "soon")
@@ -117,13 +117,18 @@ func TestACanaryFromTheTerminal(t *testing.T) {
 	serin(api.ExitConflict, "deploy", "models/model_v2.joblib")
 	serin(api.ExitInconclusive, "promote")
 	s.traffic(200)
-	serin(api.ExitOK, "slowdown")
+	serin(api.ExitOK, "slowdown", "off")
+	serin(api.ExitOK, "slowdown", "on")
+	serin(api.ExitOK, "slowdown", "on")
 	s.traffic(200)
 	serin(api.ExitRegression, "check")
 	serin(api.ExitRegression, "promote")
 	serin(api.ExitUsage, "promote", "--force")
 	serin(api.ExitOK, "status")
 	serin(api.ExitOK, "rollback", "--reason", "it is slow")
+	serin(api.ExitOK, "status")
+	serin(api.ExitOK, "deploy", "models/model_v1.joblib")
+	serin(api.ExitOK, "rollback")
 	serin(api.ExitOK, "deploy", "models/model_v2.joblib", "--weight", "50%", "--duration", "30m")
 	s.traffic(60)
 	serin(api.ExitOK, "check")
@@ -144,6 +149,60 @@ func TestJSONOutput(t *testing.T) {
 	}
 }
 
+// TestAProblemIsJSON, too, for who asked for JSON.
+func TestAProblemIsJSON(t *testing.T) {
+	t.Parallel()
+	s := child(t, workplace(t)).mustBeReady()
+	code, out, errs := command("rollback", "--server", s.url, "--output", "json")
+	var p api.Problem
+	if err := json.Unmarshal([]byte(out), &p); err != nil || p.Code != "no_canary" || code != api.ExitConflict || errs == "" {
+		t.Errorf("exit %d, %v\n%s%s", code, err, out, errs)
+	}
+}
+
+func TestTrainKeepsTheTable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	table := filepath.Join(dir, "d.csv")
+	const rows = "a,b,churned\n1,2,yes\n2,1,no\n3,3,yes\n0,1,no\n"
+	if err := os.WriteFile(table, []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := command("train", table, "--target", "churned", "--out", table); code != api.ExitUsage || !strings.Contains(errs, "is the table itself") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	if got, err := os.ReadFile(table); err != nil || string(got) != rows {
+		t.Errorf("the table is %q, %v", got, err)
+	}
+	out := filepath.Join(dir, "x.joblib")
+	if code, text, errs := command("train", table, "--target", "churned", "--out", out, "--output", "json"); code != api.ExitOK || !strings.Contains(text, `"accuracy": 1`) {
+		t.Errorf("exit %d\n%s%s", code, text, errs)
+	}
+	s := start(t, selfProgram(t), dir, []string{"SERIN_TEST_AS_PROGRAM=1"}, "--listen", "127.0.0.1:0", "--model", "x.joblib", "--drain", "0s").mustBeReady()
+	if !strings.Contains(s.out.String(), `classes "no", "yes"`) {
+		t.Errorf("announced as\n%s", s.out)
+	}
+}
+
+// TestAChangedFileIsTold: who fits again to the same path and restarts must not
+// believe that the new file is served.
+func TestAChangedFileIsTold(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	child(t, dir).mustBeReady().kill()
+	v2, err := os.ReadFile(filepath.Join(dir, "models/model_v2.joblib"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "models/model_v1.joblib"), v2, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := child(t, dir).mustBeReady()
+	eventually(t, "the note", func() bool {
+		return strings.Contains(s.out.String(), "models/model_v1.joblib has changed since it was deployed")
+	})
+}
+
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -154,9 +213,15 @@ func TestUsage(t *testing.T) {
 		{[]string{"--help"}, api.ExitOK, "serin demo"},
 		{[]string{"--version"}, api.ExitOK, "serin version"},
 		{[]string{"depoly"}, api.ExitUsage, "deploy"},
-		{[]string{"deploy"}, api.ExitUsage, "accepts 1 arg"},
+		{[]string{"deploy"}, api.ExitUsage, "serin deploy FILE"},
 		{[]string{"check", "--nonsense"}, api.ExitUsage, "unknown flag: --nonsense"},
-		{[]string{"check", "--server", "localhost"}, api.ExitUsage, "write it like http://127.0.0.1:8000"},
+		{[]string{"check", "--server", "ftp://localhost"}, api.ExitUsage, "write it like http://127.0.0.1:8000"},
+		{[]string{"slowdown", "maybe"}, api.ExitUsage, "invalid argument"},
+		{[]string{"serve", "--weight", "10"}, api.ExitUsage, "10%"},
+		{[]string{"serve", "--at-end", "banana"}, api.ExitUsage, "hold, promote or rollback"},
+		{[]string{"train", "--out", "x.joblib"}, api.ExitUsage, "name the CSV file"},
+		{[]string{"train", "x.csv"}, api.ExitUsage, "--target COLUMN"},
+		{[]string{"train", "none.csv", "--target", "y", "--out", "x.joblib"}, api.ExitUsage, "cannot be opened"},
 		{[]string{"check", "--server", "http://127.0.0.1:1"}, api.ExitUnreachable, "Start one with serin serve"},
 		{[]string{"serve", "--weight", "0"}, api.ExitUsage, "not a share"},
 		{[]string{"serve", "--log-format", "xml"}, api.ExitUsage, "use text or json"},

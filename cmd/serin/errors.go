@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 
 	"serin/internal/api"
@@ -24,14 +23,5 @@ func exitCode(err error, started bool) api.ExitCode {
 	if _, ok := errors.AsType[usageError](err); ok || !started {
 		return api.ExitUsage
 	}
-	if p, ok := errors.AsType[*api.Problem](err); ok {
-		return p.Exit()
-	}
-	if _, ok := errors.AsType[*api.Unreachable](err); ok {
-		return api.ExitUnreachable
-	}
-	if errors.Is(err, context.Canceled) {
-		return api.ExitInterrupted
-	}
-	return api.ExitInternal
+	return api.ExitOf(err)
 }

@@ -152,14 +152,19 @@ func start(t *testing.T, program, dir string, env []string, args ...string) *ser
 	return s
 }
 
-// child is start with this test binary as the program.
-func child(t *testing.T, dir string, env ...string) *server {
+func selfProgram(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return start(t, self, dir, append(env, "SERIN_TEST_AS_PROGRAM=1"), "--listen", "127.0.0.1:0", "--drain", "0s")
+	return self
+}
+
+// child is start with this test binary as the program.
+func child(t *testing.T, dir string, env ...string) *server {
+	t.Helper()
+	return start(t, selfProgram(t), dir, append(env, "SERIN_TEST_AS_PROGRAM=1"), "--listen", "127.0.0.1:0", "--drain", "0s")
 }
 
 func (s *server) mustBeReady() *server {

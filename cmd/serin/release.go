@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -23,7 +25,12 @@ The server opens the file, refuses it if it is not what it can serve or does not
 fit the stable version, warms it up, and only then gives it requests.`,
 		Example: `  serin deploy models/model_v2.joblib
   serin deploy models/model_v2.joblib --weight 5% --duration 30m`,
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("name one file: serin deploy FILE")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := r.client()
 			if err != nil {
@@ -104,29 +111,42 @@ func done(cmd *cobra.Command, c console, output string, do func() (api.Change, e
 func newSlowdown(c console) *cobra.Command {
 	var r remote
 	cmd := &cobra.Command{
-		Use:   "slowdown",
-		Short: "Start or end a drill: canary predictions are slowed down on purpose",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use:       "slowdown [on|off]",
+		Short:     "Start or end a drill: canary predictions are slowed down on purpose",
+		Long:      "Start or end a drill: canary predictions are slowed down on purpose.\nWithout on or off it does the other of the two.",
+		ValidArgs: []string{"on", "off"},
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := r.client()
 			if err != nil {
 				return err
 			}
-			s, err := client.ToggleSlowdown(cmd.Context())
+			s, err := drill(cmd.Context(), client, args)
 			if err != nil {
 				return fmt.Errorf("slowdown: %w", err)
 			}
 			return c.print(r.output, s, func(w io.Writer) {
 				if s.SimulateSlowdown {
-					fmt.Fprintln(w, "canary predictions are slowed down from now on; the same command ends it, and so does the end of the rollout")
+					fmt.Fprintln(w, "canary predictions are slowed down; serin slowdown off ends it, and so does the end of the rollout")
 				} else {
-					fmt.Fprintln(w, "canary predictions are no longer slowed down")
+					fmt.Fprintln(w, "canary predictions are not slowed down")
 				}
 			})
 		},
 	}
 	r.flags(cmd)
 	return cmd
+}
+
+// drill toggles, unless the drill is already as it is wanted.
+func drill(ctx context.Context, client *api.Client, wanted []string) (api.Slowdown, error) {
+	if len(wanted) == 1 {
+		s, err := client.State(ctx)
+		if err != nil || s.SimulateSlowdown == (wanted[0] == "on") {
+			return api.Slowdown{SimulateSlowdown: s.SimulateSlowdown}, err
+		}
+	}
+	return client.ToggleSlowdown(ctx)
 }
 
 func newCheck(c console) *cobra.Command {
@@ -170,11 +190,23 @@ func writeHealth(w io.Writer, h api.Health) {
 	if h.CanaryStartTime == "" {
 		return
 	}
-	fmt.Fprintf(w, "  stable  %-16s %8d requests  mean %s\n", h.StableVersion, h.Samples.Stable, milliseconds(h.StableAvgLatencyMS))
-	fmt.Fprintf(w, "  canary  %-16s %8d requests  mean %s\n", h.CanaryVersion, h.Samples.Canary, milliseconds(h.CanaryAvgLatencyMS))
-	fmt.Fprintf(w, "  Welch   t = %.4g, df = %.4g, p = %.3g at look %d; an alert needs p < %g and a mean at least %g ms higher\n",
-		h.TStatistic, h.DegreesOfFreedom, h.PValue, h.Look, h.Alpha, h.MinEffectMS)
-	fmt.Fprintf(w, "  time    %s left of this canary's observation\n", seconds(h.RemainingS))
+	mean := func(ms float64, n uint64) string {
+		if n == 0 {
+			return "-"
+		}
+		return milliseconds(ms)
+	}
+	fmt.Fprintf(w, "  stable  %-16s %8d requests  mean %s\n", h.StableVersion, h.Samples.Stable, mean(h.StableAvgLatencyMS, h.Samples.Stable))
+	fmt.Fprintf(w, "  canary  %-16s %8d requests  mean %s\n", h.CanaryVersion, h.Samples.Canary, mean(h.CanaryAvgLatencyMS, h.Samples.Canary))
+	if h.Status != "insufficient_data" {
+		fmt.Fprintf(w, "  Welch   t = %.4g, df = %.4g, p = %.3g at look %d; an alert needs p < %g and a mean at least %g ms higher\n",
+			h.TStatistic, h.DegreesOfFreedom, h.PValue, h.Look, h.Alpha, h.MinEffectMS)
+	}
+	if h.Phase == "due" {
+		fmt.Fprintln(w, "  time    the observation is over; decide: serin promote or serin rollback")
+	} else {
+		fmt.Fprintf(w, "  time    %s left of this canary's observation\n", seconds(h.RemainingS))
+	}
 }
 
 func milliseconds(ms float64) string { return fmt.Sprintf("%.4g ms", ms) }
@@ -211,8 +243,10 @@ func writeState(w io.Writer, s api.State) {
 	if r := s.Rollout; r != nil {
 		fmt.Fprintf(w, "canary  %s  sha256 %s  rollout %s with %s of the requests\n", r.Canary.Path, r.Canary.SHA256[:min(12, len(r.Canary.SHA256))], r.ID, percent(r.Weight))
 		if b := r.Before; b != nil {
-			fmt.Fprintf(w, "before  this version did not make it in %s at %s: %s\n", b.Rollout, b.At.Format(time.RFC3339), b.Reason)
+			fmt.Fprintf(w, "before  this version was tried in %s until %s: %s\n", b.Rollout, b.At.UTC().Format(time.RFC3339), b.Reason)
 		}
+	} else if l := s.Last; l != nil {
+		fmt.Fprintf(w, "last    %s in rollout %s ended at %s by %s of %s: %s\n", l.Version, l.Rollout, l.At.UTC().Format(time.RFC3339), l.Event, l.Actor, l.Reason)
 	}
 	if s.AlertStatus != nil {
 		writeHealth(w, *s.AlertStatus)

@@ -49,11 +49,21 @@ func run(args []string, c console) api.ExitCode {
 		return said.code
 	}
 	code := exitCode(err, started)
+	if p, ok := errors.AsType[*api.Problem](err); ok && wantsJSON(root, args) {
+		_ = c.print("json", p, nil) // the message below says the same
+	}
 	fmt.Fprintf(c.err, "serin: %v\n", err)
 	if code == api.ExitUsage && !started {
-		fmt.Fprintln(c.err, "Run serin --help, or a command with --help, for how to use it.")
+		called, _, _ := root.Find(args) // the root, if there is no such command
+		fmt.Fprintf(c.err, "Run %s --help for how to use it.\n", called.CommandPath())
 	}
 	return code
+}
+
+// wantsJSON says whether the command was asked for --output json.
+func wantsJSON(root *cobra.Command, args []string) bool {
+	called, _, err := root.Find(args)
+	return err == nil && called.Flags().Lookup("output") != nil && called.Flags().Lookup("output").Value.String() == "json"
 }
 
 // interruptible is a context that SIGTERM ends, and Ctrl-C ends at once. A
@@ -136,7 +146,7 @@ func (r *remote) flags(cmd *cobra.Command) {
 	}
 	cmd.Flags().StringVar(&r.server, "server", server, "address of the server (SERIN_SERVER)")
 	cmd.Flags().StringVarP(&r.output, "output", "o", "text", "text or json")
-	cmd.Flags().StringVar(&r.actor, "actor", actor, "who acts; goes into the journal (default: the user's name)")
+	cmd.Flags().StringVar(&r.actor, "actor", actor, "who acts; goes into the journal")
 }
 
 func (r *remote) client() (*api.Client, error) {

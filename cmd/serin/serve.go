@@ -84,22 +84,43 @@ func newLog(w io.Writer, format string) (*slog.Logger, error) {
 func announce(w io.Writer, r app.Ready, c app.Config, modelGiven bool) {
 	s := r.State
 	fmt.Fprintf(w, "serin serves %s on %s\n", s.Stable.Name, r.URL)
-	fmt.Fprintf(w, "  model       %s, %s, %d features\n", r.Signature.Estimator, r.Signature.Library, r.Signature.Features)
+	fmt.Fprintf(w, "  model       %s, %s, %d features, classes %s\n", r.Signature.Estimator, r.Signature.Library, r.Signature.Features, classes(r))
 	fmt.Fprintf(w, "  sha256      %s\n", s.Stable.SHA256)
 	fmt.Fprintf(w, "  state       %s, durable (fsync) before anything is acknowledged\n", c.Data)
 	fmt.Fprintf(w, "  control     open to every process of this machine; no credentials\n")
+	next := "serin deploy FILE"
 	if s.Rollout != nil {
 		fmt.Fprintf(w, "  canary      %s goes on in rollout %s with %s of the requests\n", s.Rollout.Canary.Name, s.Rollout.ID, s.Rollout.Plan.Weight)
+		next = "serin status"
 	}
-	if modelGiven && s.Generation > 1 && c.Model != s.Stable.Path {
-		fmt.Fprintf(w, "  note        --model %s is not served: the state directory goes on with %s; deploy the file instead\n", c.Model, s.Stable.Path)
+	if modelGiven && c.Model != s.Stable.Path {
+		fmt.Fprintf(w, "  note        --model %s is not served: the state directory goes on with %s; release the file with serin deploy\n", c.Model, s.Stable.Path)
+	}
+	if r.Changed {
+		fmt.Fprintf(w, "  note        %s has changed since it was deployed, and the copy from then is served; release it with serin deploy\n", s.Stable.Path)
 	}
 	row := strings.TrimSuffix(strings.Repeat("0.5, ", r.Signature.Features), ", ")
 	if r.Signature.Features == 5 {
 		row = "0.5, 1.2, 0.8, 0.3, 1.1"
 	}
 	fmt.Fprintf(w, "try\n  curl -X POST %s/predict -H 'Content-Type: application/json' -d '{\"features\": [%s]}'\n", r.URL, row)
-	fmt.Fprintf(w, "next\n  serin deploy models/model_v2.joblib%s\nstarted at %s; Ctrl-C stops it\n", serverFlag(r.URL), time.Now().Format(time.RFC3339))
+	fmt.Fprintf(w, "next\n  %s%s\nstarted at %s; Ctrl-C stops it\n", next, serverFlag(r.URL), time.Now().Format(time.RFC3339))
+}
+
+func classes(r app.Ready) string {
+	const shown = 10
+	var b strings.Builder
+	for i, class := range r.Signature.Classes {
+		if i == shown {
+			fmt.Fprintf(&b, " and %d more", len(r.Signature.Classes)-shown)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(string(class))
+	}
+	return b.String()
 }
 
 // serverFlag is what a client needs beside the default address.

@@ -50,8 +50,8 @@ two different values there.`,
 			var done []trained
 			var err error
 			switch {
-			case len(args) == 0 && cmd.Flags().Changed("target"):
-				return usageError{errors.New("--target is about a table: name the CSV file, too")}
+			case len(args) == 0 && (cmd.Flags().Changed("target") || cmd.Flags().Changed("out") || cmd.Flags().Changed("c")):
+				return usageError{errors.New("--target, --out and --c are about a table: name the CSV file, too (the example models go to --dir)")}
 			case len(args) == 0:
 				done, err = trainExamples(dir)
 			case target == "" || out == "":
@@ -98,6 +98,9 @@ func trainTable(progress io.Writer, path, target, out string, o train.Options) (
 		return trained{}, usageError{fmt.Errorf("the table cannot be opened: %w", err)}
 	}
 	defer f.Close()
+	if same(f, out) {
+		return trained{}, usageError{fmt.Errorf("--out %s is the table itself: name another file, such as %s", out, strings.TrimSuffix(out, filepath.Ext(out))+".joblib")}
+	}
 	fmt.Fprintf(progress, "reading %s\n", path)
 	data, err := train.ReadCSV(f, target)
 	if err != nil {
@@ -112,6 +115,16 @@ func trainTable(progress io.Writer, path, target, out string, o train.Options) (
 		return trained{}, err
 	}
 	return describe(out, data.Rows(), m, m.Score(data), false), nil
+}
+
+// same says whether a path leads to the open file.
+func same(f *os.File, path string) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(path)
+	return err == nil && os.SameFile(a, b)
 }
 
 func describe(path string, rows int, m train.Model, s train.Score, heldOut bool) trained {
@@ -138,7 +151,7 @@ func (t trained) write(w io.Writer) {
 			terms = append(terms, fmt.Sprintf("and %d more", len(t.names)-shown))
 			break
 		}
-		terms = append(terms, fmt.Sprintf("%+.4f %s", t.Coef[name], name))
+		terms = append(terms, fmt.Sprintf("%+.4g %s", t.Coef[name], name))
 	}
-	fmt.Fprintf(w, "  log-odds = %.4f %s\n", t.Intercept, strings.Join(terms, " "))
+	fmt.Fprintf(w, "  log-odds = %.4g %s\n", t.Intercept, strings.Join(terms, " "))
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,7 +52,7 @@ func live() control.Health {
 
 func serve(t *testing.T, p *scripted) *httptest.Server {
 	mux := http.NewServeMux()
-	Register(mux, p, Config{Version: "test", Plan: plan})
+	Register(mux, p, "test", plan)
 	server := httptest.NewServer(Guard([]string{"models.example"}, mux))
 	t.Cleanup(server.Close)
 	return server
@@ -92,7 +93,7 @@ func TestBadBodies(t *testing.T) {
 	t.Parallel()
 	server := serve(t, &scripted{health: live()})
 	tests := []struct{ name, contentType, body, want string }{
-		{"no body", "", "", "400 request body is required."},
+		{"no body", "", "", "400 request body is required: send a JSON object; GET /openapi.json describes it."},
 		{"form", "application/x-www-form-urlencoded", "model_path=x", "415 body: send JSON with the header Content-Type: application/json."},
 		{"not JSON", "application/json", "model_path", "400 body: the body is not one JSON value: invalid character 'm' at start of value."},
 		{"cut short", "application/json", `{"model_path": "a"`, "400 body: the body is not one JSON value: unexpected EOF after offset 18."},
@@ -267,6 +268,28 @@ func TestOptionalBodiesMayBeMissing(t *testing.T) {
 	}
 }
 
+func TestAToggleTakesNoGarbage(t *testing.T) {
+	t.Parallel()
+	server := serve(t, &scripted{health: live()})
+	for body, want := range map[string]int{"": 200, "{}": 200, "garbage": 400, "[]": 422, `{"on": true}`: 422} {
+		res, err := http.Post(server.URL+"/admin/toggle-slowdown", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%q: %d, want %d", body, res.StatusCode, want)
+		}
+	}
+}
+
+func TestAnActorIsPrintable(t *testing.T) {
+	t.Parallel()
+	if got := (Caller{Actor: "añá\xff\x1b[31m\x00"}).name(); got != "añá??[31m?" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestGuard(t *testing.T) {
 	t.Parallel()
 	server := serve(t, &scripted{health: live()})
@@ -335,6 +358,31 @@ func TestMethodsAndPaths(t *testing.T) {
 	}
 }
 
+// TestAServerThatDoesNotAnswer: nobody waits for ever at night. Time is faked.
+func TestAServerThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client, err := NewClient("serin.test:8000", "ana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.http.Transport = silent{}
+		begun := time.Now()
+		_, err = client.State(t.Context())
+		if took := time.Since(begun); took != patience || ExitOf(err) != ExitUnreachable || !strings.Contains(err.Error(), "did not answer in 10s") {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
+}
+
+// silent is a server that takes a request and says nothing.
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
 func TestClientWithoutAServer(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
@@ -349,7 +397,7 @@ func TestClientWithoutAServer(t *testing.T) {
 	if _, err := client.State(t.Context()); err == nil || !strings.Contains(err.Error(), "Start one with serin serve") {
 		t.Errorf("no server: %v", err)
 	}
-	for _, bad := range []string{"", "localhost:8000", "ftp://x", "http://"} {
+	for _, bad := range []string{"", "ftp://x", "http://", "http://a b"} {
 		if _, err := NewClient(bad, ""); err == nil {
 			t.Errorf("address %q accepted", bad)
 		}

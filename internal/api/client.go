@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"serin/internal/rollout"
 )
@@ -41,6 +42,9 @@ func (u *Unreachable) Unwrap() error { return u.Err }
 // NewClient returns a client of the server at an address like
 // "http://127.0.0.1:8000", which acts in somebody's name.
 func NewClient(server, actor string) (*Client, error) {
+	if server != "" && !strings.Contains(server, "://") {
+		server = "http://" + server
+	}
 	u, err := url.Parse(server)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("server address %q is not a URL: write it like http://127.0.0.1:8000", server)
@@ -48,40 +52,48 @@ func NewClient(server, actor string) (*Client, error) {
 	return &Client{strings.TrimSuffix(server, "/"), actor, &http.Client{}}, nil
 }
 
+// patience is how long a call may take; a deploy has to load a model.
+const (
+	patience       = 10 * time.Second
+	deployPatience = 10 * time.Minute
+)
+
 // Deploy asks for a canary and returns when it is live.
 func (c *Client) Deploy(ctx context.Context, r DeployRequest) (Change, error) {
-	return call[Change](ctx, c, http.MethodPost, "/admin/deploy-canary", r)
+	return call[Change](ctx, c, deployPatience, http.MethodPost, "/admin/deploy-canary", r)
 }
 
 // Rollback takes the canary out.
 func (c *Client) Rollback(ctx context.Context, r RollbackRequest) (Change, error) {
-	return call[Change](ctx, c, http.MethodPost, "/admin/rollback-canary", r)
+	return call[Change](ctx, c, patience, http.MethodPost, "/admin/rollback-canary", r)
 }
 
 // Promote makes the canary stable.
 func (c *Client) Promote(ctx context.Context, r PromoteRequest) (Change, error) {
-	return call[Change](ctx, c, http.MethodPost, "/admin/promote-canary", r)
+	return call[Change](ctx, c, patience, http.MethodPost, "/admin/promote-canary", r)
 }
 
 // ToggleSlowdown starts or ends a drill.
 func (c *Client) ToggleSlowdown(ctx context.Context) (Slowdown, error) {
-	return call[Slowdown](ctx, c, http.MethodPost, "/admin/toggle-slowdown", nil)
+	return call[Slowdown](ctx, c, patience, http.MethodPost, "/admin/toggle-slowdown", nil)
 }
 
 // Check judges the canary; it counts as a look.
 func (c *Client) Check(ctx context.Context) (Health, error) {
-	return call[Health](ctx, c, http.MethodGet, "/admin/check-canary-health", nil)
+	return call[Health](ctx, c, patience, http.MethodGet, "/admin/check-canary-health", nil)
 }
 
 // State reads the state.
 func (c *Client) State(ctx context.Context) (State, error) {
-	return call[State](ctx, c, http.MethodGet, "/admin/state", nil)
+	return call[State](ctx, c, patience, http.MethodGet, "/admin/state", nil)
 }
 
 // call returns a *Problem for what the server refuses, and an *Unreachable
 // where there is no server.
-func call[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
+func call[T any](ctx context.Context, c *Client, limit time.Duration, method, path string, body any) (T, error) {
 	var out T
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	var payload io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)
@@ -90,7 +102,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 		}
 		payload = bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, payload)
+	req, err := http.NewRequestWithContext(limited, method, c.base+path, payload)
 	if err != nil {
 		return out, fmt.Errorf("making the request: %w", err)
 	}
@@ -103,6 +115,9 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 		if ctx.Err() != nil {
 			return out, ctx.Err()
 		}
+		if limited.Err() != nil {
+			err = fmt.Errorf("a server is there and did not answer in %v", limit)
+		}
 		return out, &Unreachable{c.base, reason(err)}
 	}
 	defer res.Body.Close()
@@ -114,7 +129,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	if res.StatusCode != http.StatusOK {
 		p := &Problem{}
 		if json.Unmarshal(data, p) != nil || p.Detail == "" {
-			return out, fmt.Errorf("%s answers %s: is it a serin server?", c.base, res.Status)
+			return out, &Unreachable{c.base, fmt.Errorf("something answers %s there: is it a serin server?", res.Status)}
 		}
 		return out, p
 	}

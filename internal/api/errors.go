@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -53,7 +54,7 @@ var outcomes = map[string]outcome{
 	string(rollout.NoModel):              {http.StatusConflict, ExitConflict},
 	string(rollout.ReasonMissing):        {http.StatusUnprocessableEntity, ExitUsage},
 	string(rollout.Impossible):           {http.StatusConflict, ExitInternal},
-	string(control.FileMissing):          {http.StatusNotFound, ExitUsage},
+	string(control.FileMissing):          {http.StatusNotFound, ExitRefused},
 	string(control.FileRefused):          {http.StatusUnprocessableEntity, ExitRefused},
 	string(control.ModelRefused):         {http.StatusUnprocessableEntity, ExitRefused},
 	string(control.ModelIncompatible):    {http.StatusUnprocessableEntity, ExitRefused},
@@ -104,6 +105,23 @@ func (p *Problem) Exit() ExitCode {
 		return ExitInternal
 	}
 	return ExitUsage
+}
+
+// ExitOf is the command line's exit code for an error of a client or a server.
+func ExitOf(err error) ExitCode {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p.Exit()
+	}
+	if fault, ok := errors.AsType[*control.Fault](err); ok {
+		return outcomes[string(fault.Code)].exit
+	}
+	if _, ok := errors.AsType[*Unreachable](err); ok {
+		return ExitUnreachable
+	}
+	if errors.Is(err, context.Canceled) {
+		return ExitInterrupted
+	}
+	return ExitInternal
 }
 
 func problem(code, detail string) *Problem {
@@ -160,6 +178,9 @@ func explain(_ huma.Context, _ string, v any) (any, error) {
 	}
 	if parts != nil {
 		p.Detail = strings.Join(parts, "; ")
+	}
+	if model.Status == http.StatusBadRequest && parts == nil {
+		p.Detail += ": send a JSON object; GET /openapi.json describes it"
 	}
 	if model.Status == http.StatusRequestEntityTooLarge {
 		p.Detail = fmt.Sprintf("the body is larger than %d bytes", maxBody)

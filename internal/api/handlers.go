@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -26,24 +29,18 @@ type Pilot interface {
 	Peek() control.Health
 }
 
-// Config is what the handlers need.
-type Config struct {
-	// Version is serin's own, for the API's description.
-	Version string
-	// Plan is what a deploy gets where it asks for nothing else.
-	Plan rollout.Plan
-}
-
-// Register puts the admin calls and /openapi.json on the mux.
-func Register(mux *http.ServeMux, p Pilot, c Config) {
-	config := huma.DefaultConfig("serin", c.Version)
+// Register puts the admin calls and /openapi.json on the mux. The version is
+// serin's own, for the description; the plan is what a deploy gets where it
+// asks for nothing else.
+func Register(mux *http.ServeMux, p Pilot, version string, plan rollout.Plan) {
+	config := huma.DefaultConfig("serin", version)
 	config.Info.Description = "Serves machine-learning models and releases their next versions as canaries."
 	config.DocsPath, config.SchemasPath = "", ""
 	config.CreateHooks = nil
 	config.Transformers = []huma.Transformer{explain}
 	// The second entry is for media types that end in +json, like a problem's.
 	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
-	h := &handlers{p, c}
+	h := &handlers{p, plan}
 	api := humago.New(mux, config)
 	huma.Register(api, post("deploy-canary", "Deploy a canary", "Loads a version, checks it against stable, warms it, and gives it its share of the requests."), h.deploy)
 	huma.Register(api, post("rollback-canary", "Roll the canary back", "Takes the canary out. Always works while there is one."), h.rollback)
@@ -90,8 +87,8 @@ func get(name, summary, description string) huma.Operation {
 }
 
 type handlers struct {
-	pilot  Pilot
-	config Config
+	pilot Pilot
+	plan  rollout.Plan
 }
 
 // reply is a body for huma.
@@ -102,23 +99,43 @@ type Caller struct {
 	Actor string `header:"Serin-Actor" maxLength:"100" doc:"Who asks; goes into the journal." default:"operator"`
 }
 
+// name is the actor as it may stand in a journal and on a terminal.
+func (c Caller) name() string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, c.Actor)
+}
+
 func (h *handlers) deploy(ctx context.Context, in *struct {
 	Caller
 	Body DeployRequest
 }) (*reply[Change], error) {
-	plan, err := planOf(&in.Body, h.config.Plan)
+	plan, err := planOf(&in.Body, h.plan)
 	if err != nil {
 		return nil, err
 	}
 	done, failed := h.pilot.Do(ctx, control.Command{
-		Kind: rollout.Deploy, Actor: in.Actor, Reason: in.Body.Reason, Path: in.Body.ModelPath, Plan: plan, Force: in.Body.Force,
+		Kind: rollout.Deploy, Actor: in.name(), Reason: in.Body.Reason, Path: in.Body.ModelPath, Plan: plan, Force: in.Body.Force,
 	})
 	if failed != nil {
 		return nil, problemOf(failed)
 	}
 	message := fmt.Sprintf("canary %s is live with %s of the requests for %v", done.Rollout.Canary.Name, plan.Weight, plan.Period)
 	if b := done.Rollout.Before; b != nil {
-		message += fmt.Sprintf("; this version did not make it in %s at %s: %s", b.Rollout, b.At.UTC().Format(time.RFC3339), b.Reason)
+		what := "rolled back"
+		if b.Quarantined {
+			what = "quarantined"
+		}
+		message += fmt.Sprintf("; this version was %s in %s at %s: %s", what, b.Rollout, b.At.UTC().Format(time.RFC3339), b.Reason)
+	}
+	if done.Rollout.Canary.SHA256 == done.State.Stable.SHA256 {
+		message += "; it is the same file as stable, so a version is compared with itself"
+	}
+	if done.State.Slowdown {
+		message += "; a drill is on and slows it down on purpose"
 	}
 	return change(message, done), nil
 }
@@ -163,7 +180,7 @@ func (h *handlers) rollback(ctx context.Context, in *struct {
 	Caller
 	Body *RollbackRequest
 }) (*reply[Change], error) {
-	command := control.Command{Kind: rollout.Rollback, Actor: in.Actor}
+	command := control.Command{Kind: rollout.Rollback, Actor: in.name()}
 	if in.Body != nil {
 		command.Reason = in.Body.Reason
 	}
@@ -182,7 +199,7 @@ func (h *handlers) promote(ctx context.Context, in *struct {
 	Caller
 	Body *PromoteRequest
 }) (*reply[Change], error) {
-	command := control.Command{Kind: rollout.Promote, Actor: in.Actor}
+	command := control.Command{Kind: rollout.Promote, Actor: in.name()}
 	if in.Body != nil {
 		command.Force, command.Reason = in.Body.Force, in.Body.Reason
 	}
@@ -190,7 +207,7 @@ func (h *handlers) promote(ctx context.Context, in *struct {
 	if err != nil {
 		p := problemOf(err)
 		if done.State.Phase.Split() {
-			health := healthOf(done, h.config.Plan)
+			health := healthOf(done, h.plan)
 			p.Health = &health
 		}
 		return nil, p
@@ -198,8 +215,11 @@ func (h *handlers) promote(ctx context.Context, in *struct {
 	return change(fmt.Sprintf("%s is stable now and answers every request", done.State.Stable.Name), done), nil
 }
 
-func (h *handlers) toggle(ctx context.Context, in *struct{ Caller }) (*reply[Slowdown], error) {
-	done, err := h.pilot.Do(ctx, control.Command{Kind: rollout.Drill, Actor: in.Actor})
+func (h *handlers) toggle(ctx context.Context, in *struct {
+	Caller
+	Body *struct{}
+}) (*reply[Slowdown], error) {
+	done, err := h.pilot.Do(ctx, control.Command{Kind: rollout.Drill, Actor: in.name()})
 	if err != nil {
 		return nil, problemOf(err)
 	}
@@ -212,11 +232,11 @@ func (h *handlers) check(ctx context.Context, _ *struct{}) (*reply[Health], erro
 		// A gate reads 200 or nothing: what is known without the loop is the answer.
 		health = h.pilot.Peek()
 	}
-	return &reply[Health]{healthOf(health, h.config.Plan)}, nil
+	return &reply[Health]{healthOf(health, h.plan)}, nil
 }
 
 func (h *handlers) state(context.Context, *struct{}) (*reply[State], error) {
-	return &reply[State]{stateOf(h.pilot.Peek(), h.config.Plan)}, nil
+	return &reply[State]{stateOf(h.pilot.Peek(), h.plan)}, nil
 }
 
 func change(message string, h control.Health) *reply[Change] {

@@ -116,6 +116,7 @@ type Health struct {
 	ElapsedS         float64 `json:"elapsed_seconds"`
 	RemainingS       float64 `json:"remaining_seconds"`
 	SimulateSlowdown bool    `json:"simulate_slowdown"`
+	Drilled          bool    `json:"drilled" doc:"The canary was slowed down on purpose during this rollout."`
 }
 
 // State is the application's state in the seed's words. The lists of latencies
@@ -135,6 +136,17 @@ type State struct {
 	Generation       uint64   `json:"generation"`
 	Stable           Version  `json:"stable"`
 	Rollout          *Rollout `json:"rollout"`
+	Last             *Last    `json:"last" doc:"How the latest rollout ended."`
+}
+
+// Last is how a rollout ended.
+type Last struct {
+	Rollout string    `json:"rollout"`
+	Version string    `json:"version"`
+	Event   string    `json:"event"`
+	Actor   string    `json:"actor"`
+	At      time.Time `json:"at"`
+	Reason  string    `json:"reason"`
 }
 
 // latencies summarise one arm.
@@ -187,6 +199,9 @@ func healthOf(h control.Health, defaults rollout.Plan) Health {
 		return out
 	}
 	out.Finding, out.Look = r.Sentence, h.Look
+	if out.Drilled = h.State.Rollout.Drilled; out.Drilled {
+		out.Finding += "; this includes a drill that slows the canary down on purpose"
+	}
 	out.CanaryStartTime = h.State.Rollout.Started.UTC().Format(time.RFC3339Nano)
 	out.ElapsedS, out.RemainingS = h.Elapsed.Seconds(), remaining(h).Seconds()
 	switch r.Verdict {
@@ -207,6 +222,9 @@ func stateOf(h control.Health, defaults rollout.Plan) State {
 		StableModelPath: h.State.Stable.Path, SimulateSlowdown: h.State.Slowdown,
 		Model: h.State.Model, Phase: string(h.State.Phase), Generation: h.State.Generation,
 		Stable: versionOf(h.State.Stable), Rollout: rolloutOf(h),
+	}
+	if last := h.State.Last; last != nil {
+		out.Last = &Last{last.Rollout, last.Version, string(last.Event), last.Actor, last.At, last.Reason}
 	}
 	out.CanaryMetrics.Stable.LatenciesMS, out.CanaryMetrics.Canary.LatenciesMS = h.Result.Stable, h.Result.Canary
 	if out.Rollout != nil {

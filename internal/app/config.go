@@ -55,7 +55,7 @@ func Default() Config {
 		},
 		Slowdown:      20 * time.Millisecond,
 		Drills:        true,
-		MaxModelBytes: 1 << 30,
+		MaxModelBytes: 512 << 20,
 		Drain:         2 * time.Second,
 		Version:       "dev",
 		Log:           slog.New(slog.DiscardHandler),

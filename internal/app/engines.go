@@ -1,12 +1,16 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -30,6 +35,7 @@ import (
 // engines are the loaded versions of one model; control.Engines.
 type engines struct {
 	root     *os.Root
+	data     string // the state directory, absolute
 	limit    int64
 	store    *store.Store
 	table    *route.Switch
@@ -76,13 +82,24 @@ func (g *engines) Fetch(ctx context.Context, path string) (rollout.Version, erro
 	if fault != nil {
 		return none, fault
 	}
-	info, err := g.root.Stat(inside)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if g.ours(inside) {
+		return none, &control.Fault{Code: control.FileRefused, Detail: path + " lies in the state directory", Next: "Give a model file."}
+	}
+	// Opened first and looked at then, without waiting for the other end of a
+	// pipe: what is behind the name may change in between.
+	f, err := g.root.OpenFile(inside, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
 		return none, &control.Fault{
 			Code: control.FileMissing, Err: err, Detail: fmt.Sprintf("there is no file %s in %s", path, g.root.Name()),
 			Next: "Give the path as the server sees it, or make the example models with serin train.",
 		}
+	}
+	if err != nil {
+		return none, unreadable(path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
 	case err != nil:
 		return none, unreadable(path, err)
 	case !info.Mode().IsRegular():
@@ -90,11 +107,6 @@ func (g *engines) Fetch(ctx context.Context, path string) (rollout.Version, erro
 	case info.Size() > g.limit:
 		return none, g.tooLarge(path)
 	}
-	f, err := g.root.Open(inside)
-	if err != nil {
-		return none, unreadable(path, err)
-	}
-	defer f.Close()
 	digest, size, err := g.store.Ingest(ctx, f, g.limit)
 	if _, ok := errors.AsType[*store.TooLarge](err); ok { // it grew
 		return none, g.tooLarge(path)
@@ -105,8 +117,24 @@ func (g *engines) Fetch(ctx context.Context, path string) (rollout.Version, erro
 			Next: "Make room or make it writable, then try again.",
 		}
 	}
-	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	name := cmp.Or(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), filepath.Base(path))
 	return rollout.Version{Name: printable(name), Path: printable(path), SHA256: digest, Size: size}, nil
+}
+
+// ours says whether a path leads into the state directory. Its files must not be
+// opened a second time: POSIX drops a process's locks on a file when it closes
+// any of its descriptors.
+func (g *engines) ours(inside string) bool {
+	path, err := filepath.EvalSymlinks(filepath.Join(g.root.Name(), inside))
+	if err != nil {
+		return false // it cannot be opened, either
+	}
+	data, err := filepath.EvalSymlinks(g.data)
+	if err != nil {
+		return false
+	}
+	within, err := filepath.Rel(data, path)
+	return err == nil && filepath.IsLocal(within)
 }
 
 // printable makes a file's name fit for JSON, a log and a terminal.
@@ -117,6 +145,26 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// changed says whether a version's file holds other bytes now. A file that is
+// gone, or cannot be read, has not changed: it is not needed.
+func (g *engines) changed(v rollout.Version) bool {
+	inside, fault := g.resolve(v.Path)
+	if fault != nil || g.ours(inside) {
+		return false
+	}
+	if info, err := g.root.Stat(inside); err != nil || !info.Mode().IsRegular() || info.Size() > g.limit {
+		return false
+	}
+	f, err := g.root.Open(inside)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	digest := sha256.New()
+	_, err = io.Copy(digest, f)
+	return err == nil && hex.EncodeToString(digest.Sum(nil)) != v.SHA256
 }
 
 // resolve finds a path inside the root; os.Root keeps symbolic links from
@@ -206,7 +254,8 @@ func unloadable(ctx context.Context, v rollout.Version, err error) error {
 		Next: "Look into the server's log and at the disk, then try again.",
 	}
 	if _, damaged := errors.AsType[*store.Damage](err); damaged || errors.Is(err, fs.ErrNotExist) {
-		fault.Code, fault.Next = control.ModelRefused, "Deploy the file again, or restore the state directory from a backup."
+		fault.Code = control.ModelRefused
+		fault.Next = fmt.Sprintf("Copy a file whose SHA-256 is %s to the folder artifacts of the state directory, under that name, or restore the directory from a backup.", v.SHA256)
 	}
 	return fault
 }
@@ -241,9 +290,14 @@ func warm(ctx context.Context, p model.Predictor) (err error) {
 			break
 		}
 		for j := range row {
-			row[j] = float64((i+j)%5) - 2
+			row[j] = float64((i+i%2*j)%5) - 2 // all the same, and all different, in turns
 		}
-		p.Predict(row, probs)
+		if class := p.Predict(row, probs); math.IsNaN(probs[class]) {
+			return &control.Fault{
+				Code: control.ModelRefused, Detail: fmt.Sprintf("the model has no number for a row as ordinary as %v", row[:min(len(row), 8)]),
+				Next: "Look at its coefficients and at the scales of its features; fit it again on columns in ordinary units.",
+			}
+		}
 	}
 	return ctx.Err()
 }

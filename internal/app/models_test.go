@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"serin/internal/api"
@@ -42,6 +43,17 @@ func TestBadModelFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	huge.Close()
+	if err := syscall.Mkfifo(filepath.Join(c.Root, "pipe.joblib"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"tenure", "monthly_charges", "support_calls", "monthly_usage", "late_payments"}
+	wild := train.Model{Names: names, Classes: [2]any{int64(0), int64(1)}, Coef: []float64{1e308, -1e308, 0, 0, 0}, C: 1, Iterations: 1}
+	if err := wild.WriteFile(filepath.Join(c.Root, "wild.joblib")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(c.Data, filepath.Join(c.Root, "shortcut")); err != nil {
+		t.Fatal(err)
+	}
 	outside := filepath.Join(t.TempDir(), "model.joblib")
 	if err := os.WriteFile(outside, good, 0o600); err != nil {
 		t.Fatal(err)
@@ -56,6 +68,11 @@ func TestBadModelFiles(t *testing.T) {
 		{"trailing.joblib", "model_refused", "trailing is refused"},
 		{"hostile.joblib", "model_refused", "os.system"},
 		{"models", "file_refused", "models is not a regular file"},
+		{"pipe.joblib", "file_refused", "pipe.joblib is not a regular file"},
+		{"wild.joblib", "model_refused", "no number for a row as ordinary as"},
+		{"serin-data/serin.db", "file_refused", "lies in the state directory"},
+		{"models/../serin-data/serin.db", "file_refused", "lies in the state directory"},
+		{"shortcut/serin.db", "file_refused", "lies in the state directory"},
 		{"huge.joblib", "file_refused", "huge.joblib is larger than 1048576 bytes"},
 		{"../../../etc/passwd", "file_refused", "cannot be read"},
 		{"/etc/passwd", "file_refused", "lies outside"},

@@ -27,7 +27,7 @@ import (
 var ErrAtOnce = errors.New("stop without draining")
 
 // shutdownLimit is how long the last requests may take.
-const shutdownLimit = 30 * time.Second
+const shutdownLimit = 25 * time.Second
 
 // Ready describes a server that has started.
 type Ready struct {
@@ -37,6 +37,9 @@ type Ready struct {
 	State rollout.State
 	// Signature is what stable expects and answers.
 	Signature *model.Signature
+	// Changed is true if the file that stable came from is another one by now.
+	// The copy that was deployed is what is served.
+	Changed bool
 }
 
 // Run serves until ctx ends, then stops gracefully. It calls ready once, when
@@ -66,7 +69,11 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, box.close()) }()
-	s := assemble(c, root, memory)
+	data, err := filepath.Abs(c.Data)
+	if err != nil {
+		return fmt.Errorf("finding the state directory: %w", err)
+	}
+	s := assemble(c, root, memory, data)
 	return s.run(ctx, listener, box, ready)
 }
 
@@ -102,24 +109,25 @@ type server struct {
 	config Config
 	memory *store.Store
 	table  *route.Switch
+	cars   *engines
 	pilot  *control.Pilot
 	http   *http.Server
 	gate   gate
 }
 
-func assemble(c Config, root *os.Root, memory *store.Store) *server {
+func assemble(c Config, root *os.Root, memory *store.Store, data string) *server {
 	s := &server{config: c, memory: memory, table: &route.Switch{}}
 	if !c.Drills {
 		c.Slowdown = 0 // also for a drill that was on when the server stopped
 	}
-	cars := &engines{
-		root: root, limit: c.MaxModelBytes, store: memory, table: s.table, slowdown: c.Slowdown, log: c.Log,
+	s.cars = &engines{
+		root: root, data: data, limit: c.MaxModelBytes, store: memory, table: s.table, slowdown: c.Slowdown, log: c.Log,
 		loaded: map[string]model.Predictor{},
 	}
-	s.pilot = control.New(control.Config{Model: c.Name, Store: journal{memory}, Engines: cars, Log: c.Log, Drills: c.Drills})
+	s.pilot = control.New(control.Config{Model: c.Name, Store: journal{memory}, Engines: s.cars, Log: c.Log, Drills: c.Drills})
 	front := infer.NewHandler(s.table, c.Log)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newMetrics(&s.config, cars, front, s.pilot)...)
+	registry.MustRegister(newMetrics(&s.config, s.cars, front, s.pilot)...)
 	s.http = newServer(routes(&s.config, front, s.pilot, registry, &s.gate), c.Log)
 	return s
 }
@@ -152,7 +160,12 @@ func (s *server) run(ctx context.Context, listener net.Listener, box *blackBox, 
 	serving.Go(func() { s.pilot.Run(flying) })
 	defer land()
 	s.gate.ready.Store(true)
-	ready(Ready{URL: "http://" + listener.Addr().String(), State: s.pilot.Peek().State, Signature: s.table.Table().Stable.Predictor.Signature()})
+	state := s.pilot.Peek().State
+	changed := s.cars.changed(state.Stable)
+	if changed {
+		s.config.Log.Warn("the file that stable came from has changed since; the copy from then is served", "path", state.Stable.Path, "sha256", state.Stable.SHA256)
+	}
+	ready(Ready{URL: "http://" + listener.Addr().String(), State: state, Signature: s.table.Table().Stable.Predictor.Signature(), Changed: changed})
 	select {
 	case err := <-failed:
 		return err
@@ -188,6 +201,7 @@ func (s *server) stop(ctx context.Context) error {
 	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
 	defer cancel()
+	defer s.config.Log.Info("stopped answering")
 	if err := s.http.Shutdown(limit); err != nil {
 		return errors.Join(fmt.Errorf("requests were still running after %v and were cut off: %w", shutdownLimit, err), s.http.Close())
 	}

@@ -298,7 +298,7 @@ func TestALoadedCanaryWaitsForTheStore(t *testing.T) {
 		synctest.Wait()
 		w.store.breakDown(errors.New("disk full"))
 		close(w.cars.hold)
-		if err := <-deployed; code(err) != "store_unavailable" {
+		if err := <-deployed; code(err) != "store_unavailable" || !strings.Contains(err.Error(), "goes live as soon as") {
 			t.Errorf("told: %v", err)
 		}
 		pass(3 * time.Second)

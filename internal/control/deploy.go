@@ -94,6 +94,10 @@ func (p *Pilot) loaded(id string, err error) {
 	failed := p.apply(e, nil, nil)
 	if fault, ok := errors.AsType[*Fault](failed); ok && fault.Code == StoreDown {
 		p.late = func() { p.loaded(id, err) }
+		if err == nil {
+			fault.Detail = "the canary is loaded, and it could not be made durable that it is live"
+			fault.Next = "It goes live as soon as the state directory can be written again; roll back if it should not."
+		}
 	}
 	p.finish(p.health(p.state.Rollout, nil), cmp.Or(err, failed))
 }

@@ -295,7 +295,17 @@ func (p *Pilot) logDecision(before rollout.State, e rollout.Event, r *judge.Resu
 		args = append(args, "verdict", r.Verdict.String(), "p_value", r.PValue, "t", r.TStatistic,
 			"difference_ms", r.DifferenceMS, "n_stable", r.Stable.Count, "n_canary", r.Canary.Count, "finding", r.Sentence)
 	}
-	p.Log.Info("decision", args...)
+	switch {
+	case e.Kind == rollout.Deploy:
+		args = append(args, "weight", e.Plan.Weight.String(), "duration", e.Plan.Period.String(), "at_end", string(e.Plan.AtEnd))
+	case e.Kind == rollout.Drill:
+		args = append(args, "simulate_slowdown", p.state.Slowdown)
+	}
+	level := slog.LevelInfo
+	if e.Kind == rollout.Alert || e.Kind == rollout.Crash || e.Kind == rollout.Rollback && e.Actor == self {
+		level = slog.LevelWarn
+	}
+	p.Log.Log(p.ctx, level, "decision", args...)
 }
 
 func (p *Pilot) publish() {

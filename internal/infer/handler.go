@@ -179,14 +179,14 @@ func (req *request) answer(arm *route.Arm) error {
 		<-time.After(arm.Slowdown)
 	}
 	latency := time.Since(routed)
+	if err == nil && math.IsNaN(req.probs[class]) {
+		err = errOverflow // of this version; the other arm may well have an answer
+	}
 	if err != nil {
 		if arm.Evidence != nil {
 			arm.Evidence.Fail()
 		}
 		return err
-	}
-	if math.IsNaN(req.probs[class]) {
-		return errOverflow
 	}
 	if arm.Evidence != nil {
 		arm.Evidence.Observe(latency)

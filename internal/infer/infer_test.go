@@ -182,8 +182,8 @@ func TestBadRequests(t *testing.T) {
 			t.Errorf("%s: no location: %s", tt.name, w.Body)
 		}
 	}
-	if seen := stable.Evidence.Snapshot(); seen.Count != 0 || seen.Failures != 1 {
-		t.Errorf("refused requests left %d observations and %d failures; only the panic is the arm's", seen.Count, seen.Failures)
+	if seen := stable.Evidence.Snapshot(); seen.Count != 0 || seen.Failures != 2 {
+		t.Errorf("refused requests left %d observations and %d failures; only the panic and the overflow are the arm's", seen.Count, seen.Failures)
 	}
 	refused := map[int]uint64{}
 	h.Refused(func(status int, n uint64) { refused[status] = n })

@@ -95,6 +95,7 @@ func deploy(s *State, e Event, now time.Time) ([]Effect, error) {
 		Plan:      e.Plan,
 		Requested: now,
 		Before:    before,
+		Drilled:   s.Slowdown,
 	}
 	s.Phase = Loading
 	return []Effect{LoadCanary}, nil
@@ -107,30 +108,30 @@ func goLive(s *State, _ Event, now time.Time) ([]Effect, error) {
 
 // abandon ends a rollout whose canary never got a request. It says nothing
 // about the version, so nothing is remembered.
-func abandon(s *State, _ Event, _ time.Time) ([]Effect, error) {
-	return end(s), nil
+func abandon(s *State, e Event, now time.Time) ([]Effect, error) {
+	return end(s, e, now), nil
 }
 
 // refuseCanary is abandon for a file that is no good: whatever was switched on
 // before it was brought stays on.
-func refuseCanary(s *State, _ Event, _ time.Time) ([]Effect, error) {
+func refuseCanary(s *State, e Event, now time.Time) ([]Effect, error) {
 	slowdown := s.Slowdown
-	effects := end(s)
+	effects := end(s, e, now)
 	s.Slowdown = slowdown
 	return effects, nil
 }
 
 func rollBack(s *State, e Event, now time.Time) ([]Effect, error) {
-	s.remember(Past{SHA256: s.Rollout.Canary.SHA256, Rollout: s.Rollout.ID, At: now, Reason: because(e)})
-	return end(s), nil
+	s.remember(Past{SHA256: s.Rollout.Canary.SHA256, Rollout: s.Rollout.ID, At: now, Reason: because(s, e)})
+	return end(s, e, now), nil
 }
 
 func quarantine(s *State, e Event, now time.Time) ([]Effect, error) {
-	s.remember(Past{SHA256: s.Rollout.Canary.SHA256, Rollout: s.Rollout.ID, At: now, Reason: because(e), Quarantined: true})
-	return end(s), nil
+	s.remember(Past{SHA256: s.Rollout.Canary.SHA256, Rollout: s.Rollout.ID, At: now, Reason: because(s, e), Quarantined: true})
+	return end(s, e, now), nil
 }
 
-func promote(s *State, e Event, _ time.Time) ([]Effect, error) {
+func promote(s *State, e Event, now time.Time) ([]Effect, error) {
 	if e.Force {
 		if strings.TrimSpace(e.Reason) == "" {
 			return nil, &Refusal{ReasonMissing, "a forced promotion overrides the judge and needs a reason", `Give one, for example "reason": "latency was measured elsewhere".`}
@@ -140,7 +141,7 @@ func promote(s *State, e Event, _ time.Time) ([]Effect, error) {
 	}
 	s.Stable = s.Rollout.Canary
 	s.forget(s.Stable.SHA256)
-	return end(s), nil
+	return end(s, e, now), nil
 }
 
 func fitToPromote(f Finding) error {
@@ -156,6 +157,9 @@ func fitToPromote(f Finding) error {
 
 func drill(s *State, _ Event, _ time.Time) ([]Effect, error) {
 	s.Slowdown = !s.Slowdown
+	if s.Rollout != nil && s.Slowdown {
+		s.Rollout.Drilled = true
+	}
 	return []Effect{Reroute}, nil
 }
 
@@ -203,21 +207,26 @@ func resume(s *State, e Event, now time.Time) ([]Effect, error) {
 }
 
 // end goes back to one version: whichever is Stable by now.
-func end(s *State) []Effect {
+func end(s *State, e Event, now time.Time) []Effect {
+	s.Last = &Ended{Rollout: s.Rollout.ID, Version: s.Rollout.Canary.Name, Event: e.Kind, Actor: e.Actor, At: now, Reason: because(s, e)}
 	s.Rollout, s.Slowdown, s.Phase = nil, false, Idle
 	return []Effect{Reroute}
 }
 
 // because is the sentence that Past keeps: the actor's reason, else what the
 // judge had against the canary, else only who ended it.
-func because(e Event) string {
+func because(s *State, e Event) string {
 	switch {
 	case e.Reason != "":
 		return e.Reason
+	case e.Finding.Verdict == Fail && s.Rollout.Drilled:
+		return e.Finding.Sentence + ", in a drill that slowed it down on purpose"
 	case e.Finding.Verdict == Fail:
 		return e.Finding.Sentence
+	case e.Kind == Promote:
+		return e.Finding.Sentence
 	case e.Kind == PeriodOver:
-		return "its period was over, and its plan said rollback"
+		return "its period was over, and its plan said " + string(s.Rollout.Plan.AtEnd)
 	default:
 		return string(e.Kind) + " by " + e.Actor
 	}

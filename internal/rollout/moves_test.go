@@ -256,12 +256,19 @@ func TestWhatIsRememberedOfARollback(t *testing.T) {
 		{Event{Kind: Rollback, Actor: "ana", Reason: "a hunch", Finding: fail}, "a hunch"},
 		{Event{Kind: Rollback, Actor: "ana", Finding: fail}, "the canary is slower"},
 		{Event{Kind: Rollback, Actor: "ana", Finding: pass}, "rollback by ana"},
+		{Event{Kind: Rollback, Actor: "ana", Finding: fail, Force: true}, "the canary is slower, in a drill that slowed it down on purpose"},
 		{Event{Kind: PeriodOver, Actor: "serin", Finding: pass}, "its period was over, and its plan said rollback"},
 	}
 	for _, tt := range tests {
 		s := in(Live)
 		s.Rollout.Plan.AtEnd = RollbackAtEnd
+		if tt.event.Force { // this test's sign for a drill
+			s = step(t, step(t, s, ok(Drill)), ok(Drill))
+		}
 		s = step(t, s, tt.event)
+		if s.Last == nil || s.Last.Reason != tt.want || s.Last.Rollout != "r1" || s.Last.Version != "model_v2" || s.Last.Event != tt.event.Kind || !s.Last.At.Equal(noon) {
+			t.Errorf("%+v: last is %+v", tt.event, s.Last)
+		}
 		if past := s.Recall(v2.SHA256); past == nil || past.Reason != tt.want {
 			t.Errorf("%+v: remembered %+v, want %q", tt.event, past, tt.want)
 		}

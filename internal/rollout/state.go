@@ -25,6 +25,8 @@ type State struct {
 	// Slowdown is the drill: canary predictions are slowed down on purpose. It
 	// ends with the rollout.
 	Slowdown bool `json:"simulate_slowdown"`
+	// Last is how the latest attempt ended; nil before the first has.
+	Last *Ended `json:"last,omitempty"`
 	// Past remembers versions that did not make it, oldest first, so that
 	// deploying one again can say so. See Recall.
 	Past []Past `json:"past,omitempty"`
@@ -79,6 +81,9 @@ type Rollout struct {
 	Started time.Time `json:"started,omitzero"`
 	// Before tells that this version was tried before; nil when it was not.
 	Before *Past `json:"before,omitempty"`
+	// Drilled is true if the canary was slowed down on purpose at any time: its
+	// latencies are not its own then.
+	Drilled bool `json:"drilled,omitempty"`
 	// Alert is the first finding of this rollout that raised an alert.
 	Alert *Finding `json:"alert,omitempty"`
 	// Restarts counts the starts in a row after which the process was killed
@@ -138,6 +143,20 @@ const (
 	// RollbackAtEnd takes the canary out whatever was found: a trial run.
 	RollbackAtEnd AtEnd = "rollback"
 )
+
+// Ended is how an attempt ended.
+type Ended struct {
+	// Rollout and Version name the attempt and its canary.
+	Rollout string `json:"rollout"`
+	Version string `json:"version"`
+	// Event is what ended it: Rollback, Promote, LoadRefused, PeriodOver, Crash
+	// or Resume.
+	Event Kind `json:"event"`
+	// Actor is who did, At when, Reason why.
+	Actor  string    `json:"actor"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+}
 
 // Past is a version that did not make it.
 type Past struct {

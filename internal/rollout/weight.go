@@ -34,6 +34,9 @@ func WeightOf(fraction float64) (Weight, error) {
 	if fraction > 0 && fraction <= 1 {
 		w = Weight(math.Round(fraction * float64(whole)))
 	}
+	if w == 0 && fraction > 1 && fraction <= 100 {
+		return 0, fmt.Errorf("weight %v is more than all of the traffic: for a percentage write %v%% or %v", fraction, fraction, fraction/100)
+	}
 	if w == 0 {
 		return 0, fmt.Errorf("weight %v is not a share of the traffic: use 0.0001 (0.01%%) to 1 (100%%)", fraction)
 	}

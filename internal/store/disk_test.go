@@ -166,15 +166,25 @@ func TestAnotherDirectoryInItsPlace(t *testing.T) {
 	commit(t, s, life("churn", 1))
 	older := takeImage(t, dir)
 	commit(t, s, life("churn", 2))
-	if err := os.Rename(dir, dir+" moved"); err != nil {
-		t.Fatal(err)
-	}
-	s.db.finish = "SELECT * FROM nowhere"
-	for _, im := range []image{{}, older} {
+	replace := func(im image) {
 		if err := os.MkdirAll(filepath.Join(dir, artifactsName), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		im.restore(t, dir)
+	}
+	// It goes away in the middle of a commit, which fails.
+	s.db.finish = "SELECT * FROM nowhere"
+	s.step = func(step string) {
+		if step == "commit: begin" {
+			s.step = func(string) {}
+			if err := os.Rename(dir, dir+" moved"); err != nil {
+				t.Fatal(err)
+			}
+			replace(image{})
+		}
+	}
+	for _, im := range []image{{}, older} {
+		replace(im)
 		for range 2 {
 			if err := s.Commit(t.Context(), life("churn", 3)); !errors.Is(err, ErrUnsettled) {
 				t.Errorf("got %v", err)

@@ -57,7 +57,9 @@ type database struct {
 func openDatabase(ctx context.Context, path string) (*database, error) {
 	name := path
 	if path != memory {
-		name = (&url.URL{Scheme: "file", Path: path}).String() // a path may contain ? and #
+		// A path may contain ? and #. Locked from the first statement on, the
+		// index of the WAL needs no file of its own, which a full disk could refuse.
+		name = (&url.URL{Scheme: "file", Path: path, RawQuery: "_pragma=locking_mode(EXCLUSIVE)"}).String()
 	}
 	pool, err := sql.Open("sqlite", name)
 	if err != nil {
@@ -88,7 +90,7 @@ func (db *database) configure(ctx context.Context, path string) error {
 		return nil
 	}
 	settings := []struct{ name, value, want string }{
-		{"locking_mode", "EXCLUSIVE", "exclusive"}, // before WAL: the index of the WAL then needs no file of its own
+		{"locking_mode", "EXCLUSIVE", "exclusive"},
 		{"page_size", fmt.Sprint(pageSize), fmt.Sprint(pageSize)},
 		{"journal_mode", "WAL", "wal"},
 		{"synchronous", "FULL", "2"},

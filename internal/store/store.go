@@ -31,6 +31,7 @@ type Store struct {
 	dir  string
 	step func(string)
 	lock *flock.Flock
+	held os.FileInfo // of the lock's file, as it was locked
 
 	// turn is taken by whoever uses what is below; a channel, so that waiting for
 	// a slow disk can be given up.
@@ -117,6 +118,9 @@ func (s *Store) prepare() error {
 	if err := os.WriteFile(s.path(lockName), fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
 		return errors.Join(unusable(err), s.lock.Unlock())
 	}
+	if s.held, err = os.Stat(s.path(lockName)); err != nil {
+		return errors.Join(unusable(err), s.lock.Unlock())
+	}
 	return nil
 }
 
@@ -157,14 +161,31 @@ func (s *Store) begin(ctx context.Context) (end func(), err error) {
 // beginWrite is begin for writers: first of all head.json must have caught up,
 // so that it is never more than one row behind.
 func (s *Store) beginWrite(ctx context.Context) (end func(), err error) {
-	if end, err = s.begin(ctx); err != nil || !s.headDue {
-		return end, err
+	if end, err = s.begin(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.stillHere(); err != nil {
+		end()
+		return nil, err
+	}
+	if !s.headDue {
+		return end, nil
 	}
 	if err := s.writeHead(s.known); err != nil {
 		end()
 		return nil, fmt.Errorf("catching up after a commit whose head could not be written: %w", err)
 	}
 	return end, nil
+}
+
+// stillHere refuses to write where the directory was moved or deleted: SQLite
+// would go on in files that nobody finds again.
+func (s *Store) stillHere() error {
+	named, err := os.Stat(s.path(lockName))
+	if err != nil || !os.SameFile(s.held, named) {
+		return fmt.Errorf("the state directory %s was moved or deleted while it is in use: put it back, or stop serin and restore it from a backup", s.dir)
+	}
+	return nil
 }
 
 // settle finds out what is on the disk as a restart would: it opens the

@@ -80,7 +80,7 @@ func newTable(header []string, target string) (*table, error) {
 	for i, name := range header {
 		header[i] = strings.TrimSpace(name)
 		if header[i] == "" {
-			return nil, fmt.Errorf("column %d of the header row has no name; give each column one", i+1)
+			return nil, fmt.Errorf("column %d of the header row has no name; give each column one, or write the table without pandas' index: to_csv(path, index=False)", i+1)
 		}
 		if slices.Contains(header[:i], header[i]) {
 			return nil, fmt.Errorf("two columns are called %q; rename one", header[i])

@@ -40,7 +40,7 @@ var allowed = map[pickle.Global]bool{
 
 // The next steps of refusals.
 const (
-	nextSupported = "serin reads LogisticRegression, alone or as the last step of a Pipeline of StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, Normalizer and ColumnTransformer. Save such a fitted estimator itself with joblib.dump(model, path)."
+	nextSupported = "serin reads LogisticRegression, alone or as the last step of a Pipeline of StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, Normalizer and ColumnTransformer. Fit one of these, or keep this model in Python until serin reads it, too."
 	nextRefit     = "Fit the model, check that model.predict_proba(X) answers in Python, and save it with joblib.dump(model, path)."
 )
 
@@ -66,9 +66,11 @@ func translate(e *pickle.Error) *model.Refusal {
 	refusal := &model.Refusal{Reason: e.Where() + ": " + e.Reason, Next: e.Next}
 	switch module := e.Refused.Module; {
 	case hasPrefix(module, "sklearn.model_selection"):
-		refusal.Next = "Save the fitted estimator inside it: joblib.dump(search.best_estimator_, path). " + nextSupported
+		refusal.Next = "Save the fitted estimator inside it: joblib.dump(search.best_estimator_, path)."
 	case hasPrefix(module, "sklearn"):
 		refusal.Next = nextSupported
+	case hasPrefix(module, "__main__"), hasPrefix(module, "numpy"):
+		refusal.Next = "A function or class of your own cannot be served, because nothing from a file is executed. Apply it before you send the features, and fit the model without it."
 	case hasPrefix(module, "scipy.sparse"):
 		refusal.Next = "Call model.densify() before saving, so that the coefficients are an ordinary array."
 	}
