@@ -47,7 +47,7 @@ setup: ## Set up what the tests need beside Go
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run golangci-lint, as .golangci.yml says
 	@echo "== lint"
-	$(GOLANGCI_LINT) run ./...
+	$(GOLANGCI_LINT) run --allow-serial-runners ./...
 
 .PHONY: vet
 vet: ## Run go vet

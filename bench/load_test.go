@@ -146,9 +146,9 @@ func TestReport(t *testing.T) {
 	printReport(&out, settings{rounds: 3, duration: time.Second, connections: 16}, "1 core of paper", services, measured)
 	const want = `| POST /predict | requests/s | p50 ms | p99 ms | serin's rate over this one |
 |---|--:|--:|--:|--:|
-| floor | 200 | 100.00 | 198.00 | 0.75 |
+| floor | 200 | 100.00 | 198.00 | 0.75 (0.667 to 1) |
 | serin | 150 | 75.00 | 149.00 |  |
-| python | 20 | 10.00 | 20.00 | 10.00 |
+| python | 20 | 10.00 | 20.00 | 10 (4 to 15) |
 
 Medians over 3 rounds of 1s each, in turns; 16 keep-alive connections in a closed loop, on the same cores as the
 service; a canary with 10 % live in serin and in Python; Python in one process, where its state is. 1105 requests, none failed. 1 core of paper.

@@ -37,7 +37,8 @@ func printReport(out io.Writer, s settings, machine string, services []*service,
 }
 
 // ratio says by what factor serin is faster than row i: the median over the
-// rounds of the quotient within a round, so that what slows a round slows both.
+// rounds of the quotient within a round, so that what slows a round slows both,
+// and the least and the greatest of them, which show how far to trust it.
 func ratio(i int, measured [][]result) string {
 	if i == serinRow {
 		return ""
@@ -46,7 +47,7 @@ func ratio(i int, measured [][]result) string {
 	for round := range quotients {
 		quotients[round] = measured[serinRow][round].rate() / measured[i][round].rate()
 	}
-	return fmt.Sprintf("%.2f", median(quotients))
+	return fmt.Sprintf("%.3g (%.3g to %.3g)", median(quotients), slices.Min(quotients), slices.Max(quotients))
 }
 
 func medianOf(rounds []result, value func(*result) float64) float64 {
