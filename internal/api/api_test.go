@@ -283,13 +283,6 @@ func TestAToggleTakesNoGarbage(t *testing.T) {
 	}
 }
 
-func TestAnActorIsPrintable(t *testing.T) {
-	t.Parallel()
-	if got := (Caller{Actor: "añá\xff\x1b[31m\x00"}).name(); got != "añá??[31m?" {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestGuard(t *testing.T) {
 	t.Parallel()
 	server := serve(t, &scripted{health: live()})

@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -99,16 +96,6 @@ type Caller struct {
 	Actor string `header:"Serin-Actor" maxLength:"100" doc:"Who asks; goes into the journal." default:"operator"`
 }
 
-// name is the actor as it may stand in a journal and on a terminal.
-func (c Caller) name() string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, c.Actor)
-}
-
 func (h *handlers) deploy(ctx context.Context, in *struct {
 	Caller
 	Body DeployRequest
@@ -118,7 +105,7 @@ func (h *handlers) deploy(ctx context.Context, in *struct {
 		return nil, err
 	}
 	done, failed := h.pilot.Do(ctx, control.Command{
-		Kind: rollout.Deploy, Actor: in.name(), Reason: in.Body.Reason, Path: in.Body.ModelPath, Plan: plan, Force: in.Body.Force,
+		Kind: rollout.Deploy, Actor: in.Actor, Reason: in.Body.Reason, Path: in.Body.ModelPath, Plan: plan, Force: in.Body.Force,
 	})
 	if failed != nil {
 		return nil, problemOf(failed)
@@ -180,7 +167,7 @@ func (h *handlers) rollback(ctx context.Context, in *struct {
 	Caller
 	Body *RollbackRequest
 }) (*reply[Change], error) {
-	command := control.Command{Kind: rollout.Rollback, Actor: in.name()}
+	command := control.Command{Kind: rollout.Rollback, Actor: in.Actor}
 	if in.Body != nil {
 		command.Reason = in.Body.Reason
 	}
@@ -199,7 +186,7 @@ func (h *handlers) promote(ctx context.Context, in *struct {
 	Caller
 	Body *PromoteRequest
 }) (*reply[Change], error) {
-	command := control.Command{Kind: rollout.Promote, Actor: in.name()}
+	command := control.Command{Kind: rollout.Promote, Actor: in.Actor}
 	if in.Body != nil {
 		command.Force, command.Reason = in.Body.Force, in.Body.Reason
 	}
@@ -219,7 +206,7 @@ func (h *handlers) toggle(ctx context.Context, in *struct {
 	Caller
 	Body *struct{}
 }) (*reply[Slowdown], error) {
-	done, err := h.pilot.Do(ctx, control.Command{Kind: rollout.Drill, Actor: in.name()})
+	done, err := h.pilot.Do(ctx, control.Command{Kind: rollout.Drill, Actor: in.Actor})
 	if err != nil {
 		return nil, problemOf(err)
 	}

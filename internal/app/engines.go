@@ -20,8 +20,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"serin/internal/control"
 	"serin/internal/model"
@@ -118,7 +116,7 @@ func (g *engines) Fetch(ctx context.Context, path string) (rollout.Version, erro
 		}
 	}
 	name := cmp.Or(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), filepath.Base(path))
-	return rollout.Version{Name: printable(name), Path: printable(path), SHA256: digest, Size: size}, nil
+	return rollout.Version{Name: control.Printable(name), Path: control.Printable(path), SHA256: digest, Size: size}, nil
 }
 
 // ours says whether a path leads into the state directory. Its files must not be
@@ -135,16 +133,6 @@ func (g *engines) ours(inside string) bool {
 	}
 	within, err := filepath.Rel(data, path)
 	return err == nil && filepath.IsLocal(within)
-}
-
-// printable makes a file's name fit for JSON, a log and a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // changed says whether a version's file holds other bytes now. A file that is
@@ -235,7 +223,7 @@ func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predict
 	}()
 	p, err = sklearn.Load(contextReader{ctx, data})
 	if refusal, ok := errors.AsType[*model.Refusal](err); ok {
-		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: v.Name + " is refused: " + printable(refusal.Reason), Next: refusal.Next}
+		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: v.Name + " is refused: " + control.Printable(refusal.Reason), Next: refusal.Next}
 	}
 	if err != nil {
 		return nil, unloadable(ctx, v, err)

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"serin/internal/judge"
 	"serin/internal/record"
@@ -70,6 +73,17 @@ type Command struct {
 	Plan rollout.Plan
 	// Force overrides a quarantine (Deploy) or the judge (Promote).
 	Force bool
+}
+
+// Printable makes text from elsewhere, such as a file's name, fit for a journal,
+// a log and a terminal: what does not print becomes a question mark.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // Health is a rollout as it stands, with the verdict on it.

@@ -109,6 +109,7 @@ func (p *Pilot) Run(ctx context.Context) {
 // with the reason why it is not: a *rollout.Refusal, a *Fault, or ctx's error;
 // after the last one the command may still be carried out.
 func (p *Pilot) Do(ctx context.Context, c Command) (Health, error) {
+	c.Actor, c.Reason = Printable(c.Actor), Printable(c.Reason)
 	if c.Actor == self { // somebody is called like us
 		c.Actor = "user " + self
 	}

@@ -217,6 +217,18 @@ func TestWhatWasCommittedIsNotToldAsStopping(t *testing.T) {
 	}
 }
 
+func TestActorsAndReasonsArePrintable(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(w *world) {
+		if _, err := w.Do(w.t.Context(), Command{Kind: rollout.Drill, Actor: "añá\xff\x1b[31m", Reason: "two\nlines"}); err != nil {
+			t.Error(err)
+		}
+		if e := w.store.journal[1]; e.Actor != "añá??[31m" || e.Reason != "two?lines" {
+			t.Errorf("journaled %q, %q", e.Actor, e.Reason)
+		}
+	})
+}
+
 func TestSomebodyCalledSerinIsNotTheProcess(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(w *world) {
