@@ -76,7 +76,6 @@ func TestPower(t *testing.T) {
 // TestACanaryFromTheTerminal is the life of two canaries in commands; numbers
 // that the clock makes are masked.
 func TestACanaryFromTheTerminal(t *testing.T) {
-	t.Parallel()
 	dir := workplace(t)
 	s := child(t, dir).mustBeReady()
 	masks := []struct {
@@ -179,9 +178,7 @@ func TestTrainKeepsTheTable(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", code, text, errs)
 	}
 	s := start(t, selfProgram(t), dir, []string{"SERIN_TEST_AS_PROGRAM=1"}, "--listen", "127.0.0.1:0", "--model", "x.joblib", "--drain", "0s").mustBeReady()
-	if !strings.Contains(s.out.String(), `classes "no", "yes"`) {
-		t.Errorf("announced as\n%s", s.out)
-	}
+	eventually(t, "the announcement of the classes", func() bool { return strings.Contains(s.out.String(), `classes "no", "yes"`) })
 }
 
 // TestAChangedFileIsTold: who fits again to the same path and restarts must not

@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(int(run(os.Args[1:], c)))
 }
 
-// stepHook ends this very process with SIGKILL at the n-th durable step, and
-// writes the names of all steps to a file.
+// stepHook ends this very process with SIGKILL at the n-th durable step, those
+// of saving evidence not counted, and writes the names of all steps to a file.
 func stepHook(killAt, file string) func(string) {
 	at, _ := strconv.ParseInt(killAt, 10, 64)
 	var n atomic.Int64
@@ -48,7 +48,7 @@ func stepHook(killAt, file string) func(string) {
 			fmt.Fprintln(f, name)
 			f.Close()
 		}
-		if n.Add(1) == at {
+		if !strings.HasPrefix(name, "evidence") && n.Add(1) == at { // evidence comes with the clock
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {} // the signal is on its way
 		}

@@ -105,12 +105,12 @@ func (a powerAnswer) write(w io.Writer) {
 		whole := int64(math.Floor(a.ExactCanary))
 		fmt.Fprintf(w, "Minimum sample size required per group: %d\n\n", whole)
 		fmt.Fprintf(w, "exact root: %.4f per group\n", a.ExactCanary)
-		fmt.Fprintf(w, "%d per group give %.2f %% power; %d is the first number to reach %g %% (%.2f %%)\n",
+		fmt.Fprintf(w, "%d per group give %.2f %% power; %d is the first number to reach %.4g %% (%.2f %%)\n",
 			whole, 100*a.PowerBelow, a.Canary, 100*a.Power, 100*a.PowerReached)
 	} else {
 		fmt.Fprintf(w, "Minimum sample size required: %d canary and %d stable\n\n", a.Canary, a.Stable)
 		fmt.Fprintf(w, "exact root: %.4f canary and %.4f stable\n", a.ExactCanary, a.ExactStable)
 		fmt.Fprintf(w, "%d and %d give %.2f %% power\n", a.Canary, a.Stable, 100*a.PowerReached)
 	}
-	fmt.Fprintf(w, "to see a difference of %g with sd %g by a %s t-test at alpha %g with %g %% power\n", a.Difference, a.SD, side, a.Alpha, 100*a.Power)
+	fmt.Fprintf(w, "to see a difference of %g with sd %g by a %s t-test at alpha %g with %.4g %% power\n", a.Difference, a.SD, side, a.Alpha, 100*a.Power)
 }

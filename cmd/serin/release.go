@@ -256,4 +256,4 @@ func writeState(w io.Writer, s api.State) {
 	}
 }
 
-func percent(fraction float64) string { return fmt.Sprintf("%g%%", 100*fraction) }
+func percent(fraction float64) string { return fmt.Sprintf("%.4g%%", 100*fraction) }

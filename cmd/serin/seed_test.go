@@ -15,7 +15,6 @@ import (
 // the two models, with no flags where its port is free, and runs the curl lines
 // of the seed's scenarios as they stand, by bash.
 func TestTheSeedsCurlLines(t *testing.T) {
-	t.Parallel()
 	needs(t, "bash", "curl", "go")
 	dir := workplace(t)
 	program := filepath.Join(t.TempDir(), "serin")
@@ -106,8 +105,8 @@ func seedHolds(t *testing.T, answers map[string][]map[string]any) {
 	one("2.5 confirm", "model_version", "model_v2")
 }
 
+// TestDemo, like the others that judge real latencies, runs alone.
 func TestDemo(t *testing.T) {
-	t.Parallel()
 	begun := time.Now()
 	code, out, errs := command("demo")
 	if code != 0 {

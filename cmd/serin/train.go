@@ -22,8 +22,9 @@ type trained struct {
 	Accuracy  float64            `json:"accuracy"`
 	LogLoss   float64            `json:"log_loss"`
 	AUC       float64            `json:"auc"`
-	// HeldOut says whether the scores are on rows that the model was not fitted on.
-	HeldOut bool `json:"held_out"`
+	// HeldOut is the number of rows that the scores are on and the model was not
+	// fitted on; 0 if the scores are on the rows that it was fitted on.
+	HeldOut int `json:"held_out_rows"`
 
 	names []string
 }
@@ -87,12 +88,15 @@ func trainExamples(dir string) ([]trained, error) {
 	}
 	var done []trained
 	for _, r := range reports {
-		done = append(done, describe(r.Path, r.Rows, r.Model, r.HeldOut, true))
+		done = append(done, describe(r.Path, r.Rows, r.Model, r.HeldOut, r.HeldOut.Rows))
 	}
 	return done, nil
 }
 
 func trainTable(progress io.Writer, path, target, out string, o train.Options) (trained, error) {
+	if !(o.C > 0) {
+		return trained{}, usageError{fmt.Errorf("c %v is not above 0", o.C)}
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return trained{}, usageError{fmt.Errorf("the table cannot be opened: %w", err)}
@@ -114,7 +118,7 @@ func trainTable(progress io.Writer, path, target, out string, o train.Options) (
 	if err := m.WriteFile(out); err != nil {
 		return trained{}, err
 	}
-	return describe(out, data.Rows(), m, m.Score(data), false), nil
+	return describe(out, data.Rows(), m, m.Score(data), 0), nil
 }
 
 // same says whether a path leads to the open file.
@@ -127,7 +131,7 @@ func same(f *os.File, path string) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-func describe(path string, rows int, m train.Model, s train.Score, heldOut bool) trained {
+func describe(path string, rows int, m train.Model, s train.Score, heldOut int) trained {
 	t := trained{
 		Path: filepath.ToSlash(path), Rows: rows, Intercept: m.Intercept, Coef: map[string]float64{},
 		Accuracy: s.Accuracy, LogLoss: s.LogLoss, AUC: s.AUC, HeldOut: heldOut, names: m.Names,
@@ -140,8 +144,8 @@ func describe(path string, rows int, m train.Model, s train.Score, heldOut bool)
 
 func (t trained) write(w io.Writer) {
 	on := "on the rows it was fitted on"
-	if t.HeldOut {
-		on = "on 10000 other customers"
+	if t.HeldOut > 0 {
+		on = fmt.Sprintf("on %d other rows", t.HeldOut)
 	}
 	fmt.Fprintf(w, "%s: fitted on %d rows; accuracy %.1f %%, log-loss %.4f, AUC %.4f %s\n", t.Path, t.Rows, 100*t.Accuracy, t.LogLoss, t.AUC, on)
 	const shown = 12

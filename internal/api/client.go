@@ -123,6 +123,9 @@ func call[T any](ctx context.Context, c *Client, limit time.Duration, method, pa
 	defer res.Body.Close()
 	const most = 8 << 20
 	data, err := io.ReadAll(io.LimitReader(res.Body, most))
+	if ctx.Err() != nil {
+		return out, ctx.Err()
+	}
 	if err != nil {
 		return out, &Unreachable{c.base, err}
 	}

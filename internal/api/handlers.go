@@ -74,6 +74,7 @@ func post(name, summary, description string) huma.Operation {
 	op.Method = http.MethodPost
 	op.Errors = []int{http.StatusConflict, http.StatusServiceUnavailable}
 	op.MaxBodyBytes = maxBody
+	op.BodyReadTimeout = 30 * time.Second
 	return op
 }
 
@@ -213,10 +214,16 @@ func (h *handlers) toggle(ctx context.Context, in *struct {
 	return &reply[Slowdown]{Slowdown{done.State.Slowdown}}, nil
 }
 
+// lookPatience is how long a look waits to be counted.
+const lookPatience = 2 * time.Second
+
 func (h *handlers) check(ctx context.Context, _ *struct{}) (*reply[Health], error) {
-	health, err := h.pilot.Check(ctx)
+	limited, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	health, err := h.pilot.Check(limited)
 	if err != nil {
-		// A gate reads 200 or nothing: what is known without the loop is the answer.
+		// A gate reads 200 or nothing: what is known without the loop is the answer,
+		// also while it waits for a slow disk.
 		health = h.pilot.Peek()
 	}
 	return &reply[Health]{healthOf(health, h.plan)}, nil

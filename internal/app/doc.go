@@ -2,7 +2,7 @@
 // one room that knows every room, and it decides nothing about rollouts.
 //
 //	Run: validate -> listen -> open store -> engines -> pilot.Boot -> serve
-//	stop, in reverse: not ready -> drain -> no new connections -> last requests
+//	stop, in reverse: not ready -> deploys called off -> drain -> no new connections -> last requests
 //	                  -> pilot -> store
 //
 // What may not happen: a start that half succeeds (everything that was begun is

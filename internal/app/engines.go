@@ -69,8 +69,9 @@ var _ control.Engines = (*engines)(nil)
 
 // Fetch copies the file into the store while it is hashed, so that what was
 // hashed is what will be parsed, whatever happens to the file meanwhile. There
-// is one Fetch at a time, and before it is when nothing is on its way, so this
-// is where artifacts go that no committed state names any more.
+// is one deploy at a time, and before it is when nothing is on its way, so this
+// is where artifacts go that no committed state names any more. (A Fetch that
+// was called off may still be ending; what it leaves is the next one's to prune.)
 func (g *engines) Fetch(ctx context.Context, path string) (rollout.Version, error) {
 	none := rollout.Version{}
 	if err := g.store.Prune(); err != nil {
@@ -123,7 +124,7 @@ func (g *engines) Fetch(ctx context.Context, path string) (rollout.Version, erro
 // opened a second time: POSIX drops a process's locks on a file when it closes
 // any of its descriptors.
 func (g *engines) ours(inside string) bool {
-	path, err := filepath.EvalSymlinks(filepath.Join(g.root.Name(), inside))
+	path, err := filepath.EvalSymlinks(g.root.Name() + string(filepath.Separator) + inside) // not Join: .. is taken after links
 	if err != nil {
 		return false // it cannot be opened, either
 	}
@@ -142,14 +143,18 @@ func (g *engines) changed(v rollout.Version) bool {
 	if fault != nil || g.ours(inside) {
 		return false
 	}
-	if info, err := g.root.Stat(inside); err != nil || !info.Mode().IsRegular() || info.Size() > g.limit {
-		return false
-	}
-	f, err := g.root.Open(inside)
+	f, err := g.root.OpenFile(inside, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	if info.Size() != v.Size {
+		return true
+	}
 	digest := sha256.New()
 	_, err = io.Copy(digest, f)
 	return err == nil && hex.EncodeToString(digest.Sum(nil)) != v.SHA256

@@ -16,12 +16,9 @@ import (
 	"serin/internal/train"
 )
 
-func TestBadModelFiles(t *testing.T) {
-	t.Parallel()
-	c := configFor(t)
-	c.MaxModelBytes = 1 << 20
-	r := launch(t, c)
-	defer r.stop()
+// prepare fills the root with files that no deploy may accept.
+func prepare(t *testing.T, c Config) {
+	t.Helper()
 	write := func(name string, data []byte) {
 		if err := os.WriteFile(filepath.Join(c.Root, name), data, 0o600); err != nil {
 			t.Fatal(err)
@@ -54,6 +51,9 @@ func TestBadModelFiles(t *testing.T) {
 	if err := os.Symlink(c.Data, filepath.Join(c.Root, "shortcut")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Symlink(filepath.Join("serin-data", "artifacts"), filepath.Join(c.Root, "inner")); err != nil {
+		t.Fatal(err)
+	}
 	outside := filepath.Join(t.TempDir(), "model.joblib")
 	if err := os.WriteFile(outside, good, 0o600); err != nil {
 		t.Fatal(err)
@@ -61,6 +61,15 @@ func TestBadModelFiles(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(c.Root, "link.joblib")); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestBadModelFiles(t *testing.T) {
+	t.Parallel()
+	c := configFor(t)
+	c.MaxModelBytes = 1 << 20
+	r := launch(t, c)
+	defer r.stop()
+	prepare(t, c)
 	tests := []struct{ path, code, detail string }{
 		{"missing.joblib", "file_not_found", "there is no file missing.joblib"},
 		{"empty.joblib", "model_refused", "empty.joblib"[:5]},
@@ -73,6 +82,7 @@ func TestBadModelFiles(t *testing.T) {
 		{"serin-data/serin.db", "file_refused", "lies in the state directory"},
 		{"models/../serin-data/serin.db", "file_refused", "lies in the state directory"},
 		{"shortcut/serin.db", "file_refused", "lies in the state directory"},
+		{"inner/../serin.db", "file_refused", "lies in the state directory"},
 		{"huge.joblib", "file_refused", "huge.joblib is larger than 1048576 bytes"},
 		{"../../../etc/passwd", "file_refused", "cannot be read"},
 		{"/etc/passwd", "file_refused", "lies outside"},

@@ -138,6 +138,48 @@ func TestADumpOfGoroutinesIsNoCrash(t *testing.T) {
 	}
 }
 
+// TestOneKillIsCountedOnce: a start that got as far as noting the kill, and no
+// further, must not be taken for another kill by the next.
+func TestOneKillIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	c := configFor(t)
+	r := launch(t, c)
+	if err := r.deploy("models/model_v2.joblib"); err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.client.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	if err := os.WriteFile(filepath.Join(c.Data, "crash.txt"), nil, 0o600); err != nil { // as a kill leaves it
+		t.Fatal(err)
+	}
+	artifact := filepath.Join(c.Data, "artifacts", s.Rollout.Canary.SHA256)
+	if err := os.Rename(artifact, artifact+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(artifact, 0o700); err != nil { // the disk fails: this can be opened and not read
+		t.Fatal(err)
+	}
+	for range 4 {
+		if err := Run(t.Context(), c, func(Ready) { t.Error("started") }); err == nil || !strings.Contains(err.Error(), "loading canary model_v2") {
+			t.Fatalf("%v", err)
+		}
+	}
+	if err := os.Remove(artifact); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(artifact+".away", artifact); err != nil {
+		t.Fatal(err)
+	}
+	r = launch(t, c)
+	defer r.stop()
+	if s, err := r.client.State(t.Context()); err != nil || s.Phase != string(rollout.Live) {
+		t.Errorf("%s, last %+v, %v", s.Phase, s.Last, err)
+	}
+}
+
 func TestADrillEndsWhereDrillsAreOff(t *testing.T) {
 	t.Parallel()
 	c := configFor(t)

@@ -177,10 +177,12 @@ func (s *server) run(ctx context.Context, listener net.Listener, box *blackBox, 
 func (s *server) boot(ctx context.Context, box *blackBox) error {
 	start := box.start
 	start.Model = s.config.Model
-	if err := s.pilot.Boot(ctx, start); err != nil {
-		return err
+	err := s.pilot.Boot(ctx, start)
+	if err == nil || len(s.pilot.Decisions()) > 0 {
+		// What was committed was concluded, once, also if this start goes no further.
+		err = errors.Join(err, box.acted())
 	}
-	if err := box.acted(); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := s.memory.Prune(); err != nil {
@@ -189,18 +191,18 @@ func (s *server) boot(ctx context.Context, box *blackBox) error {
 	return nil
 }
 
-// stop ends in the order in which nothing is lost: call off a deploy that is on
-// its way, say that no new requests are wanted, wait until that was heard, close the listener, let the last
+// stop ends in the order in which nothing is lost: say that no new requests are
+// wanted, call off a deploy that is on its way, wait until that was heard, close the listener, let the last
 // requests finish. The pilot and the store are stopped by Run's own order.
 func (s *server) stop(ctx context.Context) error {
 	s.gate.draining.Store(true)
-	s.pilot.EndDeploys(context.WithoutCancel(ctx))
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Drain+shutdownLimit)
+	defer cancel()
+	s.pilot.EndDeploys(limit)
 	if drain := s.config.Drain; drain > 0 && !errors.Is(context.Cause(ctx), ErrAtOnce) {
 		s.config.Log.Info("draining: not ready, still answering", "for", drain.String())
 		<-time.After(drain)
 	}
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
-	defer cancel()
 	defer s.config.Log.Info("stopped answering")
 	if err := s.http.Shutdown(limit); err != nil {
 		return errors.Join(fmt.Errorf("requests were still running after %v and were cut off: %w", shutdownLimit, err), s.http.Close())

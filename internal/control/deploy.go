@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"serin/internal/rollout"
 )
@@ -22,6 +23,10 @@ type deployment struct {
 func (p *Pilot) startDeploy(c Command, reply chan<- answer) {
 	if p.stopping {
 		reply <- p.answer(Health{}, errStopping)
+		return
+	}
+	if p.unsure { // a deploy of before may turn out to be on its way
+		reply <- p.answer(Health{}, storeDown(ErrUnsettled))
 		return
 	}
 	if p.deploy != nil && p.state.Phase == rollout.Idle {
@@ -92,6 +97,7 @@ func (p *Pilot) loaded(id string, err error) {
 		e = rollout.Event{Kind: rollout.LoadRefused, Actor: self, Reason: err.Error()}
 	}
 	failed := p.apply(e, nil, nil)
+	p.ticked = time.Now() // the period begins now, not at the last tick
 	if fault, ok := errors.AsType[*Fault](failed); ok && fault.Code == StoreDown {
 		p.late = func() { p.loaded(id, err) }
 		if err == nil {

@@ -25,7 +25,9 @@
 //
 // When the store fails, commands are answered with StoreDown and the state
 // stays as it is, in memory and on the routes; the loop goes on and the next
-// command tries again.
+// command tries again. A commit whose outcome is not known is looked up before
+// the next event: if it is there it has happened, and until that is known
+// nothing is committed. That a canary is loaded is tried again at each tick.
 //
 // Terms: observed time is time in which this process served the split, by the
 // monotonic clock. It is what the period is made of, and it is saved with the

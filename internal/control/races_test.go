@@ -32,7 +32,9 @@ func TestAStopDuringAStartDecidesNothing(t *testing.T) {
 		if err := <-booted; !errors.Is(err, context.Canceled) {
 			t.Errorf("boot: %v", err)
 		}
-		w.want("v1 and v2", "install deploy loaded resume")
+		if engines.routes() != "" || w.store.events() != "install deploy loaded resume" {
+			t.Errorf("routes to %q, journal: %s", engines.routes(), w.store.events())
+		}
 	})
 }
 
@@ -76,8 +78,10 @@ func TestNothingIsCommittedWhileTheStoreIsUnsure(t *testing.T) {
 			t.Errorf("told: %v", err)
 		}
 		w.store.breakDown(errors.New("disk gone"))
-		if _, err := w.do(rollout.Rollback, ""); code(err) != "store_unavailable" {
-			t.Errorf("told: %v", err)
+		for _, k := range []rollout.Kind{rollout.Rollback, rollout.Deploy} {
+			if _, err := w.do(k, "v3"); code(err) != "store_unavailable" {
+				t.Errorf("%s was told: %v", k, err)
+			}
 		}
 		w.store.breakDown(nil)
 		w.must(rollout.Rollback, "")

@@ -7,7 +7,8 @@
 // latencies of one look. The verdict is
 //
 //	insufficient   an arm has fewer observations than the plan's minimum, or
-//	               the canary failed to answer more often than stable did
+//	               the canary failed to answer more often than stable did (a fail
+//	               goes before that), or neither arm's latencies vary
 //	fail           p < alpha (two-sided), and the canary's mean is higher, by at
 //	               least the plan's min_effect
 //	pass           neither: at this look, nothing speaks against the canary

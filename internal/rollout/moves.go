@@ -7,8 +7,8 @@ import (
 )
 
 // settle is how much observed serving time after a start shows that the
-// process can live with its canary; restartLimit is how many starts in a row
-// may end in a kill before that.
+// process can live with its canary; restartLimit is the number of kills in a
+// row, each before that, at which the canary is blamed.
 const (
 	settle       = time.Minute
 	restartLimit = 3
