@@ -52,6 +52,7 @@ func Register(mux *http.ServeMux, p Pilot, version string, plan rollout.Plan) {
 			mux.Handle(path, MethodNotAllowed(http.MethodGet))
 		}
 	}
+	describePredict(api)
 	mux.Handle("/admin/", NotFound("GET /openapi.json lists the calls below /admin/."))
 }
 

@@ -73,6 +73,55 @@ func (r *running) deploy(path string) error {
 	return err
 }
 
+// TestPredictIsDescribedAsItAnswers: the one description that is not made from
+// the handler's own types.
+func TestPredictIsDescribedAsItAnswers(t *testing.T) {
+	t.Parallel()
+	r := launch(t, configFor(t))
+	defer r.stop()
+	read := func(method, path, body string, into any) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if err := json.NewDecoder(res.Body).Decode(into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var described struct {
+		Paths map[string]map[string]struct {
+			Responses map[string]struct {
+				Content map[string]struct {
+					Schema struct {
+						Required   []string
+						Properties map[string]any
+					}
+				}
+			}
+		}
+	}
+	read(http.MethodGet, "/openapi.json", "", &described)
+	schema := described.Paths["/predict"]["post"].Responses["200"].Content["application/json"].Schema
+	var answer map[string]any
+	read(http.MethodPost, "/predict", row, &answer)
+	for _, key := range schema.Required {
+		if _, ok := answer[key]; !ok {
+			t.Errorf("%s is described as always there, and is not in %v", key, answer)
+		}
+	}
+	for key := range answer {
+		if _, ok := schema.Properties[key]; !ok {
+			t.Errorf("%s is not described", key)
+		}
+	}
+}
+
 const row = `{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`
 
 func (r *running) predict(client *http.Client) (used, version string, err error) {
@@ -291,6 +340,7 @@ func TestEveryPathAnswersAndIsDescribed(t *testing.T) {
 		{"GET", "/healthz", 200, `{"status":"ok"}`},
 		{"GET", "/readyz", 200, `{"status":"ready"}`},
 		{"GET", "/openapi.json", 200, `"/admin/deploy-canary"`},
+		{"GET", "/openapi.json", 200, `"/predict"`},
 		{"GET", "/predict", 405, "use POST"},
 		{"PUT", "/healthz", 405, "use GET"},
 		{"GET", "/", 404, "POST /predict"},

@@ -17,8 +17,8 @@ import (
 	"serin/internal/route"
 )
 
-// MaxBody is the largest body of a prediction request, in bytes.
-const MaxBody = 1 << 20
+// maxBody is the largest body of a prediction request, in bytes.
+const maxBody = 1 << 20
 
 // Handler answers POST /predict for one model.
 type Handler struct {
@@ -100,7 +100,7 @@ func (req *request) read(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	body := r.Body
 	if r.ContentLength < 0 { // else net/http stops at the length that checkHeaders saw
-		body = http.MaxBytesReader(w, body, MaxBody)
+		body = http.MaxBytesReader(w, body, maxBody)
 	}
 	var err error
 	if req.body, err = readAll(body, req.body[:0]); err != nil {
@@ -148,7 +148,7 @@ func checkHeaders(r *http.Request) *problem {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return &problem{Status: http.StatusUnsupportedMediaType, Detail: fmt.Sprintf("The body is encoded as %q: send it uncompressed.", encoding)}
 	}
-	if r.ContentLength > MaxBody {
+	if r.ContentLength > maxBody {
 		return tooLarge
 	}
 	return nil
@@ -163,7 +163,7 @@ func unreadable(err error) *problem {
 
 var tooLarge = &problem{
 	Status: http.StatusRequestEntityTooLarge,
-	Detail: fmt.Sprintf("The body is larger than %d bytes: send one row in a request.", MaxBody),
+	Detail: fmt.Sprintf("The body is larger than %d bytes: send one row in a request.", maxBody),
 }
 
 // answer predicts on the arm, reports to its gauge, and encodes the reply.

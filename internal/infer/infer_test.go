@@ -175,7 +175,7 @@ func TestBadRequests(t *testing.T) {
 		if got := fmt.Sprintf("%d %s", w.Code, p.Detail); got != tt.want {
 			t.Errorf("%s:\n got %s\nwant %s", tt.name, got, tt.want)
 		}
-		if p.Status != w.Code || p.Title == "" || w.Header().Get("Content-Type") != "application/problem+json" {
+		if p.Status != w.Code || p.Title == "" || p.Code != codeOf(w.Code) || w.Header().Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: not a problem document: %s", tt.name, w.Body)
 		}
 		if w.Code == http.StatusUnprocessableEntity && len(p.Errors) == 0 {
@@ -206,8 +206,8 @@ func TestHeadersAndSizes(t *testing.T) {
 		{"form", good, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415},
 		{"no media type", good, []string{"Content-Type", ";;"}, 415},
 		{"gzip", good, []string{"Content-Encoding", "gzip"}, 415},
-		{"large", strings.Repeat(" ", MaxBody) + good, nil, 413},
-		{"just not too large", good + strings.Repeat(" ", MaxBody-len(good)), nil, 200},
+		{"large", strings.Repeat(" ", maxBody) + good, nil, 413},
+		{"just not too large", good + strings.Repeat(" ", maxBody-len(good)), nil, 200},
 	}
 	for _, tt := range tests {
 		if w := post(h, tt.body, tt.headers...); w.Code != tt.want {

@@ -64,7 +64,20 @@ type problem struct {
 	Title  string       `json:"title"`
 	Status int          `json:"status"`
 	Detail string       `json:"detail"`
+	Code   string       `json:"code"`
 	Errors []fieldError `json:"errors,omitempty"`
+}
+
+// codeOf is the word for programs, the same as on the control side.
+func codeOf(status int) string {
+	switch status {
+	case http.StatusServiceUnavailable:
+		return "no_model"
+	case http.StatusInternalServerError:
+		return "internal"
+	default:
+		return "invalid_request"
+	}
 }
 
 // fieldError says which field is wrong.
@@ -75,7 +88,7 @@ type fieldError struct {
 
 func (p *problem) write(w http.ResponseWriter) {
 	full := *p
-	full.Title = http.StatusText(p.Status)
+	full.Title, full.Code = http.StatusText(p.Status), codeOf(p.Status)
 	body, err := json.Marshal(full)
 	if err != nil { // cannot happen: the struct holds only strings and a number
 		http.Error(w, full.Title, p.Status)

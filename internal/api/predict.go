@@ -1,0 +1,52 @@
+package api
+
+import (
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// describePredict puts POST /predict into the API's description. Its handler is
+// not huma's, for speed, so this is the one call that is described by hand; a
+// test in app holds it against a real answer.
+func describePredict(api huma.API) {
+	number := func(description string) *huma.Schema {
+		return &huma.Schema{Type: huma.TypeNumber, Description: description}
+	}
+	text := func(description string, values ...any) *huma.Schema {
+		return &huma.Schema{Type: huma.TypeString, Description: description, Enum: values}
+	}
+	request := &huma.Schema{
+		Type: huma.TypeObject, Required: []string{"features"}, AdditionalProperties: false,
+		Properties: map[string]*huma.Schema{"features": {
+			Description: "One row: numbers in the model's order, or by name where the model knows names.",
+			OneOf: []*huma.Schema{
+				{Type: huma.TypeArray, Items: number("")},
+				{Type: huma.TypeObject, AdditionalProperties: number("")},
+			},
+		}},
+		Examples: []any{map[string]any{"features": []float64{0.5, 1.2, 0.8, 0.3, 1.1}}},
+	}
+	answer := &huma.Schema{
+		Type: huma.TypeObject, Required: []string{"probability", "prediction", "model_used", "model_version", "latency_ms"},
+		Properties: map[string]*huma.Schema{
+			"probability":   number("Of the second class if there are two, else of the predicted one."),
+			"prediction":    {Description: "The predicted class, as the model has it: a number, a string or a boolean."},
+			"probabilities": {Type: huma.TypeArray, Items: number(""), Description: "With more than two classes: of each, in the model's order."},
+			"model_used":    text("Which arm answered.", "stable", "canary"),
+			"model_version": text("The name of its version."),
+			"latency_ms":    number("From the routed request to the finished prediction."),
+		},
+	}
+	problem := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	api.OpenAPI().AddOperation(&huma.Operation{
+		OperationID: "predict", Method: http.MethodPost, Path: "/predict", Summary: "Predict", Tags: []string{"inference"},
+		Description: "Answers with stable or, for its share of the requests, with the canary.",
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: request}}},
+		Responses: map[string]*huma.Response{
+			"200":     {Description: "OK", Content: map[string]*huma.MediaType{"application/json": {Schema: answer}}},
+			"default": {Description: "Error", Content: map[string]*huma.MediaType{problemType: {Schema: problem}}},
+		},
+	})
+}
