@@ -99,13 +99,7 @@ func (d *demo) play(ctx context.Context) error {
 // degraded is scenario 1: performance degradation, rollback.
 func (d *demo) degraded(ctx context.Context) error {
 	d.title("Scenario 1: the canary becomes slow and is rolled back")
-	if err := d.deploy(ctx); err != nil {
-		return err
-	}
-	if err := d.traffic(ctx, 200, 20); err != nil {
-		return err
-	}
-	if err := d.check(ctx, false); err != nil {
+	if err := d.release(ctx); err != nil {
 		return err
 	}
 	s, err := d.admin.ToggleSlowdown(ctx)
@@ -132,13 +126,7 @@ func (d *demo) degraded(ctx context.Context) error {
 // healthy is scenario 2: promotion.
 func (d *demo) healthy(ctx context.Context) error {
 	d.title("Scenario 2: the canary is healthy and is promoted")
-	if err := d.deploy(ctx); err != nil {
-		return err
-	}
-	if err := d.traffic(ctx, 200, 20); err != nil {
-		return err
-	}
-	if err := d.check(ctx, false); err != nil {
+	if err := d.release(ctx); err != nil {
 		return err
 	}
 	d.step("POST /admin/promote-canary")
@@ -148,6 +136,17 @@ func (d *demo) healthy(ctx context.Context) error {
 	}
 	d.say("%s", change.Message)
 	return d.confirm(ctx, "model_v2")
+}
+
+// release deploys a canary, lets it answer, and wants no alert.
+func (d *demo) release(ctx context.Context) error {
+	if err := d.deploy(ctx); err != nil {
+		return err
+	}
+	if err := d.traffic(ctx, 200, 20); err != nil {
+		return err
+	}
+	return d.check(ctx, false)
 }
 
 func (d *demo) deploy(ctx context.Context) error {

@@ -123,15 +123,11 @@ func TestADamagedStateDirectoryIsNotServed(t *testing.T) {
 func TestADumpOfGoroutinesIsNoCrash(t *testing.T) {
 	t.Parallel()
 	c := configFor(t)
-	r := launch(t, c)
-	if err := r.deploy("models/model_v2.joblib"); err != nil {
-		t.Fatal(err)
-	}
-	r.stop()
+	canaryStopped(t, c)
 	if err := os.WriteFile(filepath.Join(c.Data, "crash.txt"), []byte("SIGQUIT: quit\nPC=0x1 m=0 sigcode=0\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r = launch(t, c)
+	r := launch(t, c)
 	defer r.stop()
 	if s, err := r.client.State(t.Context()); err != nil || s.Phase != string(rollout.Live) {
 		t.Errorf("%+v, %v", s.Rollout, err)
@@ -180,6 +176,16 @@ func TestOneKillIsCountedOnce(t *testing.T) {
 	}
 }
 
+// canaryStopped leaves a state directory whose server stopped with a canary live.
+func canaryStopped(t *testing.T, c Config) {
+	t.Helper()
+	r := launch(t, c)
+	if err := r.deploy("models/model_v2.joblib"); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+}
+
 func TestADrillEndsWhereDrillsAreOff(t *testing.T) {
 	t.Parallel()
 	c := configFor(t)
@@ -211,18 +217,14 @@ func TestADrillEndsWhereDrillsAreOff(t *testing.T) {
 func TestACrashReportQuarantinesTheCanary(t *testing.T) {
 	t.Parallel()
 	c := configFor(t)
-	r := launch(t, c)
-	if err := r.deploy("models/model_v2.joblib"); err != nil {
-		t.Fatal(err)
-	}
-	r.stop()
+	canaryStopped(t, c)
 	report := "runtime: goroutine stack exceeds 1000000000-byte limit\nfatal error: stack overflow\n\ngoroutine 7 [running]:\n"
 	if err := os.WriteFile(filepath.Join(c.Data, "crash.txt"), []byte(report), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
 	c.Log = slog.New(slog.NewTextHandler(&log, nil))
-	r = launch(t, c)
+	r := launch(t, c)
 	s, err := r.client.State(t.Context())
 	if err != nil || s.Phase != string(rollout.Idle) {
 		t.Errorf("%+v, %v", s, err)

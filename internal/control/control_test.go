@@ -183,8 +183,7 @@ func TestKilledWhileLoading(t *testing.T) {
 		w := newWorld(t)
 		w.cars.hold = make(chan struct{})
 		w.start(Start{})
-		go func() { _, _ = w.do(rollout.Deploy, "v2") }()
-		synctest.Wait()
+		w.deploying("v2")
 		w.want("v1", "install deploy")
 		crashed := w.store.state // what a kill at this moment leaves behind
 		w.halt()
@@ -202,9 +201,7 @@ func TestRollbackNeverWaitsForALoad(t *testing.T) {
 		w := newWorld(t)
 		w.cars.hold = make(chan struct{})
 		w.start(Start{})
-		deployed := make(chan error, 1)
-		go func() { _, err := w.do(rollout.Deploy, "v2"); deployed <- err }()
-		synctest.Wait()
+		deployed := w.deploying("v2")
 		if _, err := w.do(rollout.Deploy, "v3"); code(err) != "canary_active" {
 			t.Errorf("second deploy: %v", err)
 		}
@@ -226,9 +223,7 @@ func TestRollbackOfADeployThatStillReadsItsFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t).start(Start{})
 		w.cars.fetching = make(chan struct{})
-		deployed := make(chan error, 1)
-		go func() { _, err := w.do(rollout.Deploy, "v2"); deployed <- err }()
-		synctest.Wait()
+		deployed := w.deploying("v2")
 		if _, err := w.do(rollout.Deploy, "v3"); code(err) != "canary_active" {
 			t.Errorf("second deploy: %v", err)
 		}
@@ -293,9 +288,7 @@ func TestALoadedCanaryWaitsForTheStore(t *testing.T) {
 		w := newWorld(t)
 		w.cars.hold = make(chan struct{})
 		w.start(Start{})
-		deployed := make(chan error, 1)
-		go func() { _, err := w.do(rollout.Deploy, "v2"); deployed <- err }()
-		synctest.Wait()
+		deployed := w.deploying("v2")
 		w.store.breakDown(errors.New("disk full"))
 		close(w.cars.hold)
 		if err := <-deployed; code(err) != "store_unavailable" || !strings.Contains(err.Error(), "goes live as soon as") {

@@ -201,6 +201,14 @@ func (w *world) must(k rollout.Kind, path string) Health {
 	return h
 }
 
+// deploying begins a deploy that is held up, and returns where its answer will be.
+func (w *world) deploying(path string) <-chan error {
+	told := make(chan error, 1)
+	go func() { _, err := w.do(rollout.Deploy, path); told <- err }()
+	synctest.Wait()
+	return told
+}
+
 func (w *world) look() Health {
 	w.t.Helper()
 	h, err := w.Check(w.t.Context())

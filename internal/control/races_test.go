@@ -93,9 +93,7 @@ func TestPromoteRightAfterATornLoad(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(w *world) {
 		w.cars.hold = make(chan struct{})
-		deployed := make(chan struct{})
-		go func() { defer close(deployed); _, _ = w.do(rollout.Deploy, "v2") }()
-		synctest.Wait()
+		deployed := w.deploying("v2")
 		w.store.torn = true
 		close(w.cars.hold)
 		<-deployed
@@ -114,9 +112,7 @@ func TestALoadingCanaryHasItsOwnClock(t *testing.T) {
 		w.look()
 		w.must(rollout.Rollback, "")
 		w.cars.hold = make(chan struct{})
-		deployed := make(chan struct{})
-		go func() { defer close(deployed); _, _ = w.do(rollout.Deploy, "v3") }()
-		synctest.Wait()
+		deployed := w.deploying("v3")
 		if h := w.Peek(); h.Elapsed != 0 || h.Look != 0 {
 			t.Errorf("while loading: elapsed %v, look %d", h.Elapsed, h.Look)
 		}
@@ -161,8 +157,7 @@ func TestACleanStopWhileLoadingQuarantinesNobody(t *testing.T) {
 		w := newWorld(t)
 		w.cars.hold = make(chan struct{})
 		w.start(Start{})
-		go func() { _, _ = w.do(rollout.Deploy, "v2") }()
-		synctest.Wait()
+		w.deploying("v2")
 		w.store.breakDown(errors.New("disk full"))
 		w.halt()
 		w.store.breakDown(nil)
@@ -182,9 +177,7 @@ func TestAStoppingServerWaitsForNoDeploy(t *testing.T) {
 		w := newWorld(t)
 		w.cars.hold = make(chan struct{})
 		w.start(Start{})
-		deployed := make(chan error, 1)
-		go func() { _, err := w.do(rollout.Deploy, "v2"); deployed <- err }()
-		synctest.Wait()
+		deployed := w.deploying("v2")
 		w.EndDeploys(t.Context())
 		if err := <-deployed; code(err) != "shutting_down" {
 			t.Errorf("told: %v", err)
