@@ -62,14 +62,20 @@ var outcomes = map[string]outcome{
 	string(control.RolledBack):           {http.StatusConflict, ExitConflict},
 	string(control.StoreDown):            {http.StatusServiceUnavailable, ExitUnreachable},
 	string(control.Stopping):             {http.StatusServiceUnavailable, ExitUnreachable},
+	codeForbidden:                        {http.StatusForbidden, ExitConflict},
+	codeMethod:                           {http.StatusMethodNotAllowed, ExitUsage},
+	codeNotFound:                         {http.StatusNotFound, ExitUsage},
 	codeInvalid:                          {http.StatusUnprocessableEntity, ExitUsage},
 	codeInternal:                         {http.StatusInternalServerError, ExitInternal},
 }
 
 // Codes of errors that arise at this door.
 const (
-	codeInvalid  = "invalid_request"
-	codeInternal = "internal"
+	codeForbidden = "forbidden"
+	codeMethod    = "method_not_allowed"
+	codeNotFound  = "not_found"
+	codeInvalid   = "invalid_request"
+	codeInternal  = "internal"
 )
 
 // Problem is an error answer, RFC 9457.

@@ -46,32 +46,33 @@ func hostOf(hostport string) string {
 }
 
 func forbid(w http.ResponseWriter, detail string) {
-	writeProblem(w, http.StatusForbidden, "forbidden", detail)
+	writeProblem(w, codeForbidden, detail)
 }
 
 // MethodNotAllowed answers for a path that exists, called by another method.
 func MethodNotAllowed(allow string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", allow)
-		writeProblem(w, http.StatusMethodNotAllowed, "method_not_allowed", fmt.Sprintf("%s cannot be called by %s: use %s.", r.URL.Path, r.Method, allow))
+		writeProblem(w, codeMethod, fmt.Sprintf("%s cannot be called by %s: use %s.", r.URL.Path, r.Method, allow))
 	})
 }
 
 // NotFound answers for a path that does not exist; the hint says what does.
 func NotFound(hint string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeProblem(w, http.StatusNotFound, "not_found", "There is nothing at this path. "+hint)
+		writeProblem(w, codeNotFound, "There is nothing at this path. "+hint)
 	})
 }
 
 // writeProblem answers with an error that no handler of this room made.
-func writeProblem(w http.ResponseWriter, status int, code, detail string) {
-	body, err := json.Marshal(Problem{Title: http.StatusText(status), Status: status, Detail: detail, Code: code})
+func writeProblem(w http.ResponseWriter, code, detail string) {
+	p := problem(code, detail)
+	body, err := json.Marshal(p)
 	if err != nil { // cannot happen: strings and a number
-		http.Error(w, detail, status)
+		http.Error(w, detail, p.Status)
 		return
 	}
 	w.Header().Set("Content-Type", problemType)
-	w.WriteHeader(status)
+	w.WriteHeader(p.Status)
 	_, _ = w.Write(body)
 }

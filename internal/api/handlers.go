@@ -231,7 +231,7 @@ func (h *handlers) check(ctx context.Context, _ *struct{}) (*reply[Health], erro
 }
 
 func (h *handlers) state(context.Context, *struct{}) (*reply[State], error) {
-	return &reply[State]{stateOf(h.pilot.Peek(), h.plan)}, nil
+	return &reply[State]{stateOf(h.pilot.Peek())}, nil
 }
 
 func change(message string, h control.Health) *reply[Change] {

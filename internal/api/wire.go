@@ -217,7 +217,7 @@ func healthOf(h control.Health, defaults rollout.Plan) Health {
 	return out
 }
 
-func stateOf(h control.Health, defaults rollout.Plan) State {
+func stateOf(h control.Health) State {
 	out := State{
 		StableModelPath: h.State.Stable.Path, SimulateSlowdown: h.State.Slowdown,
 		Model: h.State.Model, Phase: string(h.State.Phase), Generation: h.State.Generation,
@@ -229,7 +229,7 @@ func stateOf(h control.Health, defaults rollout.Plan) State {
 	out.CanaryMetrics.Stable.LatenciesMS, out.CanaryMetrics.Canary.LatenciesMS = h.Result.Stable, h.Result.Canary
 	if out.Rollout != nil {
 		out.CanaryModelPath, out.CanaryStartTime = &out.Rollout.Canary.Path, out.Rollout.Started
-		health := healthOf(h, defaults)
+		health := healthOf(h, h.Rollout.Plan)
 		out.AlertStatus = &health
 	}
 	return out

@@ -22,22 +22,22 @@ type deployment struct {
 
 func (p *Pilot) startDeploy(c Command, reply chan<- answer) {
 	if p.stopping {
-		reply <- p.answer(Health{}, errStopping)
+		reply <- answered(Health{}, errStopping)
 		return
 	}
 	if p.unsure { // a deploy of before may turn out to be on its way
-		reply <- p.answer(Health{}, storeDown(ErrUnsettled))
+		reply <- answered(Health{}, storeDown(ErrUnsettled))
 		return
 	}
 	if p.deploy != nil && p.state.Phase == rollout.Idle {
-		reply <- p.answer(Health{}, &rollout.Refusal{
+		reply <- answered(Health{}, &rollout.Refusal{
 			Code: rollout.CanaryActive, Detail: "another deploy is reading its file", Next: "Wait for it, or roll it back.",
 		})
 		return
 	}
 	if p.state.Phase != rollout.Idle { // refused whatever the file holds
 		_, _, err := rollout.Next(p.state, rollout.Event{Kind: rollout.Deploy}, p.ticked)
-		reply <- p.answer(Health{}, err)
+		reply <- answered(Health{}, err)
 		return
 	}
 	d := &deployment{command: c, reply: reply}
@@ -113,7 +113,7 @@ func (p *Pilot) finish(h Health, err error) {
 	if d := p.deploy; d != nil {
 		p.deploy = nil
 		d.cancel()
-		d.reply <- p.answer(h, err)
+		d.reply <- answered(h, err)
 	}
 }
 

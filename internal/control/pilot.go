@@ -118,20 +118,20 @@ func (p *Pilot) Do(ctx context.Context, c Command) (Health, error) {
 		case rollout.Deploy:
 			p.startDeploy(c, reply)
 		case rollout.Rollback:
-			reply <- p.answer(p.rollBack(c))
+			reply <- answered(p.rollBack(c))
 		case rollout.Promote:
-			reply <- p.answer(p.decide(rollout.Event{Kind: c.Kind, Actor: c.Actor, Reason: c.Reason, Force: c.Force}))
+			reply <- answered(p.decide(rollout.Event{Kind: c.Kind, Actor: c.Actor, Reason: c.Reason, Force: c.Force}))
 		case rollout.Drill:
-			reply <- p.answer(p.drill(c))
+			reply <- answered(p.drill(c))
 		default:
-			reply <- p.answer(Health{}, &rollout.Refusal{Code: rollout.Impossible, Detail: string(c.Kind) + " is not a command", Next: "Commands are deploy, rollback, promote and drill."})
+			reply <- answered(Health{}, &rollout.Refusal{Code: rollout.Impossible, Detail: string(c.Kind) + " is not a command", Next: "Commands are deploy, rollback, promote and drill."})
 		}
 	})
 }
 
 // Check judges the rollout and counts as a look.
 func (p *Pilot) Check(ctx context.Context) (Health, error) {
-	return p.ask(ctx, func(reply chan<- answer) { reply <- p.answer(p.check(), nil) })
+	return p.ask(ctx, func(reply chan<- answer) { reply <- answered(p.check(), nil) })
 }
 
 // Peek judges the rollout without counting, and without waiting for the loop.
@@ -150,7 +150,8 @@ type answer struct {
 	err    error
 }
 
-func (p *Pilot) answer(h Health, err error) answer { return answer{h, err} }
+// answered takes the two results of a call in one.
+func answered(h Health, err error) answer { return answer{h, err} }
 
 // ask runs f in the loop and waits for what it replies. The reply has room, so
 // the loop never waits for somebody who has gone.
