@@ -90,7 +90,7 @@ func announce(w io.Writer, r app.Ready, c app.Config, modelGiven bool) {
 	fmt.Fprintf(w, "  control     open to every process of this machine; no credentials\n")
 	next := "serin deploy FILE"
 	if s.Rollout != nil {
-		fmt.Fprintf(w, "  canary      %s goes on in rollout %s with %s of the requests\n", s.Rollout.Canary.Name, s.Rollout.ID, s.Rollout.Plan.Weight)
+		fmt.Fprintf(w, "  canary      %s goes on in rollout %s with %s of the requests\n", s.Rollout.Canary.Name, s.Rollout.ID, s.Rollout.Weight)
 		next = "serin status"
 	}
 	if modelGiven && c.Model != s.Stable.Path {

@@ -23,7 +23,10 @@ import (
 	"serin/internal/rollout"
 )
 
-var plan = rollout.Plan{Weight: 1000, Period: time.Hour, AtEnd: rollout.Hold, MinSamples: 20, Alpha: 0.05, MinEffect: 100 * time.Microsecond}
+var plan = rollout.Plan{
+	Weight: 1000, Period: time.Hour, AtEnd: rollout.Hold, MinSamples: 20, Alpha: 0.05, MinEffect: 100 * time.Microsecond,
+	OnAlarm: rollout.HoldOnAlarm, MinSlowdown: 0.02, Tolerance: 0.10, MinDrift: 0.2,
+}
 
 // scripted is a pilot that answers as it is told; what it is asked is kept.
 type scripted struct {
@@ -40,7 +43,7 @@ func (s *scripted) Check(context.Context) (control.Health, error) { return s.hea
 func (s *scripted) Peek() control.Health                          { return s.health }
 
 func live() control.Health {
-	r := &rollout.Rollout{ID: "r1", Canary: rollout.Version{Name: "model_v2", Path: "models/model_v2.joblib"}, Plan: plan, Started: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	r := &rollout.Rollout{ID: "r1", Canary: rollout.Version{Name: "model_v2", Path: "models/model_v2.joblib"}, Plan: plan, Weight: plan.Weight, Started: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	h := control.Health{
 		State:   rollout.State{Model: "churn", Phase: rollout.Live, Stable: rollout.Version{Name: "model_v1", Path: "models/model_v1.joblib"}, Rollout: r},
 		Rollout: r, Elapsed: 20 * time.Minute, Look: 3,
@@ -157,7 +160,10 @@ func TestDeployPassesTheWholePlanOn(t *testing.T) {
 	res.Body.Close()
 	want := control.Command{
 		Kind: rollout.Deploy, Actor: "ana", Reason: "because", Path: "m.joblib", Force: true,
-		Plan: rollout.Plan{Weight: 2500, Period: 90 * time.Minute, AtEnd: rollout.PromoteAtEnd, MinSamples: 50, Alpha: 0.01, MinEffect: 2500 * time.Microsecond},
+		Plan: rollout.Plan{
+			Weight: 2500, Period: 90 * time.Minute, AtEnd: rollout.PromoteAtEnd, MinSamples: 50, Alpha: 0.01, MinEffect: 2500 * time.Microsecond,
+			OnAlarm: plan.OnAlarm, MinSlowdown: plan.MinSlowdown, Tolerance: plan.Tolerance, MinDrift: plan.MinDrift,
+		},
 	}
 	if diff := cmp.Diff(want, pilot.asked); diff != "" {
 		t.Error(diff)

@@ -162,7 +162,7 @@ func rolloutOf(h control.Health) *Rollout {
 		return nil
 	}
 	out := &Rollout{
-		ID: r.ID, Canary: versionOf(r.Canary), Weight: r.Plan.Weight.Fraction(), PeriodS: r.Plan.Period.Seconds(),
+		ID: r.ID, Canary: versionOf(r.Canary), Weight: r.Weight.Fraction(), PeriodS: r.Plan.Period.Seconds(),
 		ElapsedS: h.Elapsed.Seconds(), RemainingS: remaining(h).Seconds(), AtEnd: string(r.Plan.AtEnd),
 	}
 	if !r.Started.IsZero() {
@@ -191,7 +191,7 @@ func healthOf(h control.Health, defaults rollout.Plan) Health {
 	}
 	if a := h.State.Rollout; a != nil {
 		plan = a.Plan
-		out.Rollout, out.CanaryVersion, out.Weight = a.ID, a.Canary.Name, plan.Weight.Fraction()
+		out.Rollout, out.CanaryVersion, out.Weight = a.ID, a.Canary.Name, a.Weight.Fraction()
 		out.Status, out.Verdict, out.Finding = "insufficient_data", r.Verdict.String(), "the canary is still loading"
 	}
 	out.MinSamples, out.Alpha, out.MinEffectMS = plan.MinSamples, plan.Alpha, plan.MinEffect.Seconds()*1e3

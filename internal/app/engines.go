@@ -62,6 +62,7 @@ type served struct {
 type trial struct {
 	id             string
 	stable, canary *record.Gauge
+	weight         rollout.Weight
 	split          *route.Split
 }
 
@@ -302,7 +303,10 @@ func (g *engines) Serve(s rollout.State, before *record.Evidence) {
 	t := &route.Table{Stable: g.arm(route.Stable, s.Stable, "")}
 	if s.Phase.Split() {
 		if r := s.Rollout; g.trial.id != r.ID {
-			g.trial = trial{r.ID, record.NewGauge(before.Stable), record.NewGauge(before.Canary), route.NewSplit(r.Plan.Weight, rand.Uint64())}
+			g.trial = trial{id: r.ID, stable: record.NewGauge(before.Stable), canary: record.NewGauge(before.Canary)}
+		}
+		if w := s.Rollout.Weight; g.trial.weight != w { // a new share, the same gauges
+			g.trial.weight, g.trial.split = w, route.NewSplit(w, rand.Uint64())
 		}
 		t.Canary, t.Split = g.arm(route.Canary, s.Rollout.Canary, s.Stable.Name), g.trial.split
 		t.Stable.Evidence, t.Canary.Evidence = g.trial.stable, g.trial.canary

@@ -122,7 +122,7 @@ func (m *metrics) canary(put func(*prometheus.Desc, prometheus.ValueType, float6
 		return
 	}
 	r := h.Result
-	gauge(trafficRatio, h.State.Rollout.Plan.Weight.Fraction(), "planned")
+	gauge(trafficRatio, h.State.Rollout.Weight.Fraction(), "planned")
 	if n := r.Stable.Count + r.Canary.Count; n > 0 {
 		gauge(trafficRatio, float64(r.Canary.Count)/float64(n), "observed")
 	}

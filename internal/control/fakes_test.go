@@ -186,7 +186,10 @@ func (w *world) start(s Start) *world {
 	return w
 }
 
-var plan = rollout.Plan{Weight: 1000, Period: time.Hour, AtEnd: rollout.Hold, MinSamples: 20, Alpha: 0.05, MinEffect: 100 * time.Microsecond}
+var plan = rollout.Plan{
+	Weight: 1000, Period: time.Hour, AtEnd: rollout.Hold, MinSamples: 20, Alpha: 0.05, MinEffect: 100 * time.Microsecond,
+	OnAlarm: rollout.HoldOnAlarm, MinSlowdown: 0.02, Tolerance: 0.10, MinDrift: 0.2,
+}
 
 func (w *world) do(k rollout.Kind, path string) (Health, error) {
 	return w.Do(w.t.Context(), Command{Kind: k, Actor: "ana", Path: path, Plan: plan})

@@ -17,8 +17,10 @@
 //
 //   - Two stable versions, or none after the first was installed.
 //   - A canary that gets requests before it was loaded, checked and warmed.
-//   - A promotion without a finding of "pass", unless somebody forces it and
-//     says why.
+//   - A promotion without a finding of "pass", or after an alarm, unless somebody
+//     forces it and says why.
+//   - A rollback that nobody asked for or planned: after an alarm only one that
+//     is confirmed, under a plan that says rollback.
 //   - A rollback that is refused while a canary is loading or live.
 //
 // Nothing here reads a clock, a file or a random number: the caller commits
@@ -27,5 +29,7 @@
 //
 // Terms: version, arm, rollout, verdict and decision are used as in
 // ARCHITECTURE.md. A finding is a verdict with its sentence, as the judge gave
-// it at the moment of an event.
+// it at the moment of an event. An alert is one look's by Welch's test and may be
+// gone at the next; an alarm is the monitor's, whose tests hold over all looks,
+// and is latched for the rest of the rollout.
 package rollout

@@ -15,10 +15,16 @@ type Event struct {
 	Version Version
 	// Plan is what was asked for (Deploy).
 	Plan Plan
+	// Weight is the share that the canary is to get from now on (Reweigh).
+	Weight Weight
 	// Force overrides a quarantine (Deploy) or the judge (Promote).
 	Force bool
-	// Finding is the judge's at this moment (Rollback, Promote, PeriodOver, Alert).
+	// Finding is the judge's at this moment (Rollback, Promote, PeriodOver,
+	// Alert, Alarm).
 	Finding Finding
+	// Confirmed is true if the evidence is also strong enough for the process to
+	// act by itself (Alarm).
+	Confirmed bool
 	// Elapsed is how much of the period has been observed (Resume).
 	Elapsed time.Duration
 	// Killed is true if the previous process ended without stopping (Resume).
@@ -46,8 +52,14 @@ const (
 	Drill Kind = "drill"
 	// PeriodOver reports that the plan's period has been observed.
 	PeriodOver Kind = "period-over"
-	// Alert reports the first finding in this rollout that raised an alert.
+	// Alert reports the first finding by Welch's test, in this rollout, that
+	// raised an alert.
 	Alert Kind = "alert"
+	// Alarm reports that the monitor, whose tests stay true however often it
+	// looks, has shown that the canary is worse.
+	Alarm Kind = "alarm"
+	// Reweigh changes the canary's share of the requests.
+	Reweigh Kind = "reweigh"
 	// Resume reports a start of the process with a canary live.
 	Resume Kind = "resume"
 	// Crash reports that the canary took the previous process down.
@@ -65,6 +77,9 @@ const (
 	Pass Verdict = "pass"
 	// Fail means that the canary is worse than the plan allows.
 	Fail Verdict = "fail"
+	// Invalid means that the evidence is not what it says it is, such as a split
+	// other than the planned one. Nothing follows from it.
+	Invalid Verdict = "invalid"
 )
 
 // String is the verdict's word; the zero value has one too.
@@ -81,7 +96,7 @@ func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil 
 // UnmarshalText reads the word; what it does not know is Insufficient.
 func (v *Verdict) UnmarshalText(text []byte) error {
 	switch known := Verdict(text); known {
-	case Pass, Fail:
+	case Pass, Fail, Invalid:
 		*v = known
 	default:
 		*v = Insufficient
@@ -129,10 +144,16 @@ const (
 	CanaryActive Code = "canary_active"
 	// CanaryLoading: the canary is not live yet.
 	CanaryLoading Code = "canary_loading"
-	// CanaryUnhealthy: the judge's finding is an alert.
+	// CanaryUnhealthy: the judge's finding is an alert, or an alarm is latched.
 	CanaryUnhealthy Code = "canary_unhealthy"
 	// EvidenceInsufficient: too little was observed to say anything.
 	EvidenceInsufficient Code = "evidence_insufficient"
+	// EvidenceInvalid: what was observed cannot be judged at all.
+	EvidenceInvalid Code = "evidence_invalid"
+	// WeightUnchanged: the canary has that share already.
+	WeightUnchanged Code = "weight_unchanged"
+	// WeightSettled: the share was changed as often as it may be.
+	WeightSettled Code = "weight_settled"
 	// ReasonMissing: an override says why, or it is none.
 	ReasonMissing Code = "reason_missing"
 	// Quarantined: the version took the process down before.

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -44,6 +45,8 @@ var moves = map[Phase]map[Kind]move{
 		Drill:      {to: []Phase{Live}, do: drill},
 		PeriodOver: {to: []Phase{Due, Idle}, do: periodOver},
 		Alert:      {to: []Phase{Live}, do: alert},
+		Alarm:      {to: []Phase{Live, Idle}, do: alarm},
+		Reweigh:    {to: []Phase{Live}, do: reweigh},
 		Resume:     {to: []Phase{Live, Idle}, do: resume},
 		Crash:      {to: []Phase{Idle}, do: quarantine},
 	},
@@ -52,6 +55,8 @@ var moves = map[Phase]map[Kind]move{
 		Promote:  {to: []Phase{Idle}, do: promote},
 		Drill:    {to: []Phase{Due}, do: drill},
 		Alert:    {to: []Phase{Due}, do: alert},
+		Alarm:    {to: []Phase{Due, Idle}, do: alarm},
+		Reweigh:  {to: []Phase{Due}, do: reweigh},
 		Resume:   {to: []Phase{Due, Idle}, do: resume},
 		Crash:    {to: []Phase{Idle}, do: quarantine},
 	},
@@ -93,6 +98,7 @@ func deploy(s *State, e Event, now time.Time) ([]Effect, error) {
 		ID:        fmt.Sprintf("r%d", s.Rollouts),
 		Canary:    e.Version,
 		Plan:      e.Plan,
+		Weight:    e.Plan.Weight,
 		Requested: now,
 		Before:    before,
 		Drilled:   s.Slowdown,
@@ -136,7 +142,7 @@ func promote(s *State, e Event, now time.Time) ([]Effect, error) {
 		if strings.TrimSpace(e.Reason) == "" {
 			return nil, &Refusal{ReasonMissing, "a forced promotion overrides the judge and needs a reason", `Give one, for example "reason": "latency was measured elsewhere".`}
 		}
-	} else if err := fitToPromote(e.Finding); err != nil {
+	} else if err := fitToPromote(s.Rollout.Alarm, e.Finding); err != nil {
 		return nil, err
 	}
 	s.Stable = s.Rollout.Canary
@@ -144,12 +150,19 @@ func promote(s *State, e Event, now time.Time) ([]Effect, error) {
 	return end(s, e, now), nil
 }
 
-func fitToPromote(f Finding) error {
-	switch f.Verdict {
-	case Pass:
+// fitToPromote wants a pass, and no alarm of before: a canary that was shown to
+// be worse is not good because it looks better now.
+func fitToPromote(latched *Latched, f Finding) error {
+	const decide = "Roll back, or promote with force and a reason."
+	switch {
+	case latched != nil:
+		return &Refusal{CanaryUnhealthy, fmt.Sprintf("an alarm was raised at %s: %s", latched.At.UTC().Format(time.RFC3339), latched.Sentence), decide}
+	case f.Verdict == Pass:
 		return nil
-	case Fail:
-		return &Refusal{CanaryUnhealthy, f.Sentence, "Roll back, or promote with force and a reason."}
+	case f.Verdict == Fail:
+		return &Refusal{CanaryUnhealthy, f.Sentence, decide}
+	case f.Verdict == Invalid:
+		return &Refusal{EvidenceInvalid, f.Sentence, "Find out why, then roll back and deploy again, or promote with force and a reason."}
 	default:
 		return &Refusal{EvidenceInsufficient, f.Sentence, "Send more traffic and try again, or promote with force and a reason."}
 	}
@@ -163,12 +176,12 @@ func drill(s *State, _ Event, _ time.Time) ([]Effect, error) {
 	return []Effect{Reroute}, nil
 }
 
-// periodOver follows the plan. A promotion by plan needs the same finding as
-// one by hand; without it the split is held for somebody to decide.
+// periodOver follows the plan. A promotion by plan needs the same as one by
+// hand; without it the split is held for somebody to decide.
 func periodOver(s *State, e Event, now time.Time) ([]Effect, error) {
 	switch s.Rollout.Plan.AtEnd {
 	case PromoteAtEnd:
-		if e.Finding.Verdict == Pass {
+		if fitToPromote(s.Rollout.Alarm, e.Finding) == nil {
 			return promote(s, e, now)
 		}
 	case RollbackAtEnd:
@@ -185,6 +198,41 @@ func alert(s *State, e Event, _ time.Time) ([]Effect, error) {
 	finding := e.Finding
 	s.Rollout.Alert = &finding
 	return nil, nil
+}
+
+// alarm latches, and goes back to stable where the plan says so and the alarm is
+// confirmed: then also if it was latched before, as unconfirmed.
+func alarm(s *State, e Event, now time.Time) ([]Effect, error) {
+	const goOn = "Nothing is to be done."
+	r := s.Rollout
+	switch {
+	case e.Finding.Verdict != Fail:
+		return nil, &Refusal{Impossible, fmt.Sprintf("a finding of %q is no alarm", e.Finding.Verdict), goOn}
+	case e.Confirmed && r.Plan.OnAlarm == RollbackOnAlarm:
+		return rollBack(s, e, now)
+	case r.Alarm != nil:
+		return nil, &Refusal{Impossible, "the alarm of this rollout is already latched", goOn}
+	}
+	r.Alarm = &Latched{e.Finding, now}
+	return nil, nil
+}
+
+func reweigh(s *State, e Event, _ time.Time) ([]Effect, error) {
+	r := s.Rollout
+	switch {
+	case !e.Weight.valid():
+		return nil, &Refusal{Impossible, fmt.Sprintf("weight %v is not a share of the traffic", e.Weight), "Nothing was changed."}
+	case e.Weight == r.Weight:
+		return nil, &Refusal{WeightUnchanged, fmt.Sprintf("canary %s has %v of the requests already", r.Canary.Name, r.Weight), "Name another share."}
+	case r.Reweighed >= maxReweighs:
+		return nil, &Refusal{
+			WeightSettled, fmt.Sprintf("the weight was changed %d times in rollout %s, which is as often as it may be", r.Reweighed, r.ID),
+			"Promote or roll back; a rollout that is deployed anew may change it again.",
+		}
+	}
+	r.Weight = e.Weight
+	r.Reweighed++
+	return []Effect{Reroute}, nil
 }
 
 // resume is the boot-loop breaker. Any start while the canary is live comes
@@ -214,15 +262,19 @@ func end(s *State, e Event, now time.Time) []Effect {
 }
 
 // because is the sentence that Past keeps: the actor's reason, else what the
-// judge had against the canary, else only who ended it.
+// judge has or had against the canary, else only who ended it.
 func because(s *State, e Event) string {
+	against := e.Finding
+	if s.Rollout.Alarm != nil && against.Verdict != Fail {
+		against = s.Rollout.Alarm.Finding
+	}
 	switch {
 	case e.Reason != "":
 		return e.Reason
-	case e.Finding.Verdict == Fail && s.Rollout.Drilled:
-		return e.Finding.Sentence + ", in a drill that slowed it down on purpose"
-	case e.Finding.Verdict == Fail:
-		return e.Finding.Sentence
+	case against.Verdict == Fail && s.Rollout.Drilled:
+		return against.Sentence + ", in a drill that slowed it down on purpose"
+	case against.Verdict == Fail:
+		return against.Sentence
 	case e.Kind == Promote:
 		return e.Finding.Sentence
 	case e.Kind == PeriodOver:
@@ -235,6 +287,7 @@ func because(s *State, e Event) string {
 // refuse finds the sentence for an event that has no move.
 func refuse(s State, e Event) *Refusal {
 	const deployFirst = "Deploy one first: serin deploy FILE."
+	needsLive := slices.Contains([]Kind{Promote, PeriodOver, Alert, Alarm, Reweigh}, e.Kind)
 	switch {
 	case s.Phase == Empty:
 		return &Refusal{NoModel, "no model is installed yet", "Start serin serve with --model FILE."}
@@ -244,9 +297,9 @@ func refuse(s State, e Event) *Refusal {
 			fmt.Sprintf("canary %s is active in rollout %s", s.Rollout.Canary.Name, s.Rollout.ID),
 			"Promote it or roll it back first; one rollout is judged at a time.",
 		}
-	case s.Phase == Loading && (e.Kind == Promote || e.Kind == Alert || e.Kind == PeriodOver):
+	case s.Phase == Loading && needsLive:
 		return &Refusal{CanaryLoading, fmt.Sprintf("canary %s is still loading", s.Rollout.Canary.Name), "Wait until it is live, or roll back."}
-	case s.Rollout == nil && (e.Kind == Rollback || e.Kind == Promote || e.Kind == Alert || e.Kind == PeriodOver):
+	case s.Rollout == nil && (needsLive || e.Kind == Rollback):
 		return &Refusal{NoCanary, "no canary is active", deployFirst}
 	default:
 		return &Refusal{Impossible, fmt.Sprintf("%s cannot happen while the model is %s", e.Kind, s.Phase), "This is a late answer or a bug in serin; nothing was changed."}

@@ -1,12 +1,8 @@
 package rollout
 
 import (
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,16 +12,19 @@ import (
 	"pgregory.net/rapid"
 )
 
-var update = flag.Bool("update", false, "rewrite the generated picture")
-
 var (
 	phases = []Phase{Empty, Idle, Loading, Live, Due}
-	kinds  = []Kind{Install, Deploy, Loaded, LoadRefused, Rollback, Promote, Drill, PeriodOver, Alert, Resume, Crash}
+	kinds  = []Kind{Install, Deploy, Loaded, LoadRefused, Rollback, Promote, Drill, PeriodOver, Alert, Alarm, Reweigh, Resume, Crash}
 
 	noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	v1   = Version{Name: "model_v1", Path: "models/model_v1.joblib", SHA256: strings.Repeat("1", 64), Size: 900}
 	v2   = Version{Name: "model_v2", Path: "models/model_v2.joblib", SHA256: strings.Repeat("2", 64), Size: 901}
-	plan = Plan{Weight: 1000, Period: time.Hour, AtEnd: Hold, MinSamples: 20, Alpha: 0.05, MinEffect: 100 * time.Microsecond}
+	plan = Plan{
+		Weight: 1000, Period: time.Hour, AtEnd: Hold, MinSamples: 20, Alpha: 0.05, MinEffect: 100 * time.Microsecond,
+		OnAlarm: HoldOnAlarm, MinSlowdown: 0.02, Tolerance: 0.10, MinDrift: 0.2,
+	}
+	pass = Finding{Verdict: Pass, Sentence: "the canary is not slower"}
+	fail = Finding{Verdict: Fail, Sentence: "the canary is slower"}
 )
 
 // in returns a state that stands in the phase.
@@ -37,7 +36,7 @@ func in(p Phase) State {
 	s.Generation, s.Stable = 1, v1
 	if p != Idle {
 		s.Rollouts = 1
-		s.Rollout = &Rollout{ID: "r1", Canary: v2, Plan: plan, Requested: noon}
+		s.Rollout = &Rollout{ID: "r1", Canary: v2, Plan: plan, Weight: plan.Weight, Requested: noon}
 	}
 	if p.Split() {
 		s.Rollout.Started = noon
@@ -47,7 +46,11 @@ func in(p Phase) State {
 
 // ok returns an event of the kind that nothing but the phase could stop.
 func ok(k Kind) Event {
-	return Event{Kind: k, Actor: "ana", Version: v2, Plan: plan, Finding: Finding{Verdict: Pass, Sentence: "the canary is not slower"}}
+	e := Event{Kind: k, Actor: "ana", Version: v2, Plan: plan, Weight: 2500, Finding: pass}
+	if k == Alarm {
+		e.Finding = fail
+	}
+	return e
 }
 
 // TestEveryPair walks the whole law. A pair that is missing here fails.
@@ -57,12 +60,13 @@ func TestEveryPair(t *testing.T) {
 		Empty: {
 			Install: "idle [swap the routing table]",
 			Deploy:  "no_model", Loaded: "no_model", LoadRefused: "no_model", Rollback: "no_model", Promote: "no_model",
-			Drill: "no_model", PeriodOver: "no_model", Alert: "no_model", Resume: "no_model", Crash: "no_model",
+			Drill: "no_model", PeriodOver: "no_model", Alert: "no_model", Alarm: "no_model", Reweigh: "no_model",
+			Resume: "no_model", Crash: "no_model",
 		},
 		Idle: {
 			Deploy:   "loading [load the canary]",
 			Drill:    "idle [swap the routing table]",
-			Rollback: "no_canary", Promote: "no_canary", PeriodOver: "no_canary", Alert: "no_canary",
+			Rollback: "no_canary", Promote: "no_canary", PeriodOver: "no_canary", Alert: "no_canary", Alarm: "no_canary", Reweigh: "no_canary",
 			Install: "impossible", Loaded: "impossible", LoadRefused: "impossible", Resume: "impossible", Crash: "impossible",
 		},
 		Loading: {
@@ -72,7 +76,7 @@ func TestEveryPair(t *testing.T) {
 			Crash:       "idle [swap the routing table]",
 			Drill:       "loading [swap the routing table]",
 			Deploy:      "canary_active",
-			Promote:     "canary_loading", PeriodOver: "canary_loading", Alert: "canary_loading",
+			Promote:     "canary_loading", PeriodOver: "canary_loading", Alert: "canary_loading", Alarm: "canary_loading", Reweigh: "canary_loading",
 			Install: "impossible", Resume: "impossible",
 		},
 		Live: {
@@ -83,6 +87,8 @@ func TestEveryPair(t *testing.T) {
 			Resume:     "canary [swap the routing table]",
 			PeriodOver: "due []",
 			Alert:      "canary []",
+			Alarm:      "canary []",
+			Reweigh:    "canary [swap the routing table]",
 			Deploy:     "canary_active",
 			Install:    "impossible", Loaded: "impossible", LoadRefused: "impossible",
 		},
@@ -93,6 +99,8 @@ func TestEveryPair(t *testing.T) {
 			Drill:    "due [swap the routing table]",
 			Resume:   "due [swap the routing table]",
 			Alert:    "due []",
+			Alarm:    "due []",
+			Reweigh:  "due [swap the routing table]",
 			Deploy:   "canary_active",
 			Install:  "impossible", Loaded: "impossible", LoadRefused: "impossible", PeriodOver: "impossible",
 		},
@@ -126,25 +134,39 @@ func TestEveryPair(t *testing.T) {
 func TestPromoteNeedsAPassOrAReason(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name  string
-		event Event
-		want  Code
+		name    string
+		alarmed bool
+		event   Event
+		want    Code
 	}{
-		{"pass", Event{Finding: Finding{Verdict: Pass}}, ""},
-		{"fail", Event{Finding: Finding{Verdict: Fail}}, CanaryUnhealthy},
-		{"no evidence", Event{}, EvidenceInsufficient},
-		{"forced without a reason", Event{Force: true, Reason: "  "}, ReasonMissing},
-		{"forced", Event{Force: true, Reason: "measured elsewhere", Finding: Finding{Verdict: Fail}}, ""},
+		{"pass", false, Event{Finding: pass}, ""},
+		{"fail", false, Event{Finding: fail}, CanaryUnhealthy},
+		{"invalid", false, Event{Finding: Finding{Verdict: Invalid}}, EvidenceInvalid},
+		{"no evidence", false, Event{}, EvidenceInsufficient},
+		{"a verdict that nobody knows", false, Event{Finding: Finding{Verdict: "fine"}}, EvidenceInsufficient},
+		{"forced without a reason", false, Event{Force: true, Reason: "  "}, ReasonMissing},
+		{"forced", false, Event{Force: true, Reason: "measured elsewhere", Finding: fail}, ""},
+		{"pass after an alarm", true, Event{Finding: pass}, CanaryUnhealthy},
+		{"no evidence after an alarm", true, Event{}, CanaryUnhealthy},
+		{"forced without a reason after an alarm", true, Event{Force: true}, ReasonMissing},
+		{"forced after an alarm", true, Event{Force: true, Reason: "measured elsewhere"}, ""},
 	}
 	for _, tt := range tests {
 		tt.event.Kind = Promote
-		next, _, err := Next(in(Live), tt.event, noon)
+		before := in(Live)
+		if tt.alarmed {
+			before = step(t, before, ok(Alarm))
+		}
+		next, _, err := Next(before, tt.event, noon)
 		var refusal *Refusal
 		if errors.As(err, &refusal); refusal != nil != (tt.want != "") || refusal != nil && refusal.Code != tt.want {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
 		if tt.want == "" && (next.Stable != v2 || next.Rollout != nil) {
 			t.Errorf("%s: stable is %s, rollout %v", tt.name, next.Stable.Name, next.Rollout)
+		}
+		if tt.want == CanaryUnhealthy && tt.alarmed && refusal.Detail != "an alarm was raised at 2026-11-23T12:00:00Z: the canary is slower" {
+			t.Errorf("%s: %s", tt.name, refusal.Detail)
 		}
 	}
 }
@@ -153,22 +175,29 @@ func TestPeriodOverFollowsThePlan(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		atEnd   AtEnd
+		alarmed bool
 		verdict Verdict
 		phase   Phase
 		stable  Version
 	}{
-		{Hold, Pass, Due, v1},
-		{PromoteAtEnd, Pass, Idle, v2},
-		{PromoteAtEnd, Fail, Due, v1},
-		{PromoteAtEnd, Insufficient, Due, v1},
-		{RollbackAtEnd, Pass, Idle, v1},
+		{Hold, false, Pass, Due, v1},
+		{PromoteAtEnd, false, Pass, Idle, v2},
+		{PromoteAtEnd, false, Fail, Due, v1},
+		{PromoteAtEnd, false, Invalid, Due, v1},
+		{PromoteAtEnd, false, Insufficient, Due, v1},
+		{PromoteAtEnd, true, Pass, Due, v1},
+		{RollbackAtEnd, false, Pass, Idle, v1},
+		{RollbackAtEnd, true, Pass, Idle, v1},
 	}
 	for _, tt := range tests {
 		s := in(Live)
+		if tt.alarmed {
+			s = step(t, s, ok(Alarm))
+		}
 		s.Rollout.Plan.AtEnd = tt.atEnd
 		next, _, err := Next(s, Event{Kind: PeriodOver, Finding: Finding{Verdict: tt.verdict}}, noon)
 		if err != nil || next.Phase != tt.phase || next.Stable != tt.stable {
-			t.Errorf("%s with %s: %s on %s, %v", tt.atEnd, tt.verdict, next.Phase, next.Stable.Name, err)
+			t.Errorf("%s with %s, alarmed %v: %s on %s, %v", tt.atEnd, tt.verdict, tt.alarmed, next.Phase, next.Stable.Name, err)
 		}
 	}
 }
@@ -248,22 +277,31 @@ func TestARefusedFileLeavesADrillAsItWas(t *testing.T) {
 
 func TestWhatIsRememberedOfARollback(t *testing.T) {
 	t.Parallel()
-	pass, fail := Finding{Pass, "the canary is not slower"}, Finding{Fail, "the canary is slower"}
+	now := Finding{Fail, "the canary is 20 ms slower now"}
+	confirmed := Event{Kind: Alarm, Actor: "serin", Finding: now, Confirmed: true}
 	tests := []struct {
-		event Event
-		want  string
+		before []Kind
+		event  Event
+		want   string
 	}{
-		{Event{Kind: Rollback, Actor: "ana", Reason: "a hunch", Finding: fail}, "a hunch"},
-		{Event{Kind: Rollback, Actor: "ana", Finding: fail}, "the canary is slower"},
-		{Event{Kind: Rollback, Actor: "ana", Finding: pass}, "rollback by ana"},
-		{Event{Kind: Rollback, Actor: "ana", Finding: fail, Force: true}, "the canary is slower, in a drill that slowed it down on purpose"},
-		{Event{Kind: PeriodOver, Actor: "serin", Finding: pass}, "its period was over, and its plan said rollback"},
+		{nil, Event{Kind: Rollback, Actor: "ana", Reason: "a hunch", Finding: fail}, "a hunch"},
+		{nil, Event{Kind: Rollback, Actor: "ana", Finding: fail}, "the canary is slower"},
+		{nil, Event{Kind: Rollback, Actor: "ana", Finding: pass}, "rollback by ana"},
+		{nil, Event{Kind: Rollback, Actor: "ana", Finding: Finding{Invalid, "the split is off"}}, "rollback by ana"},
+		{[]Kind{Drill, Drill}, Event{Kind: Rollback, Actor: "ana", Finding: fail}, "the canary is slower, in a drill that slowed it down on purpose"},
+		{nil, Event{Kind: PeriodOver, Actor: "serin", Finding: pass}, "its period was over, and its plan said rollback"},
+		{nil, confirmed, "the canary is 20 ms slower now"},
+		{[]Kind{Alarm}, confirmed, "the canary is 20 ms slower now"},
+		{[]Kind{Alarm}, Event{Kind: Rollback, Actor: "ana", Finding: pass}, "the canary is slower"},
+		{[]Kind{Alarm}, Event{Kind: Rollback, Actor: "ana", Finding: now}, "the canary is 20 ms slower now"},
+		{[]Kind{Alarm}, Event{Kind: PeriodOver, Actor: "serin", Finding: pass}, "the canary is slower"},
+		{[]Kind{Drill, Alarm}, Event{Kind: Rollback, Actor: "ana"}, "the canary is slower, in a drill that slowed it down on purpose"},
 	}
 	for _, tt := range tests {
 		s := in(Live)
-		s.Rollout.Plan.AtEnd = RollbackAtEnd
-		if tt.event.Force { // this test's sign for a drill
-			s = step(t, step(t, s, ok(Drill)), ok(Drill))
+		s.Rollout.Plan.AtEnd, s.Rollout.Plan.OnAlarm = RollbackAtEnd, RollbackOnAlarm
+		for _, k := range tt.before {
+			s = step(t, s, ok(k))
 		}
 		s = step(t, s, tt.event)
 		if s.Last == nil || s.Last.Reason != tt.want || s.Last.Rollout != "r1" || s.Last.Version != "model_v2" || s.Last.Event != tt.event.Kind || !s.Last.At.Equal(noon) {
@@ -275,23 +313,84 @@ func TestWhatIsRememberedOfARollback(t *testing.T) {
 	}
 }
 
-func TestPlanCheck(t *testing.T) {
+func TestAnAlarmLatchesAndRollsBackOnlyConfirmedAndByPlan(t *testing.T) {
 	t.Parallel()
-	if err := plan.Check(); err != nil {
-		t.Error(err)
+	raise := func(verdict Verdict, confirmed bool) Event {
+		return Event{Kind: Alarm, Actor: "serin", Finding: Finding{verdict, "the canary is slower"}, Confirmed: confirmed}
 	}
-	for name, spoil := range map[string]func(*Plan){
-		"weight":      func(p *Plan) { p.Weight = 0 },
-		"duration":    func(p *Plan) { p.Period = 0 },
-		"at_end":      func(p *Plan) { p.AtEnd = "explode" },
-		"min_samples": func(p *Plan) { p.MinSamples = 1 },
-		"alpha":       func(p *Plan) { p.Alpha = 1e-17 },
-		"min_effect":  func(p *Plan) { p.MinEffect = -1 },
-	} {
-		bad := plan
-		spoil(&bad)
-		if err := bad.Check(); err == nil || !strings.HasPrefix(err.Error(), name) {
-			t.Errorf("%s: %v", name, err)
+	tests := []struct {
+		name    string
+		plan    OnAlarm
+		alarms  []Event
+		phase   Phase // "" where the last alarm is refused
+		latched bool
+	}{
+		{"held", HoldOnAlarm, []Event{raise(Fail, false)}, Live, true},
+		{"held, confirmed", HoldOnAlarm, []Event{raise(Fail, true)}, Live, true},
+		{"held, again", HoldOnAlarm, []Event{raise(Fail, false), raise(Fail, false)}, "", true},
+		{"held, again and confirmed", HoldOnAlarm, []Event{raise(Fail, false), raise(Fail, true)}, "", true},
+		{"unconfirmed", RollbackOnAlarm, []Event{raise(Fail, false)}, Live, true},
+		{"unconfirmed, again", RollbackOnAlarm, []Event{raise(Fail, false), raise(Fail, false)}, "", true},
+		{"confirmed", RollbackOnAlarm, []Event{raise(Fail, true)}, Idle, false},
+		{"confirmed later", RollbackOnAlarm, []Event{raise(Fail, false), raise(Fail, true)}, Idle, false},
+		{"a pass", RollbackOnAlarm, []Event{raise(Pass, true)}, "", false},
+		{"nothing", RollbackOnAlarm, []Event{raise(Insufficient, true)}, "", false},
+		{"invalid", RollbackOnAlarm, []Event{raise(Invalid, true)}, "", false},
+	}
+	for _, tt := range tests {
+		s := in(Live)
+		s.Rollout.Plan.OnAlarm = tt.plan
+		last := len(tt.alarms) - 1
+		for _, e := range tt.alarms[:last] {
+			s = step(t, s, e)
+		}
+		next, _, err := Next(s, tt.alarms[last], noon.Add(time.Hour))
+		refusal, refused := errors.AsType[*Refusal](err)
+		if refused != (tt.phase == "") || refused && refusal.Code != Impossible || !refused && next.Phase != tt.phase {
+			t.Errorf("%s: %s, %v", tt.name, next.Phase, err)
+			continue
+		}
+		if latched := next.Rollout != nil && next.Rollout.Alarm != nil; latched != tt.latched {
+			t.Errorf("%s: latched is %v", tt.name, latched)
+		}
+		if last > 0 && tt.latched && !next.Rollout.Alarm.At.Equal(noon) {
+			t.Errorf("%s: the second alarm replaced the first", tt.name)
+		}
+		if next.Phase == Idle && (next.Stable != v1 || next.Recall(v2.SHA256) == nil || next.Last.Event != Alarm) {
+			t.Errorf("%s: %+v", tt.name, next)
+		}
+	}
+}
+
+func TestReweigh(t *testing.T) {
+	t.Parallel()
+	to := func(w Weight) Event { return Event{Kind: Reweigh, Actor: "ana", Weight: w} }
+	refused := func(s State, w Weight) Code {
+		_, _, err := Next(s, to(w), noon)
+		if refusal, ok := errors.AsType[*Refusal](err); ok {
+			return refusal.Code
+		}
+		return ""
+	}
+	deployed := step(t, step(t, in(Idle), ok(Deploy)), ok(Loaded))
+	if r := deployed.Rollout; r.Weight != plan.Weight || r.Reweighed != 0 {
+		t.Fatalf("a rollout begins with %v after %d changes, the plan says %v", r.Weight, r.Reweighed, plan.Weight)
+	}
+	for _, p := range []Phase{Live, Due} {
+		s := step(t, in(p), to(2500))
+		if s.Rollout.Weight != 2500 || s.Rollout.Reweighed != 1 || s.Rollout.Plan != plan || s.Phase != p {
+			t.Errorf("in %s: %+v", p, s.Rollout)
+		}
+		for weight, want := range map[Weight]Code{2500: WeightUnchanged, 0: Impossible, -1: Impossible, whole + 1: Impossible, whole: "", 1000: ""} {
+			if got := refused(s, weight); got != want {
+				t.Errorf("in %s, %v after 25%%: refused with %q, want %q", p, weight, got, want)
+			}
+		}
+		for i := range maxReweighs - 1 {
+			s = step(t, s, to(Weight(i+1)))
+		}
+		if got := refused(s, 5000); got != WeightSettled {
+			t.Errorf("in %s, change %d: %q", p, maxReweighs+1, got)
 		}
 	}
 }
@@ -318,8 +417,11 @@ func TestRandomHistories(t *testing.T) {
 			e := ok(rapid.SampledFrom(kinds).Draw(t, "kind"))
 			e.Version.SHA256 = fmt.Sprintf("%064d", rapid.IntRange(1, 200).Draw(t, "version"))
 			e.Plan.AtEnd = rapid.SampledFrom([]AtEnd{Hold, PromoteAtEnd, RollbackAtEnd}).Draw(t, "at end")
-			e.Finding.Verdict = rapid.SampledFrom([]Verdict{Insufficient, Pass, Fail}).Draw(t, "verdict")
+			e.Plan.OnAlarm = rapid.SampledFrom([]OnAlarm{HoldOnAlarm, RollbackOnAlarm}).Draw(t, "on alarm")
+			e.Finding.Verdict = rapid.SampledFrom([]Verdict{Insufficient, Pass, Fail, Invalid}).Draw(t, "verdict")
+			e.Weight = Weight(rapid.IntRange(0, 3).Draw(t, "weight"))
 			e.Killed = rapid.Bool().Draw(t, "killed")
+			e.Confirmed = rapid.Bool().Draw(t, "confirmed")
 			next, _, err := Next(s, e, noon)
 			if err != nil {
 				continue
@@ -333,6 +435,7 @@ func TestRandomHistories(t *testing.T) {
 			if s.Phase != Empty && next.Stable != s.Stable && (s.Rollout == nil || next.Stable != s.Rollout.Canary || e.Finding.Verdict != Pass) {
 				t.Fatalf("%s made %v stable without a pass", e.Kind, next.Stable)
 			}
+			checkAlarmAndWeight(t, s, e, next)
 			if !slices.Contains(moves[s.Phase][e.Kind].to, next.Phase) {
 				t.Fatalf("%q + %s led to %s, which the table does not say", s.Phase, e.Kind, next.Phase)
 			}
@@ -344,69 +447,33 @@ func TestRandomHistories(t *testing.T) {
 	})
 }
 
-func TestStateSurvivesJSON(t *testing.T) {
-	t.Parallel()
-	s := step(t, in(Live), ok(Alert))
-	s.remember(Past{SHA256: v1.SHA256, At: noon, Reason: "x", Quarantined: true})
-	data, err := json.Marshal(s)
-	if err != nil {
-		t.Fatal(err)
+// checkAlarmAndWeight holds one step against what alarms and weights may do.
+func checkAlarmAndWeight(t *rapid.T, before State, e Event, after State) {
+	was, is := before.Rollout, after.Rollout
+	if e.Kind == Alarm && is == nil && (!e.Confirmed || was.Plan.OnAlarm != RollbackOnAlarm || e.Finding.Verdict != Fail) {
+		t.Fatalf("an alarm that is confirmed=%v with %s rolled back under %q", e.Confirmed, e.Finding.Verdict, was.Plan.OnAlarm)
 	}
-	var back State
-	if err := json.Unmarshal(data, &back); err != nil {
-		t.Fatal(err)
+	if was != nil && was.Alarm != nil && after.Stable != before.Stable {
+		t.Fatalf("%s made a canary stable that an alarm was latched against", e.Kind)
 	}
-	if diff := cmp.Diff(s, back); diff != "" {
-		t.Error(diff)
+	if is == nil {
+		return
 	}
-}
-
-// TestPicture keeps docs/rollout.md equal to the table.
-func TestPicture(t *testing.T) {
-	t.Parallel()
-	const path = "../../docs/rollout.md"
-	if *update {
-		if err := os.WriteFile(path, []byte(picture()), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	if !is.Weight.valid() || is.Reweighed > maxReweighs {
+		t.Fatalf("%s: weight %d after %d changes", e.Kind, is.Weight, is.Reweighed)
 	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	if was == nil {
+		return
 	}
-	if diff := cmp.Diff(picture(), string(got)); diff != "" {
-		t.Errorf("docs/rollout.md is not what the law says; run go test ./internal/rollout -update\n%s", diff)
+	if was.Alarm != nil && *is.Alarm != *was.Alarm {
+		t.Fatalf("%s: the alarm %+v became %+v", e.Kind, was.Alarm, is.Alarm)
 	}
-}
-
-func picture() string {
-	var b strings.Builder
-	b.WriteString("# The life of a rollout\n\nGenerated from the table in `internal/rollout/moves.go` by its test; do not edit.\n\n```mermaid\nstateDiagram-v2\n    [*] --> empty\n")
-	for _, p := range phases {
-		for _, k := range slices.Sorted(maps.Keys(moves[p])) {
-			for _, to := range moves[p][k].to {
-				fmt.Fprintf(&b, "    %s --> %s : %s\n", phaseName(p), phaseName(to), k)
-			}
-		}
+	if is.Alarm != nil && is.Alarm.Verdict != Fail {
+		t.Fatalf("%s latched %+v", e.Kind, is.Alarm)
 	}
-	b.WriteString("```\n\nEvery other event is refused and changes nothing:\n\n| in phase | refused, with code |\n|---|---|\n")
-	for _, p := range phases {
-		var refused []string
-		for _, k := range kinds {
-			if _, legal := moves[p][k]; !legal {
-				refused = append(refused, fmt.Sprintf("%s (`%s`)", k, refuse(in(p), ok(k)).Code))
-			}
-		}
-		fmt.Fprintf(&b, "| %s | %s |\n", phaseName(p), strings.Join(refused, ", "))
+	if (is.Weight != was.Weight) != (e.Kind == Reweigh) || is.Plan != was.Plan {
+		t.Fatalf("%s: weight %d became %d, plan %+v became %+v", e.Kind, was.Weight, is.Weight, was.Plan, is.Plan)
 	}
-	return b.String()
-}
-
-func phaseName(p Phase) string {
-	if p == Empty {
-		return "empty"
-	}
-	return string(p)
 }
 
 func step(t *testing.T, s State, e Event) State {

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -75,6 +76,10 @@ type Rollout struct {
 	Canary Version `json:"canary"`
 	// Plan is what was agreed at the start; it does not change during the rollout.
 	Plan Plan `json:"plan"`
+	// Weight is the canary's share of the requests now. It begins as the plan's;
+	// Reweighed counts how often it was changed, maxReweighs at most.
+	Weight    Weight `json:"weight"`
+	Reweighed int    `json:"reweighed,omitempty"`
 	// Requested is when the deploy was accepted.
 	Requested time.Time `json:"requested"`
 	// Started is when the canary went live; zero while it loads.
@@ -84,8 +89,12 @@ type Rollout struct {
 	// Drilled is true if the canary was slowed down on purpose at any time: its
 	// latencies are not its own then.
 	Drilled bool `json:"drilled,omitempty"`
-	// Alert is the first finding of this rollout that raised an alert.
+	// Alert is the first finding of this rollout that raised an alert. It is one
+	// look's, and a later look may find otherwise.
 	Alert *Finding `json:"alert,omitempty"`
+	// Alarm is the monitor's first alarm. It stays: what was shown once under
+	// tests that hold at every look is not taken back by later looks.
+	Alarm *Latched `json:"alarm,omitempty"`
 	// Restarts counts the starts in a row after which the process was killed
 	// within settle of observed serving time.
 	Restarts int `json:"restarts,omitempty"`
@@ -93,9 +102,20 @@ type Rollout struct {
 	ResumedAt time.Duration `json:"resumed_at,omitempty"`
 }
 
+// Latched is an alarm that has been raised and stays raised.
+type Latched struct {
+	Finding
+	// At is when.
+	At time.Time `json:"at"`
+}
+
+// maxReweighs bounds how often the share may be changed in one rollout, since
+// the evidence of each share is kept apart for as long as the rollout lasts.
+const maxReweighs = 30
+
 // Plan is what a deploy asks for.
 type Plan struct {
-	// Weight is the canary's share of the requests.
+	// Weight is the canary's share of the requests at the start.
 	Weight Weight `json:"weight"`
 	// Period is how long the canary is observed, in serving time.
 	Period time.Duration `json:"period"`
@@ -103,19 +123,36 @@ type Plan struct {
 	AtEnd AtEnd `json:"at_end"`
 	// MinSamples is the fewest observations per arm from which a verdict is made.
 	MinSamples uint64 `json:"min_samples"`
-	// Alpha is the level of Welch's two-sided test, between 0 and 1.
+	// Alpha is the level, between 0 and 1, of Welch's two-sided test at one look,
+	// and of all of the monitor's tests together over all of its looks.
 	Alpha float64 `json:"alpha"`
 	// MinEffect is the smallest difference of mean latencies that anybody cares
-	// about; a smaller one raises no alert however significant it is.
+	// about; a smaller one raises neither alert nor alarm however significant it is.
 	MinEffect time.Duration `json:"min_effect"`
+	// OnAlarm says what follows a confirmed alarm.
+	OnAlarm OnAlarm `json:"on_alarm"`
+	// MinSlowdown is the smallest slowdown that is worth an alarm, as a share of
+	// stable's latency: with 0.02 the monitor must refute that the canary takes at
+	// most 1.02 times as long. From 0 on, and below Tolerance.
+	MinSlowdown float64 `json:"min_slowdown"`
+	// Tolerance is the slowdown that a pass must rule out, as a share of stable's
+	// latency: with 0.10 the monitor must refute that the canary takes at least
+	// 1.10 times as long. At most 10.
+	Tolerance float64 `json:"tolerance"`
+	// MinDrift is the smallest population stability index between the arms'
+	// scores that is worth an alarm. From 0 on; 0.2 is commonly called large.
+	MinDrift float64 `json:"min_drift"`
 }
+
+// maxTolerance is a canary that takes eleven times as long: no limit any more.
+const maxTolerance = 10
 
 // Check says what is wrong with a plan, in one sentence that names the field;
 // nil if nothing is.
 func (p Plan) Check() error {
 	const leastAlpha = 1e-12 // below it 1 - alpha, the confidence, is rounded to 1
 	switch {
-	case p.Weight < 1 || p.Weight > whole:
+	case !p.Weight.valid():
 		return fmt.Errorf("weight %v is not a share of the traffic", p.Weight)
 	case p.Period <= 0:
 		return fmt.Errorf("duration %v is not above 0", p.Period)
@@ -127,6 +164,14 @@ func (p Plan) Check() error {
 		return fmt.Errorf("alpha %v is not between %v and 1", p.Alpha, leastAlpha)
 	case p.MinEffect < 0:
 		return fmt.Errorf("min_effect %v is negative", p.MinEffect)
+	case p.OnAlarm != HoldOnAlarm && p.OnAlarm != RollbackOnAlarm:
+		return fmt.Errorf("on_alarm %q is unknown: hold or rollback", p.OnAlarm)
+	case !(p.Tolerance > 0 && p.Tolerance <= maxTolerance):
+		return fmt.Errorf("tolerance %v is not above 0 and at most %v: write 0.1 for 10 %%", p.Tolerance, maxTolerance)
+	case !(p.MinSlowdown >= 0 && p.MinSlowdown < p.Tolerance):
+		return fmt.Errorf("min_slowdown %v is not from 0 to below the tolerance, %v", p.MinSlowdown, p.Tolerance)
+	case !(p.MinDrift >= 0 && p.MinDrift <= math.MaxFloat64):
+		return fmt.Errorf("min_drift %v is not a number from 0 on", p.MinDrift)
 	}
 	return nil
 }
@@ -138,10 +183,21 @@ const (
 	// Hold keeps the split and waits for an operator. It is the default.
 	Hold AtEnd = "hold"
 	// PromoteAtEnd makes the canary stable if the judge's finding at that moment
-	// is a pass, and holds otherwise.
+	// is a pass and no alarm is latched, and holds otherwise.
 	PromoteAtEnd AtEnd = "promote"
 	// RollbackAtEnd takes the canary out whatever was found: a trial run.
 	RollbackAtEnd AtEnd = "rollback"
+)
+
+// OnAlarm is what a rollout's plan says about a confirmed alarm.
+type OnAlarm string
+
+const (
+	// HoldOnAlarm latches the alarm, keeps the split and waits for an operator. It
+	// is the default.
+	HoldOnAlarm OnAlarm = "hold"
+	// RollbackOnAlarm takes the canary out.
+	RollbackOnAlarm OnAlarm = "rollback"
 )
 
 // Ended is how an attempt ended.
@@ -149,8 +205,8 @@ type Ended struct {
 	// Rollout and Version name the attempt and its canary.
 	Rollout string `json:"rollout"`
 	Version string `json:"version"`
-	// Event is what ended it: Rollback, Promote, LoadRefused, PeriodOver, Crash
-	// or Resume.
+	// Event is what ended it: Rollback, Promote, LoadRefused, PeriodOver, Alarm,
+	// Crash or Resume.
 	Event Kind `json:"event"`
 	// Actor is who did, At when, Reason why.
 	Actor  string    `json:"actor"`

@@ -15,6 +15,8 @@ type Weight int
 // whole is the weight of all requests.
 const whole Weight = 10000
 
+func (w Weight) valid() bool { return w >= 1 && w <= whole }
+
 // ParseWeight reads a share as people write it: "10%", "0.1", "12.5 %".
 func ParseWeight(s string) (Weight, error) {
 	number, percent := strings.CutSuffix(strings.TrimSpace(s), "%")

@@ -87,7 +87,7 @@ func life(model string, generation uint64) Entry {
 	state.Phase = rollout.Live
 	state.Rollout = &rollout.Rollout{
 		ID: fmt.Sprintf("r%d", state.Rollouts), Canary: canary, Requested: noon, Started: noon.Add(time.Second),
-		Plan: rollout.Plan{Weight: 1000, Period: time.Hour, AtEnd: rollout.Hold, MinSamples: 20, Alpha: 0.05},
+		Plan: rollout.Plan{Weight: 1000, Period: time.Hour, AtEnd: rollout.Hold, MinSamples: 20, Alpha: 0.05}, Weight: 1000,
 	}
 	e.Event, e.Rollout = rollout.Deploy, state.Rollout.ID
 	if generation%3 == 0 {
@@ -279,7 +279,9 @@ func TestCommitRefusesWhatCannotBeReadBack(t *testing.T) {
 		{"no model", func(e *Entry) { e.State.Model = "" }},
 		{"a model that is not text", func(e *Entry) { e.State.Model = "\xff" }},
 		{"a plan of no weight", func(e *Entry) { e.State.Rollout = &rollout.Rollout{} }},
-		{"a level that is no number", func(e *Entry) { e.State.Rollout = &rollout.Rollout{Plan: rollout.Plan{Weight: 1, Alpha: math.NaN()}} }},
+		{"a level that is no number", func(e *Entry) {
+			e.State.Rollout = &rollout.Rollout{Plan: rollout.Plan{Weight: 1, Alpha: math.NaN()}, Weight: 1}
+		}},
 		{"a detail that is not JSON", func(e *Entry) { e.Detail = json.RawMessage("{") }},
 		{"a year that RFC 3339 does not know", func(e *Entry) { e.At = time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC) }},
 		{"evidence that contradicts itself", func(e *Entry) { e.Evidence = &record.Evidence{Elapsed: -1} }},
