@@ -70,10 +70,11 @@ var rooms = map[string]room{
 	"load":    {nil, "the load generator measures from outside, as a client does"},
 	"fetch":   {nil, "it brings bytes pinned by their digest and need not know what they are"},
 
-	"judge":  {[]string{"rollout", "stats", "record"}, "a verdict is a pure function of policy and evidence, so it can be given again later and come out the same"},
-	"sim":    {[]string{"rollout", "record", "judge"}, "it flies the real record, judge and rollout in virtual time, with nothing else on board"},
+	"judge":  {[]string{"rollout", "stats", "stats/anytime", "record"}, "a verdict is a pure function of policy and evidence, so it can be given again later and come out the same"},
+	"sim":    {[]string{"rollout", "record", "judge", "stats/anytime"}, "it flies the real record, judge and rollout in virtual time, with nothing else on board"},
 	"notify": {[]string{"rollout"}, "it tells of committed events and decides nothing"},
 
+	"stats/anytime": {nil, "it stands beside stats, below the judge: a layer between them would be the seventh"},
 	"model/sklearn": {[]string{"model", "pickle"}, "a format turns bytes into a Predictor and knows nothing of serving"},
 	"model/*":       {[]string{"model"}, "a format turns bytes into a Predictor and knows nothing of serving"},
 	"train":         {[]string{"model/sklearn", "pickle"}, "the workshop works offline: it fits, and writes a file"},
@@ -86,7 +87,7 @@ var rooms = map[string]room{
 
 	"app": {[]string{anyRoom}, "it is the one room that knows every room; programs are started by nobody"},
 	"cmd": {
-		[]string{"app", "api", "judge", "stats", "model", "model/*", "train", "sim", "load"},
+		[]string{"app", "api", "judge", "stats", "stats/anytime", "model", "model/*", "train", "sim", "load"},
 		"a command starts the app, calls a server through api, or works offline; it has no wiring of its own",
 	},
 }
