@@ -15,6 +15,7 @@ import (
 func newDeploy(c console) *cobra.Command {
 	var r remote
 	var request api.DeployRequest
+	var policy api.Policy
 	var weight string
 	cmd := &cobra.Command{
 		Use:   "deploy FILE",
@@ -24,7 +25,8 @@ func newDeploy(c console) *cobra.Command {
 The server opens the file, refuses it if it is not what it can serve or does not
 fit the stable version, warms it up, and only then gives it requests.`,
 		Example: `  serin deploy models/model_v2.joblib
-  serin deploy models/model_v2.joblib --weight 5% --duration 30m`,
+  serin deploy models/model_v2.joblib --weight 5% --duration 30m
+  serin deploy models/model_v2.joblib --on-alarm rollback --at-end promote`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return errors.New("name one file: serin deploy FILE")
@@ -45,12 +47,18 @@ fit the stable version, warms it up, and only then gives it requests.`,
 				fraction := w.Fraction()
 				request.Weight = &fraction
 			}
+			if policy != (api.Policy{}) {
+				request.Policy = &policy
+			}
 			return done(cmd, c, r.output, func() (api.Change, error) { return client.Deploy(cmd.Context(), request) })
 		},
 	}
 	r.flags(cmd)
 	cmd.Flags().StringVar(&weight, "weight", "", "share of the requests, like 10% (default: the server's)")
 	cmd.Flags().StringVar(&request.Duration, "duration", "", "how long it is observed, like 1h (default: the server's)")
+	cmd.Flags().StringVar(&policy.AtEnd, "at-end", "", "what follows: hold, promote or rollback (default: the server's)")
+	cmd.Flags().StringVar(&policy.OnAlarm, "on-alarm", "", "what follows a confirmed alarm: hold or rollback (default: the server's)")
+	cmd.Flags().StringVar(&policy.InitialDelay, "initial-delay", "", "how long it settles before its latencies are judged (default: the server's)")
 	cmd.Flags().BoolVar(&request.Force, "force", false, "also if the version is quarantined")
 	cmd.Flags().StringVar(&request.Reason, "reason", "", "why; goes into the journal")
 	return cmd

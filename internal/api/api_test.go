@@ -111,6 +111,8 @@ func TestBadBodies(t *testing.T) {
 		{"weight", "application/json", `{"model_path": "a", "weight": 1.5}`, "422 body.weight: expected number <= 1."},
 		{"tiny weight", "application/json", `{"model_path": "a", "weight": 1e-9}`, "422 body.weight 1e-09 is not a share of the traffic: use 0.0001 (0.01%) to 1 (100%)."},
 		{"duration", "application/json", `{"model_path": "a", "duration": "soon"}`, `422 body.duration: "soon" is not a duration; write it like 1h, 90m or 30s.`},
+		{"odd delay", "application/json", `{"model_path": "a", "policy": {"initial_delay": "soon"}}`, `422 body.policy.initial_delay: "soon" is not a duration; write it like 1h, 90m or 30s.`},
+		{"tolerance below the slowdown", "application/json", `{"model_path": "a", "policy": {"tolerance": 0.01}}`, `422 body.policy: min_slowdown 0.02 is not from 0 to below the tolerance, 0.01.`},
 		{"negative duration", "application/json", `{"model_path": "a", "duration": "-1h"}`, `422 body.duration: "-1h" is not a duration; write it like 1h, 90m or 30s.`},
 		{"policy", "application/json", `{"model_path": "a", "policy": {"at_end": "x"}}`, `422 body.policy.at_end: expected value to be one of "hold, promote, rollback".`},
 		{"large", "application/json", `{"model_path": "` + strings.Repeat("a", maxBody) + `"}`, "413 the body is larger than 65536 bytes."},
@@ -149,7 +151,8 @@ func TestDeployPassesTheWholePlanOn(t *testing.T) {
 	pilot := &scripted{health: live()}
 	server := serve(t, pilot)
 	body := `{"model_path": "m.joblib", "weight": 0.25, "duration": "90m", "force": true, "reason": "because",
-		"policy": {"at_end": "promote", "min_samples": 50, "alpha": 0.01, "min_effect_ms": 2.5}}`
+		"policy": {"at_end": "promote", "min_samples": 50, "alpha": 0.01, "min_effect_ms": 2.5,
+			"on_alarm": "rollback", "min_slowdown": 0.05, "tolerance": 0.2, "min_drift": 0.1, "initial_delay": "30s"}}`
 	req, _ := http.NewRequest(http.MethodPost, server.URL+"/admin/deploy-canary", strings.NewReader(body))
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Serin-Actor", "ana")
@@ -162,7 +165,7 @@ func TestDeployPassesTheWholePlanOn(t *testing.T) {
 		Kind: rollout.Deploy, Actor: "ana", Reason: "because", Path: "m.joblib", Force: true,
 		Plan: rollout.Plan{
 			Weight: 2500, Period: 90 * time.Minute, AtEnd: rollout.PromoteAtEnd, MinSamples: 50, Alpha: 0.01, MinEffect: 2500 * time.Microsecond,
-			OnAlarm: plan.OnAlarm, MinSlowdown: plan.MinSlowdown, Tolerance: plan.Tolerance, MinDrift: plan.MinDrift,
+			OnAlarm: rollout.RollbackOnAlarm, MinSlowdown: 0.05, Tolerance: 0.2, MinDrift: 0.1, InitialDelay: 30 * time.Second,
 		},
 	}
 	if diff := cmp.Diff(want, pilot.asked); diff != "" {

@@ -138,31 +138,56 @@ func planOf(r *DeployRequest, plan rollout.Plan) (rollout.Plan, error) {
 		}
 		plan.Weight = w
 	}
-	if r.Duration != "" {
-		d, err := time.ParseDuration(r.Duration)
-		if err != nil || d <= 0 {
-			return plan, problem(codeInvalid, fmt.Sprintf("body.duration: %q is not a duration; write it like 1h, 90m or 30s", r.Duration))
-		}
-		plan.Period = d
+	if err := duration(r.Duration, "duration", &plan.Period); err != nil {
+		return plan, err
 	}
-	if p := r.Policy; p != nil {
-		if p.AtEnd != "" {
-			plan.AtEnd = rollout.AtEnd(p.AtEnd)
-		}
-		if p.MinSamples != nil {
-			plan.MinSamples = *p.MinSamples
-		}
-		if p.Alpha != nil {
-			plan.Alpha = *p.Alpha
-		}
-		if p.MinEffectMS != nil {
-			plan.MinEffect = time.Duration(*p.MinEffectMS * float64(time.Millisecond))
+	if r.Policy != nil {
+		if err := r.Policy.apply(&plan); err != nil {
+			return plan, err
 		}
 	}
 	if err := plan.Check(); err != nil {
 		return plan, problem(codeInvalid, "body.policy: "+err.Error())
 	}
 	return plan, nil
+}
+
+// apply changes what the policy names.
+func (p *Policy) apply(plan *rollout.Plan) error {
+	if p.AtEnd != "" {
+		plan.AtEnd = rollout.AtEnd(p.AtEnd)
+	}
+	if p.OnAlarm != "" {
+		plan.OnAlarm = rollout.OnAlarm(p.OnAlarm)
+	}
+	if p.MinEffectMS != nil {
+		plan.MinEffect = time.Duration(*p.MinEffectMS * float64(time.Millisecond))
+	}
+	set(&plan.MinSamples, p.MinSamples)
+	set(&plan.Alpha, p.Alpha)
+	set(&plan.MinSlowdown, p.MinSlowdown)
+	set(&plan.Tolerance, p.Tolerance)
+	set(&plan.MinDrift, p.MinDrift)
+	return duration(p.InitialDelay, "policy.initial_delay", &plan.InitialDelay)
+}
+
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// duration reads one; "" leaves what is there.
+func duration(s, field string, to *time.Duration) error {
+	if s == "" {
+		return nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return problem(codeInvalid, fmt.Sprintf("body.%s: %q is not a duration; write it like 1h, 90m or 30s", field, s))
+	}
+	*to = d
+	return nil
 }
 
 func (h *handlers) rollback(ctx context.Context, in *struct {

@@ -22,8 +22,14 @@ type DeployRequest struct {
 type Policy struct {
 	AtEnd       string   `json:"at_end,omitempty" enum:"hold,promote,rollback" doc:"What happens when the period is over."`
 	MinSamples  *uint64  `json:"min_samples,omitempty" minimum:"2" maximum:"1000000000" doc:"The fewest observations per arm that are judged."`
-	Alpha       *float64 `json:"alpha,omitempty" exclusiveMinimum:"0" exclusiveMaximum:"1" doc:"The level of Welch's two-sided test."`
-	MinEffectMS *float64 `json:"min_effect_ms,omitempty" minimum:"0" maximum:"1000000" doc:"A smaller difference of means raises no alert."`
+	Alpha       *float64 `json:"alpha,omitempty" exclusiveMinimum:"0" exclusiveMaximum:"1" doc:"The level of Welch's two-sided test at one look, and of the monitor's tests over all looks together."`
+	MinEffectMS *float64 `json:"min_effect_ms,omitempty" minimum:"0" maximum:"1000000" doc:"A smaller difference of latencies raises neither alert nor alarm."`
+	OnAlarm     string   `json:"on_alarm,omitempty" enum:"hold,rollback" doc:"What follows a confirmed alarm of the monitor."`
+	MinSlowdown *float64 `json:"min_slowdown,omitempty" minimum:"0" maximum:"10" example:"0.02" doc:"The smallest slowdown that is worth an alarm, as a share of stable's latency."`
+	Tolerance   *float64 `json:"tolerance,omitempty" exclusiveMinimum:"0" maximum:"10" example:"0.1" doc:"The slowdown that a pass must rule out, as a share of stable's latency."`
+	MinDrift    *float64 `json:"min_drift,omitempty" minimum:"0" doc:"The smallest population stability index of the scores that is worth an alarm."`
+	// The name is Argo Rollouts'.
+	InitialDelay string `json:"initial_delay,omitempty" example:"2m" doc:"How long a canary settles before the monitor judges its latencies."`
 }
 
 // PromoteRequest may override the judge.

@@ -52,7 +52,7 @@ func Default() Config {
 		Root:   ".",
 		Plan: rollout.Plan{
 			Weight: 1000, Period: time.Hour, AtEnd: rollout.Hold, MinSamples: 20, Alpha: 0.05, MinEffect: 100 * time.Microsecond,
-			OnAlarm: rollout.HoldOnAlarm, MinSlowdown: 0.02, Tolerance: 0.10, MinDrift: 0.2,
+			OnAlarm: rollout.HoldOnAlarm, InitialDelay: 2 * time.Minute, MinSlowdown: 0.02, Tolerance: 0.10, MinDrift: 0.2,
 		},
 		Slowdown:      20 * time.Millisecond,
 		Drills:        true,

@@ -21,7 +21,7 @@ var (
 	v2   = Version{Name: "model_v2", Path: "models/model_v2.joblib", SHA256: strings.Repeat("2", 64), Size: 901}
 	plan = Plan{
 		Weight: 1000, Period: time.Hour, AtEnd: Hold, MinSamples: 20, Alpha: 0.05, MinEffect: 100 * time.Microsecond,
-		OnAlarm: HoldOnAlarm, MinSlowdown: 0.02, Tolerance: 0.10, MinDrift: 0.2,
+		OnAlarm: HoldOnAlarm, InitialDelay: time.Minute, MinSlowdown: 0.02, Tolerance: 0.10, MinDrift: 0.2,
 	}
 	pass = Finding{Verdict: Pass, Sentence: "the canary is not slower"}
 	fail = Finding{Verdict: Fail, Sentence: "the canary is slower"}

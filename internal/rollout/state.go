@@ -139,6 +139,10 @@ type Plan struct {
 	// latency: with 0.10 the monitor must refute that the canary takes at least
 	// 1.10 times as long. At most 10.
 	Tolerance float64 `json:"tolerance"`
+	// InitialDelay is how long a canary settles, in serving time, before the
+	// monitor judges its latencies: a cold one is slow for its first requests. Errors
+	// and scores count from the first request on, and so does the seed's rule.
+	InitialDelay time.Duration `json:"initial_delay"`
 	// MinDrift is the smallest population stability index between the arms'
 	// scores that is worth an alarm. From 0 on; 0.2 is commonly called large.
 	MinDrift float64 `json:"min_drift"`
@@ -170,6 +174,8 @@ func (p Plan) Check() error {
 		return fmt.Errorf("tolerance %v is not above 0 and at most %v: write 0.1 for 10 %%", p.Tolerance, maxTolerance)
 	case !(p.MinSlowdown >= 0 && p.MinSlowdown < p.Tolerance):
 		return fmt.Errorf("min_slowdown %v is not from 0 to below the tolerance, %v", p.MinSlowdown, p.Tolerance)
+	case p.InitialDelay < 0:
+		return fmt.Errorf("initial_delay %v is negative", p.InitialDelay)
 	case !(p.MinDrift >= 0 && p.MinDrift <= math.MaxFloat64):
 		return fmt.Errorf("min_drift %v is not a number from 0 on", p.MinDrift)
 	}

@@ -15,13 +15,14 @@ func TestPlanCheck(t *testing.T) {
 		t.Error(err)
 	}
 	for name, spoil := range map[string]func(*Plan){
-		"weight":      func(p *Plan) { p.Weight = 0 },
-		"duration":    func(p *Plan) { p.Period = 0 },
-		"at_end":      func(p *Plan) { p.AtEnd = "explode" },
-		"min_samples": func(p *Plan) { p.MinSamples = 1 },
-		"alpha":       func(p *Plan) { p.Alpha = 1e-17 },
-		"min_effect":  func(p *Plan) { p.MinEffect = -1 },
-		"on_alarm":    func(p *Plan) { p.OnAlarm = "" },
+		"weight":        func(p *Plan) { p.Weight = 0 },
+		"duration":      func(p *Plan) { p.Period = 0 },
+		"at_end":        func(p *Plan) { p.AtEnd = "explode" },
+		"min_samples":   func(p *Plan) { p.MinSamples = 1 },
+		"alpha":         func(p *Plan) { p.Alpha = 1e-17 },
+		"min_effect":    func(p *Plan) { p.MinEffect = -1 },
+		"on_alarm":      func(p *Plan) { p.OnAlarm = "" },
+		"initial_delay": func(p *Plan) { p.InitialDelay = -1 },
 	} {
 		bad := plan
 		spoil(&bad)
