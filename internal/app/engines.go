@@ -43,8 +43,16 @@ type engines struct {
 	mu       sync.Mutex
 	loaded   map[string]model.Predictor // by SHA-256
 	served   []served                   // oldest first, at most maxServed
+	baseline baseline
 	trial    trial
 	lastLoad time.Duration
+}
+
+// baseline is what stable does while no rollout is live: what the next one is
+// compared with. It belongs to stable's bytes, and outlives a rollback.
+type baseline struct {
+	sha256 string
+	gauge  *record.Gauge
 }
 
 // maxServed bounds how many versions' gauges are kept for the meters.
@@ -301,9 +309,14 @@ func (g *engines) Serve(s rollout.State, before *record.Evidence) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := &route.Table{Stable: g.arm(route.Stable, s.Stable, "")}
+	if g.baseline.sha256 != s.Stable.SHA256 {
+		g.baseline = baseline{s.Stable.SHA256, record.NewGauge(record.Arm{})}
+	}
+	t.Stable.Evidence = g.baseline.gauge
 	if s.Phase.Split() {
 		if r := s.Rollout; g.trial.id != r.ID {
-			g.trial = trial{id: r.ID, stable: record.NewGauge(before.Stable), canary: record.NewGauge(before.Canary)}
+			stable, canary := before.Total()
+			g.trial = trial{id: r.ID, stable: record.NewGauge(stable), canary: record.NewGauge(canary)}
 		}
 		if w := s.Rollout.Weight; g.trial.weight != w { // a new share, the same gauges
 			g.trial.weight, g.trial.split = w, route.NewSplit(w, rand.Uint64())
@@ -343,13 +356,13 @@ func (g *engines) arm(role route.Role, v rollout.Version, beside string) *route.
 	return a
 }
 
-// Evidence returns what the rollout being served has seen.
-func (g *engines) Evidence() (string, record.Arm, record.Arm) {
+// Gauges returns what the rollout being served has seen, and stable before it.
+func (g *engines) Gauges() control.Gauges {
 	g.mu.Lock()
-	t := g.trial
+	t, b := g.trial, g.baseline
 	g.mu.Unlock()
 	if t.id == "" {
-		return "", record.Arm{}, record.Arm{}
+		return control.Gauges{}
 	}
-	return t.id, t.stable.Snapshot(), t.canary.Snapshot()
+	return control.Gauges{Rollout: t.id, Stable: t.stable.Snapshot(), Canary: t.canary.Snapshot(), Baseline: b.gauge.Snapshot()}
 }

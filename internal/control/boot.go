@@ -29,7 +29,7 @@ func (p *Pilot) Boot(ctx context.Context, start Start) error {
 	if err != nil {
 		return fmt.Errorf("reading the state of %s: %w", p.Model, err)
 	}
-	p.state, p.observed, p.looks = state, seen.Elapsed, seen.Looks
+	p.state, p.seen, p.observed, p.looks = state, seen, seen.Elapsed, seen.Looks
 	if state.Phase == rollout.Empty {
 		return p.install(ctx, start.Model)
 	}

@@ -57,9 +57,19 @@ type Engines interface {
 	// rollout that was not served before starts from the given evidence; one that
 	// was goes on with its own.
 	Serve(s rollout.State, before *record.Evidence)
-	// Evidence returns what the arms of the rollout being served have seen, and
-	// its ID; "" without one.
-	Evidence() (rolloutID string, stable, canary record.Arm)
+	// Gauges returns what was observed of the rollout being served.
+	Gauges() Gauges
+}
+
+// Gauges are what the arms of a rollout have seen from its beginning, restarts
+// included. The zero value is that no rollout is being served.
+type Gauges struct {
+	// Rollout is its ID.
+	Rollout        string
+	Stable, Canary record.Arm
+	// Baseline is what was observed of stable in this process, and of no other
+	// version, while no rollout was live.
+	Baseline record.Arm
 }
 
 // Command is what an operator asks for.

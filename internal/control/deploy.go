@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"serin/internal/record"
 	"serin/internal/rollout"
 )
 
@@ -76,7 +77,7 @@ func (p *Pilot) fetched(d *deployment, version rollout.Version, err error) {
 
 // load is the effect of an accepted deploy.
 func (p *Pilot) load(ctx context.Context) {
-	p.observed, p.looks = 0, 0
+	p.seen, p.observed, p.looks = record.Evidence{}, 0, 0
 	p.publish()
 	attempt, stable := p.state.Rollout, p.state.Stable
 	p.goAside(func() func() {

@@ -90,7 +90,7 @@ func (p *Pilot) tick() {
 }
 
 func (p *Pilot) save() {
-	e := p.evidence(p.view.Load())
+	e := p.observe()
 	err := p.Store.SaveEvidence(context.WithoutCancel(p.ctx), p.Model, p.state.Rollout.ID, &e)
 	if (err != nil) != p.unsaved {
 		p.unsaved = err != nil

@@ -86,6 +86,7 @@ type garage struct {
 	mu             sync.Mutex
 	served         rollout.State
 	stable, canary *record.Gauge
+	baseline       record.Arm
 	loads          []string
 	refuse         map[string]error
 	hold           chan struct{} // loading a canary waits for it, if set
@@ -124,26 +125,29 @@ func (g *garage) Serve(s rollout.State, before *record.Evidence) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if s.Phase.Split() && (g.served.Rollout == nil || g.served.Rollout.ID != s.Rollout.ID) {
-		g.stable, g.canary = record.NewGauge(before.Stable), record.NewGauge(before.Canary)
+		stable, canary := before.Total()
+		g.stable, g.canary = record.NewGauge(stable), record.NewGauge(canary)
 	}
 	g.served = s
 }
 
-func (g *garage) Evidence() (string, record.Arm, record.Arm) {
+func (g *garage) Gauges() Gauges {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.served.Phase.Split() {
-		return "", record.Arm{}, record.Arm{}
+		return Gauges{}
 	}
-	return g.served.Rollout.ID, g.stable.Snapshot(), g.canary.Snapshot()
+	return Gauges{Rollout: g.served.Rollout.ID, Stable: g.stable.Snapshot(), Canary: g.canary.Snapshot(), Baseline: g.baseline}
 }
 
 // traffic is n requests per arm, the canary's slower by the given time.
 func (g *garage) traffic(n int, slower time.Duration) {
 	for i := range n {
 		jitter := time.Duration(i%7) * time.Millisecond
-		g.stable.Observe(100*time.Millisecond + jitter)
-		g.canary.Observe(100*time.Millisecond + jitter + slower)
+		g.stable.Begin()
+		g.stable.Observe(100*time.Millisecond+jitter, 0.5)
+		g.canary.Begin()
+		g.canary.Observe(100*time.Millisecond+jitter+slower, 0.5)
 	}
 }
 

@@ -44,7 +44,8 @@ type Pilot struct {
 
 	ctx      context.Context // ends slow work when Run ends
 	state    rollout.State
-	observed time.Duration // of the period
+	seen     record.Evidence // replaced, never changed: views share it
+	observed time.Duration   // of the period
 	looks    uint64
 	ticked   time.Time
 	deploy   *deployment
@@ -58,6 +59,7 @@ type Pilot struct {
 // view is what readers may see without waiting for the loop.
 type view struct {
 	state    rollout.State
+	seen     record.Evidence
 	observed time.Duration
 	looks    uint64
 	decided  map[Decision]uint64
@@ -311,23 +313,39 @@ func (p *Pilot) logDecision(before rollout.State, e rollout.Event, r *judge.Resu
 }
 
 func (p *Pilot) publish() {
-	p.view.Store(&view{p.state, p.observed, p.looks, p.decided})
+	p.view.Store(&view{p.state, p.seen, p.observed, p.looks, p.decided})
 }
 
-// evidence is everything seen of the rollout in the view.
+// evidence is everything seen of the rollout in the view: what it had seen, and
+// where the gauges have got to since. The first stage is compared with stable
+// as it was before the canary, if the engines have seen enough of it; another
+// share of the requests is another stage.
 func (p *Pilot) evidence(v *view) record.Evidence {
-	e := record.Evidence{Elapsed: v.observed, Looks: v.looks}
-	if id, stable, canary := p.Engines.Evidence(); v.state.Rollout != nil && id == v.state.Rollout.ID {
-		e.Stable, e.Canary = stable, canary
+	e := v.seen
+	if now := p.Engines.Gauges(); v.state.Rollout != nil && now.Rollout == v.state.Rollout.ID {
+		share := uint32(v.state.Rollout.Weight)
+		trail := record.NewTrail(e, share, &now.Baseline)
+		_ = trail.Reweigh(share) // the law ends changes of the share before stages do
+		trail.Update(&now.Stable, &now.Canary, v.observed)
+		e = trail.Evidence()
 	}
+	e.Elapsed, e.Looks = v.observed, v.looks
 	return e
+}
+
+// observe brings the evidence up to now. The loop goes on from there; readers
+// who look in between do so for themselves.
+func (p *Pilot) observe() record.Evidence {
+	p.seen = p.evidence(p.view.Load())
+	p.publish()
+	return p.seen
 }
 
 // judged is one look at the rollout in progress.
 func (p *Pilot) judged() (*judge.Result, *record.Evidence) {
 	p.looks++
 	p.publish()
-	e := p.evidence(p.view.Load())
+	e := p.observe()
 	r := judge.Look(p.state.Rollout.Plan, &e)
 	return &r, &e
 }

@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -81,14 +82,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	arm := table.Pick()
-	if err := req.answer(arm); err != nil {
+	if err := req.answer(r.Context(), arm); err != nil {
 		h.refuse(w, h.explain(err, arm))
 		return
 	}
 	w.Header()["Content-Type"] = contentTypeJSON
 	// A client that has gone does not read its answer; there is nobody to tell.
 	_, _ = w.Write(req.reply)
-	arm.Served.Observe(time.Since(arrived))
+	arm.Served.Time(time.Since(arrived))
 }
 
 var contentTypeJSON = []string{"application/json"}
@@ -166,14 +167,16 @@ var tooLarge = &problem{
 	Detail: fmt.Sprintf("The body is larger than %d bytes: send one row in a request.", maxBody),
 }
 
-// answer predicts on the arm, reports to its gauge, and encodes the reply.
-func (req *request) answer(arm *route.Arm) error {
+// answer predicts on the arm, reports to its gauge, and encodes the reply. The
+// context ends when the client has gone.
+func (req *request) answer(ctx context.Context, arm *route.Arm) error {
 	classes := arm.Predictor.Signature().Classes
 	if cap(req.probs) < len(classes) {
 		req.probs = make([]float64, len(classes))
 	}
 	req.probs = req.probs[:len(classes)]
 	routed := time.Now()
+	arm.Evidence.Begin()
 	class, err := predict(arm, req.row, req.probs)
 	if arm.Slowdown > 0 {
 		<-time.After(arm.Slowdown)
@@ -183,16 +186,24 @@ func (req *request) answer(arm *route.Arm) error {
 		err = errOverflow // of this version; the other arm may well have an answer
 	}
 	if err != nil {
-		if arm.Evidence != nil {
-			arm.Evidence.Fail()
-		}
+		arm.Evidence.Fail()
 		return err
 	}
-	if arm.Evidence != nil {
-		arm.Evidence.Observe(latency)
+	arm.Evidence.Observe(latency, score(class, req.probs))
+	if ctx.Err() != nil {
+		arm.Evidence.Abandon()
 	}
 	req.reply = appendReply(req.reply[:0], arm, class, req.probs, latency)
 	return nil
+}
+
+// score is the one number of an answer whose distribution is watched: of two
+// classes the probability of the last, of more that of the one predicted.
+func score(class int, probs []float64) float64 {
+	if len(probs) == 2 {
+		return probs[1]
+	}
+	return probs[class]
 }
 
 var errOverflow = errors.New("the features are so far from what the model was fitted on that it gives no number")

@@ -350,7 +350,7 @@ func TestOursAllocatesNothing(t *testing.T) {
 	var req request
 	run := func() {
 		req.row, _ = scanRow(body, req.row[:0], 5)
-		if err := req.answer(arm); err != nil {
+		if err := req.answer(t.Context(), arm); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -70,19 +70,20 @@ type Summary struct {
 	P99MS    float64 `json:"p99_ms"`
 }
 
-// Look judges the evidence once, by the plan.
+// Look judges the evidence once, by the plan: all stages together.
 func Look(plan rollout.Plan, e *record.Evidence) Result {
-	r := Result{Test: "welch", PValue: 1, Stable: summarise(&e.Stable), Canary: summarise(&e.Canary)}
-	test, err := compare(&e.Stable, &e.Canary, 1-plan.Alpha)
+	stable, canary := e.Total()
+	r := Result{Test: "welch", PValue: 1, Stable: summarise(&stable), Canary: summarise(&canary)}
+	test, err := compare(&stable, &canary, 1-plan.Alpha)
 	if err == nil {
 		r.PValue, r.LogPValue = test.P, test.LogP
 		r.TStatistic, r.DegreesOfFreedom = test.T, test.DF
 		r.DifferenceMS, r.LowerMS, r.UpperMS = ms(test.Diff), ms(test.Low), ms(test.High)
 	}
-	seen := fmt.Sprintf("after %d canary and %d stable requests", e.Canary.Count, e.Stable.Count)
+	seen := fmt.Sprintf("after %d canary and %d stable requests", canary.Count, stable.Count)
 	switch {
-	case e.Stable.Count < plan.MinSamples || e.Canary.Count < plan.MinSamples:
-		r.Sentence = fmt.Sprintf("not enough data: %d canary and %d stable requests were observed, %d of each are needed", e.Canary.Count, e.Stable.Count, plan.MinSamples)
+	case stable.Count < plan.MinSamples || canary.Count < plan.MinSamples:
+		r.Sentence = fmt.Sprintf("not enough data: %d canary and %d stable requests were observed, %d of each are needed", canary.Count, stable.Count, plan.MinSamples)
 	case err != nil:
 		r.Sentence = fmt.Sprintf("the latencies cannot be compared %s: %v", seen, err)
 	case test.NoVariance:
@@ -90,8 +91,8 @@ func Look(plan rollout.Plan, e *record.Evidence) Result {
 	case test.P < plan.Alpha && test.Diff > 0 && test.Diff >= float64(plan.MinEffect):
 		r.Verdict = rollout.Fail
 		r.Sentence = fmt.Sprintf("the canary is %s slower (%s, p = %s) %s", duration(test.Diff), interval(test, plan), number(test.P, test.LogP), seen)
-	case failsMore(&e.Canary, &e.Stable):
-		r.Sentence = fmt.Sprintf("%d canary and %d stable predictions gave no answer, which latencies cannot make up for, %s", e.Canary.Failures, e.Stable.Failures, seen)
+	case failsMore(&canary, &stable):
+		r.Sentence = fmt.Sprintf("%d canary and %d stable predictions gave no answer, which latencies cannot make up for, %s", canary.Failures, stable.Failures, seen)
 	case test.P < plan.Alpha && test.Diff > 0:
 		r.Verdict = rollout.Pass
 		r.Sentence = fmt.Sprintf("the canary is slower by %s (p = %s), which is less than the %v that matter, %s", duration(test.Diff), number(test.P, test.LogP), plan.MinEffect, seen)

@@ -17,15 +17,21 @@ var plan = rollout.Plan{Weight: 1000, Period: time.Hour, AtEnd: rollout.Hold, Mi
 
 // arm has n observations that alternate round the mean.
 func arm(n int, mean, spread time.Duration) record.Arm {
-	g := record.NewGauge(record.Arm{})
+	var a record.Arm
 	for i := range n {
 		if i%2 == 0 {
-			g.Observe(mean - spread)
+			a.Observe(mean-spread, math.NaN())
 		} else {
-			g.Observe(mean + spread)
+			a.Observe(mean+spread, math.NaN())
 		}
 	}
-	return g.Snapshot()
+	a.Started = a.Count
+	return a
+}
+
+// seen is the evidence of one stage.
+func seen(stable, canary record.Arm) *record.Evidence {
+	return &record.Evidence{Stages: []record.Stage{{Share: uint32(plan.Weight), Stable: stable, Canary: canary}}}
 }
 
 func failing(a record.Arm, n uint64) record.Arm {
@@ -94,7 +100,7 @@ func TestVerdicts(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		r := Look(tt.plan, &record.Evidence{Stable: tt.stable, Canary: tt.canary})
+		r := Look(tt.plan, seen(tt.stable, tt.canary))
 		if r.Verdict != tt.want || r.Sentence != tt.sentence {
 			t.Errorf("%s: %s\n got %s\nwant %s", tt.name, r.Verdict, r.Sentence, tt.sentence)
 		}
@@ -110,13 +116,15 @@ func TestTheSameAgain(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(name string) record.Arm {
-			g := record.NewGauge(record.Arm{})
+			var a record.Arm
 			for _, ns := range rapid.SliceOf(rapid.Int64Range(0, 1e10)).Draw(t, name) {
-				g.Observe(time.Duration(ns))
+				a.Observe(time.Duration(ns), math.NaN())
 			}
-			return g.Snapshot()
+			a.Started = a.Count
+			return a
 		}
-		e := record.Evidence{Stable: draw("stable"), Canary: draw("canary")}
+		stable, canary := draw("stable"), draw("canary")
+		e := seen(stable, canary)
 		data, err := e.MarshalBinary()
 		if err != nil {
 			t.Fatal(err)
@@ -125,12 +133,12 @@ func TestTheSameAgain(t *testing.T) {
 		if err := stored.UnmarshalBinary(data); err != nil {
 			t.Fatal(err)
 		}
-		first, again := Look(plan, &e), Look(plan, &stored)
+		first, again := Look(plan, e), Look(plan, &stored)
 		if diff := cmp.Diff(first, again); diff != "" {
 			t.Fatal(diff)
 		}
-		if (e.Canary.Count < 20 || e.Stable.Count < 20) && first.Verdict != rollout.Insufficient {
-			t.Fatalf("%s from %d and %d observations", first.Verdict, e.Stable.Count, e.Canary.Count)
+		if (canary.Count < 20 || stable.Count < 20) && first.Verdict != rollout.Insufficient {
+			t.Fatalf("%s from %d and %d observations", first.Verdict, stable.Count, canary.Count)
 		}
 		if first.Verdict == rollout.Fail && !(first.PValue < plan.Alpha && first.DifferenceMS >= 0.1) {
 			t.Fatalf("fail with p %v and %v ms", first.PValue, first.DifferenceMS)
@@ -143,8 +151,8 @@ func TestTheSameAgain(t *testing.T) {
 
 // BenchmarkLook is one verdict over two full histograms.
 func BenchmarkLook(b *testing.B) {
-	e := record.Evidence{Stable: arm(1000, 100*time.Millisecond, 15*time.Millisecond), Canary: arm(100, 120*time.Millisecond, 15*time.Millisecond)}
+	e := seen(arm(1000, 100*time.Millisecond, 15*time.Millisecond), arm(100, 120*time.Millisecond, 15*time.Millisecond))
 	for b.Loop() {
-		Look(plan, &e)
+		Look(plan, e)
 	}
 }

@@ -3,45 +3,114 @@ package record
 import (
 	"math"
 	"math/big"
-	"math/bits"
 	"time"
 )
 
 // Arm is what was observed of one arm. The zero value has seen nothing. It is
-// about 10 kB: pass it by pointer where it matters.
+// about 15 kB: pass it by pointer where it matters.
+//
+// All of it is whole numbers, so merging in any order and any grouping gives
+// the same arm. Counters hold up to 2^46 (a year at two million a second);
+// nothing stops at more, but evidence of more is refused when it is decoded.
 type Arm struct {
-	// Count is the number of observations.
+	// Count is the number of observations: predictions that were finished.
 	Count uint64
 	// Failures is the number of predictions that gave no answer.
 	Failures uint64
+	// Started is the number of requests that were routed here. A Gauge counts it;
+	// who fills an Arm by hand counts it by hand.
+	Started uint64
+	// Abandoned is how many of Count were finished for a client that had gone: to
+	// that client, a timeout.
+	Abandoned uint64
 	// sum and squares are exact sums of the latencies in ns and of their squares.
-	sum, squares uint128
-	buckets      [bucketCount]uint64
+	sum, squares int128
+	// ln and lnSquares are those of the latencies' logarithms, in 2^-32 and 2^-64.
+	ln, lnSquares int128
+	latencies     [bucketCount]uint64
+	scores        [scoreCount]uint64
 }
 
-// longest bounds a single latency, so that 2^48 observations cannot overflow
-// the sum of squares. It is 1,099 s; a longer one counts as that long.
+// longest bounds a single latency, so that 2^46 observations cannot overflow
+// the sum of squares. It is 1,099 s; a longer one counts as that long, and one
+// below 0, from a clock that was set, as 0.
 const longest = 1 << 40
 
-func (a *Arm) observe(latency time.Duration) {
-	ns := uint64(min(max(latency, 0), longest))
-	a.Count++
-	a.sum.add(uint128{0, ns})
-	hi, lo := bits.Mul64(ns, ns)
-	a.squares.add(uint128{hi, lo})
-	a.buckets[bucketOf(ns)]++
+// Observe counts one finished prediction: its latency, and its score, which is
+// a probability; anything else, as NaN, is no score. The logarithm of a latency
+// is that of at least 1 ns.
+func (a *Arm) Observe(latency time.Duration, score float64) {
+	ns := a.time(latency)
+	ln := fixedLn(ns)
+	a.ln.add(int128{0, ln})
+	a.lnSquares.add(times(ln, ln))
+	if i, ok := scoreBucket(score); ok {
+		a.scores[i]++
+	}
 }
+
+// time counts a latency alone.
+func (a *Arm) time(latency time.Duration) (ns uint64) {
+	ns = clamp(latency)
+	a.Count++
+	a.sum.add(int128{0, ns})
+	a.squares.add(times(ns, ns))
+	a.latencies[bucketOf(ns)]++
+	return ns
+}
+
+func clamp(latency time.Duration) uint64 { return uint64(min(max(latency, 0), longest)) }
 
 // Add merges another arm into this one. The order does not matter.
 func (a *Arm) Add(b *Arm) {
 	a.Count += b.Count
 	a.Failures += b.Failures
+	a.Started += b.Started
+	a.Abandoned += b.Abandoned
 	a.sum.add(b.sum)
 	a.squares.add(b.squares)
-	for i, n := range &b.buckets {
-		a.buckets[i] += n
+	a.ln.add(b.ln)
+	a.lnSquares.add(b.lnSquares)
+	for i, n := range &b.latencies {
+		a.latencies[i] += n
+	}
+	for i, n := range &b.scores {
+		a.scores[i] += n
 	}
 }
+
+// Sub takes away what an earlier snapshot of the same gauge holds, and leaves
+// what was observed since. It undoes Add.
+func (a *Arm) Sub(b *Arm) {
+	a.Count -= b.Count
+	a.Failures -= b.Failures
+	a.Started -= b.Started
+	a.Abandoned -= b.Abandoned
+	a.sum.sub(b.sum)
+	a.squares.sub(b.squares)
+	a.ln.sub(b.ln)
+	a.lnSquares.sub(b.lnSquares)
+	for i, n := range &b.latencies {
+		a.latencies[i] -= n
+	}
+	for i, n := range &b.scores {
+		a.scores[i] -= n
+	}
+}
+
+// Unfinished is the number of requests that were routed here and neither
+// answered nor failed: in flight, hung, or lost with the process. It is 0
+// where more ended than began, as in a stage that inherits requests in flight.
+func (a *Arm) Unfinished() uint64 { return a.Started - min(a.Started, a.Count+a.Failures) }
+
+// Latencies are the counts of the buckets that BucketOf and BucketRange tell of.
+// It is the arm itself, not a copy: read only.
+func (a *Arm) Latencies() []uint64 { return a.latencies[:] }
+
+// Scores are the counts of the buckets of scores, from low to high. The edges
+// are fixed and the same for every arm, at evenly spaced odds, 16 to each doubling.
+// It is the arm itself, not a copy: read only.
+func (a *Arm) Scores() []uint64 { return a.scores[:] }
 
 // Moments returns the number of observations, their mean in ns, and their
 // sample variance in ns² (divisor n-1; 0 for n < 2). Both are the correctly
@@ -52,18 +121,30 @@ func (a *Arm) Add(b *Arm) {
 // computed in whole numbers, so the cancellation that makes this formula
 // useless in floating point does not occur.
 func (a *Arm) Moments() (n uint64, mean, variance float64) {
-	if a.Count == 0 {
-		return 0, 0, 0
-	}
-	count := new(big.Int).SetUint64(a.Count)
-	sum := a.sum.big()
-	mean = ratio(sum, count)
-	if a.Count > 1 {
-		m2 := new(big.Int).Mul(count, a.squares.big())
-		m2.Sub(m2, new(big.Int).Mul(sum, sum))
-		variance = ratio(m2, new(big.Int).Mul(count, new(big.Int).SetUint64(a.Count-1)))
-	}
+	mean, variance = moments(a.Count, a.sum, a.squares)
 	return a.Count, mean, variance
+}
+
+// LogMoments returns the same of ln(latency in ns), each logarithm taken to the
+// nearest 2^-32: the number of observations, their mean, and their sample
+// variance (divisor n-1; 0 for n < 2).
+func (a *Arm) LogMoments() (n, mean, variance float64) {
+	mean, variance = moments(a.Count, a.ln, a.lnSquares)
+	return float64(a.Count), math.Ldexp(mean, -lnDigits), math.Ldexp(variance, -2*lnDigits)
+}
+
+func moments(n uint64, sum, squares int128) (mean, variance float64) {
+	if n == 0 {
+		return 0, 0
+	}
+	count, s := new(big.Int).SetUint64(n), sum.big()
+	mean = ratio(s, count)
+	if n > 1 {
+		m2 := new(big.Int).Mul(count, squares.big())
+		m2.Sub(m2, new(big.Int).Mul(s, s))
+		variance = ratio(m2, new(big.Int).Mul(count, new(big.Int).SetUint64(n-1)))
+	}
+	return mean, variance
 }
 
 // Sum is the total of all latencies in seconds, for meters that count it.
@@ -83,18 +164,18 @@ func (a *Arm) Quantile(q float64) float64 {
 	}
 	rank := q * float64(a.Count)
 	below := 0.0
-	for i, n := range &a.buckets {
+	for i, n := range &a.latencies {
 		if n == 0 {
 			continue
 		}
 		here := float64(n)
 		if below+here >= rank {
-			low, high := bucketRange(i)
+			low, high := BucketRange(i)
 			return low + (high-low)*max(0, rank-below)/here
 		}
 		below += here
 	}
-	_, high := bucketRange(bucketCount - 1)
+	_, high := BucketRange(bucketCount - 1)
 	return high
 }
 
@@ -102,35 +183,11 @@ func (a *Arm) Quantile(q float64) float64 {
 // the resolution of a bucket: those of every bucket that ends there or before.
 func (a *Arm) AtMost(latency time.Duration) uint64 {
 	total := uint64(0)
-	for i, n := range &a.buckets {
-		if _, high := bucketRange(i); high > float64(latency) {
+	for i, n := range &a.latencies {
+		if _, high := BucketRange(i); high > float64(latency) {
 			break
 		}
 		total += n
 	}
 	return total
-}
-
-// Evidence is what was observed during one rollout.
-type Evidence struct {
-	Stable, Canary Arm
-	// Elapsed is how much of the period was observed: time in which the process
-	// served, by the monotonic clock.
-	Elapsed time.Duration
-	// Looks counts how often somebody asked for the verdict.
-	Looks uint64
-}
-
-// uint128 is an exact sum.
-type uint128 struct{ hi, lo uint64 }
-
-func (u *uint128) add(v uint128) {
-	var carry uint64
-	u.lo, carry = bits.Add64(u.lo, v.lo, 0)
-	u.hi, _ = bits.Add64(u.hi, v.hi, carry)
-}
-
-func (u uint128) big() *big.Int {
-	b := new(big.Int).SetUint64(u.hi)
-	return b.Or(b.Lsh(b, 64), new(big.Int).SetUint64(u.lo))
 }

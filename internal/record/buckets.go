@@ -3,7 +3,11 @@ package record
 import (
 	"math"
 	"math/bits"
+	"time"
 )
+
+// Step is the distance of two neighbouring buckets in ln(latency): ln(1.1)/5.
+const Step = 0.019062035960864972
 
 // The buckets divide latencies at fixed edges, 50 ns times growth^i, so that
 // the counts of any two gauges may be added. Five buckets are a factor of 1.1:
@@ -79,9 +83,14 @@ func bucketOf(ns uint64) int {
 	return i
 }
 
-// bucketRange returns the ends of a bucket in ns; the last one, which has no
-// upper end, gets the longest latency that is counted.
-func bucketRange(i int) (low, high float64) {
+// BucketOf says in which of an arm's buckets a latency is counted. Negative
+// ones are counted as 0.
+func BucketOf(latency time.Duration) int { return bucketOf(clamp(latency)) }
+
+// BucketRange returns the ends of a bucket in ns: the low one is in it, the high
+// one is not. The last one, which has no upper end, gets the longest latency
+// that is counted.
+func BucketRange(i int) (low, high float64) {
 	if i > 0 {
 		low = float64(edges[i-1])
 	}

@@ -4,67 +4,138 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/bits"
 	"time"
 )
 
 // The encoding of evidence: a version byte, then unsigned varints.
 //
-//	1, elapsed in ns, looks, stable arm, canary arm
-//	arm: count, failures, sum hi lo, squares hi lo, cells, then per cell: gap, n
+//	evidence:   2, elapsed in ns, looks, number of stages, stages
+//	stage:      share, reference, stable, canary, fast, slow
+//	reference:  0 = none; 1 = that of the stage before; 2, then an arm
+//	an arm:     started, failures, abandoned, count; if count > 0: four sums, latencies, scores
+//	blocks:     windows; if windows > 0: three sums; of each arm the portion's count and sum
+//	a sum:      high and low 64 bits
+//	counts:     length up to the last bucket that is not empty; of each bucket up to
+//	            there its count; 0 is followed by how many buckets in a row are empty
 //
-// Only buckets that are not empty are written; gap is the number of empty
-// buckets before one. A typical arm takes a few hundred bytes.
-const codecVersion = 1
+// There is one encoding of an evidence, and others of the same are refused, so
+// two are equal if their bytes are. A typical arm takes some hundred bytes.
+const codecVersion = 2
+
+const (
+	noReference = iota
+	sameReference
+	ownReference
+)
 
 // MarshalBinary encodes the evidence. It never fails.
 func (e *Evidence) MarshalBinary() ([]byte, error) {
 	b := []byte{codecVersion}
-	b = binary.AppendUvarint(b, uint64(e.Elapsed))
-	b = binary.AppendUvarint(b, e.Looks)
-	return e.Canary.append(e.Stable.append(b)), nil
+	b = appendAll(b, uint64(e.Elapsed), e.Looks, uint64(len(e.Stages)))
+	before := new(Arm)
+	for i := range e.Stages {
+		b = e.Stages[i].append(b, before)
+		before = &e.Stages[i].Reference
+	}
+	return b, nil
+}
+
+func appendAll(b []byte, values ...uint64) []byte {
+	for _, v := range values {
+		b = binary.AppendUvarint(b, v)
+	}
+	return b
+}
+
+func appendSums(b []byte, sums ...int128) []byte {
+	for _, s := range sums {
+		b = appendAll(b, s.hi, s.lo)
+	}
+	return b
+}
+
+func (s *Stage) append(b []byte, before *Arm) []byte {
+	b = appendAll(b, uint64(s.Share))
+	switch s.Reference {
+	case Arm{}:
+		b = appendAll(b, noReference)
+	case *before:
+		b = appendAll(b, sameReference)
+	default:
+		b = s.Reference.append(appendAll(b, ownReference))
+	}
+	b = s.Canary.append(s.Stable.append(b))
+	return s.Slow.append(s.Fast.append(b))
 }
 
 func (a *Arm) append(b []byte) []byte {
-	filled := uint64(0)
-	for _, n := range &a.buckets {
-		if n > 0 {
-			filled++
-		}
+	b = appendAll(b, a.Started, a.Failures, a.Abandoned, a.Count)
+	if a.Count == 0 {
+		return b
 	}
-	for _, v := range [...]uint64{a.Count, a.Failures, a.sum.hi, a.sum.lo, a.squares.hi, a.squares.lo, filled} {
-		b = binary.AppendUvarint(b, v)
+	b = appendSums(b, a.sum, a.squares, a.ln, a.lnSquares)
+	return appendCounts(appendCounts(b, a.latencies[:]), a.scores[:])
+}
+
+func (b *Blocks) append(to []byte) []byte {
+	to = appendAll(to, b.windows)
+	if b.windows == 0 {
+		return to
 	}
-	gap := uint64(0)
-	for _, n := range &a.buckets {
-		if n == 0 {
-			gap++
+	to = appendSums(to, b.w, b.s1, b.s2)
+	for _, p := range [...]portion{b.stable, b.canary} {
+		to = appendSums(appendAll(to, p.n), p.ln)
+	}
+	return to
+}
+
+func appendCounts(b []byte, counts []uint64) []byte {
+	for len(counts) > 0 && counts[len(counts)-1] == 0 {
+		counts = counts[:len(counts)-1]
+	}
+	b = appendAll(b, uint64(len(counts)))
+	for i := 0; i < len(counts); i++ {
+		if b = appendAll(b, counts[i]); counts[i] > 0 {
 			continue
 		}
-		b = binary.AppendUvarint(binary.AppendUvarint(b, gap), n)
-		gap = 0
+		gap := 1
+		for counts[i+gap] == 0 {
+			gap++
+		}
+		b = appendAll(b, uint64(gap))
+		i += gap - 1
 	}
 	return b
 }
 
 // UnmarshalBinary decodes evidence and checks it against itself: what it
-// accepts could have been observed. On an error e is left as it was.
+// accepts could have been observed. On an error e is left as it was. Memory
+// grows with the bytes that are there, not with what they claim.
 func (e *Evidence) UnmarshalBinary(data []byte) error {
-	if len(data) == 0 || data[0] != codecVersion {
-		return fmt.Errorf("evidence is not of version %d", codecVersion)
+	if len(data) == 0 {
+		return errors.New("evidence is empty: not even its version is there")
+	}
+	if data[0] != codecVersion {
+		return fmt.Errorf("evidence is of version %d, this serin reads version %d", data[0], codecVersion)
 	}
 	r := reader{data: data[1:]}
-	var decoded Evidence
-	elapsed := r.uvarint()
-	decoded.Elapsed = time.Duration(elapsed)
-	decoded.Looks = r.uvarint()
-	decoded.Stable.read(&r)
-	decoded.Canary.read(&r)
+	decoded := Evidence{Elapsed: time.Duration(r.uvarint()), Looks: r.counter()}
+	if decoded.Elapsed < 0 {
+		r.fail("the elapsed time overflows")
+	}
+	stages := r.atMost(mostStages, "a rollout has at most 32 stages")
+	before := new(Arm)
+	for i := uint64(0); i < stages && r.err == nil; i++ {
+		decoded.Stages = append(decoded.Stages, Stage{})
+		s := &decoded.Stages[i]
+		s.read(&r, before)
+		before = &s.Reference
+	}
 	if r.err == nil && len(r.data) > 0 {
 		r.fail("bytes are left over")
 	}
-	if decoded.Elapsed < 0 {
-		r.fail("the elapsed time overflows")
+	if r.err == nil {
+		decoded.check(&r)
 	}
 	if r.err != nil {
 		return fmt.Errorf("decoding evidence: %w", r.err)
@@ -73,70 +144,46 @@ func (e *Evidence) UnmarshalBinary(data []byte) error {
 	return nil
 }
 
+func (s *Stage) read(r *reader, before *Arm) {
+	s.Share = uint32(r.atMost(mostShare, "a share is more than the whole"))
+	if s.Share == 0 {
+		r.fail("a share is nothing")
+	}
+	switch r.atMost(ownReference, "a reference is of no known kind") {
+	case sameReference:
+		if s.Reference = *before; s.Reference == (Arm{}) {
+			r.fail("there is no reference before")
+		}
+	case ownReference:
+		if s.Reference.read(r); s.Reference.Count == 0 || s.Reference == *before {
+			r.fail("a reference is written down without need")
+		}
+	}
+	s.Stable.read(r)
+	s.Canary.read(r)
+	s.Fast.read(r)
+	s.Slow.read(r)
+}
+
 func (a *Arm) read(r *reader) {
-	a.Count, a.Failures = r.uvarint(), r.uvarint()
-	a.sum = uint128{r.uvarint(), r.uvarint()}
-	a.squares = uint128{r.uvarint(), r.uvarint()}
-	filled := r.uvarint()
-	if filled > bucketCount {
-		r.fail("there are more buckets than there can be")
-	}
-	total, next := uint64(0), uint64(0)
-	for range filled {
-		gap, n := r.uvarint(), r.uvarint()
-		if r.err != nil {
-			return
-		}
-		if gap >= bucketCount-next || n == 0 {
-			r.fail("a bucket lies outside the histogram")
-			return
-		}
-		next += gap
-		a.buckets[next] = n
-		next++
-		var carry uint64
-		if total, carry = bits.Add64(total, n, 0); carry > 0 {
-			r.fail("the buckets overflow")
-		}
-		if next == bucketCount {
-			break
-		}
-	}
-	if total != a.Count {
-		r.fail("the buckets do not add up to the count")
-	}
-	a.checkSums(r)
-}
-
-// checkSums tests what holds for any observations: the sum lies between the
-// lower and the upper ends of their buckets, and (sum x)² <= n * sum x².
-func (a *Arm) checkSums(r *reader) {
-	if a.Count > 1<<48 {
-		r.fail("the count overflows")
-		return
-	}
-	var low, high uint128
-	for i, n := range &a.buckets {
-		if n > 0 {
-			from, to := bucketRange(i)
-			low.add(times(n, uint64(from)))
-			high.add(times(n, uint64(to)))
-		}
-	}
-	if a.sum.big().Cmp(low.big()) < 0 || a.sum.big().Cmp(high.big()) > 0 {
-		r.fail("the sum does not fit the buckets")
-	}
-	if _, _, variance := a.Moments(); variance < 0 {
-		r.fail("the sum of squares does not fit the sum")
+	a.Started, a.Failures, a.Abandoned, a.Count = r.counter(), r.counter(), r.counter(), r.counter()
+	if a.Count > 0 {
+		a.sum, a.squares, a.ln, a.lnSquares = r.sum(), r.sum(), r.sum(), r.sum()
+		r.counts(a.latencies[:])
+		r.counts(a.scores[:])
 	}
 }
 
-func times(a, b uint64) uint128 {
-	hi, lo := bits.Mul64(a, b)
-	return uint128{hi, lo}
+func (b *Blocks) read(r *reader) {
+	if b.windows = r.counter(); b.windows > 0 {
+		b.w, b.s1, b.s2 = r.sum(), r.sum(), r.sum()
+		b.stable = portion{r.counter(), r.sum()}
+		b.canary = portion{r.counter(), r.sum()}
+	}
 }
 
-// reader takes varints off a slice and remembers the first error.
+// reader takes numbers off a slice and remembers the first error; after one,
+// all numbers are 0.
 type reader struct {
 	data []byte
 	err  error
@@ -147,12 +194,45 @@ func (r *reader) uvarint() uint64 {
 		return 0
 	}
 	v, n := binary.Uvarint(r.data)
-	if n <= 0 {
+	if n <= 0 || n > 1 && r.data[n-1] == 0 {
 		r.fail("a number is cut short or too long")
 		return 0
 	}
 	r.data = r.data[n:]
 	return v
+}
+
+func (r *reader) atMost(limit uint64, otherwise string) uint64 {
+	v := r.uvarint()
+	if v > limit {
+		r.fail(otherwise)
+		return 0
+	}
+	return v
+}
+
+func (r *reader) counter() uint64 { return r.atMost(mostCounted, "a counter overflows") }
+
+func (r *reader) sum() int128 { return int128{r.uvarint(), r.uvarint()} }
+
+// counts fills empty buckets.
+func (r *reader) counts(into []uint64) {
+	length := r.atMost(uint64(len(into)), "there are more buckets than there can be")
+	for i := uint64(0); i < length && r.err == nil; i++ {
+		n := r.counter()
+		if n == 0 {
+			gap := r.uvarint()
+			if gap == 0 || gap >= length-i {
+				r.fail("a gap between buckets has no end")
+				return
+			}
+			i += gap
+			if n = r.counter(); n == 0 {
+				r.fail("a gap between buckets is followed by another")
+			}
+		}
+		into[i] = n
+	}
 }
 
 func (r *reader) fail(what string) {

@@ -7,19 +7,22 @@ import (
 	"time"
 )
 
-// Gauge takes the observations of one arm, from any number of goroutines.
-// Make one with NewGauge.
+// Gauge takes the observations of one arm, from any number of goroutines: of
+// each request Begin, then either Observe or Fail, and Abandon after Observe
+// where nobody waits for the answer any more. Make one with NewGauge.
 type Gauge struct {
-	base  Arm
-	lanes []lane
+	base      Arm
+	abandoned atomic.Uint64
+	lanes     []lane
 }
 
 // lane is the part of a gauge that one processor writes. Its lock is almost
-// always free: see lanes.
+// always free: see hand.
 type lane struct {
-	mu  sync.Mutex
-	arm Arm
-	_   [64]byte // keeps the neighbour's lock off this one's cache line
+	started atomic.Uint64
+	mu      sync.Mutex
+	arm     Arm
+	_       [64]byte // keeps the neighbour's lock off this one's cache line
 }
 
 // NewGauge returns a gauge that starts from base: what was observed before the
@@ -32,15 +35,36 @@ func NewGauge(base Arm) *Gauge {
 	return &Gauge{base: base, lanes: make([]lane, n)}
 }
 
-// Observe counts one finished prediction.
-func (g *Gauge) Observe(latency time.Duration) {
+// Begin counts one request that was routed here.
+func (g *Gauge) Begin() {
 	hand := hands.Get().(*hand)
-	l := &g.lanes[hand.lane&uint32(len(g.lanes)-1)]
+	g.lane(hand).started.Add(1)
+	hands.Put(hand)
+}
+
+// Observe counts one finished prediction; see Arm.Observe.
+func (g *Gauge) Observe(latency time.Duration, score float64) {
+	hand := hands.Get().(*hand)
+	l := g.lane(hand)
 	l.mu.Lock()
-	l.arm.observe(latency)
+	l.arm.Observe(latency, score)
 	l.mu.Unlock()
 	hands.Put(hand)
 }
+
+// Time counts a latency alone, without its logarithm: for a meter that nobody
+// judges by. Do not mix it with Observe.
+func (g *Gauge) Time(latency time.Duration) {
+	hand := hands.Get().(*hand)
+	l := g.lane(hand)
+	l.mu.Lock()
+	l.arm.time(latency)
+	l.mu.Unlock()
+	hands.Put(hand)
+}
+
+// Abandon adds, to a prediction that was observed, that its client had gone.
+func (g *Gauge) Abandon() { g.abandoned.Add(1) }
 
 // Fail counts one prediction that gave no answer.
 func (g *Gauge) Fail() {
@@ -50,15 +74,23 @@ func (g *Gauge) Fail() {
 	l.mu.Unlock()
 }
 
-// Snapshot is everything observed so far, base included. Observations that
-// arrive meanwhile are in it or in the next one, never in half.
+// Snapshot is everything observed so far, base included. What arrives meanwhile
+// is in it or in the next one, never in half.
+//
+// Counters are read against the order in which a request moves them: abandoned
+// first, started last. So whatever is counted of a request, what came before is
+// counted, too, and no snapshot has more requests ended than begun.
 func (g *Gauge) Snapshot() Arm {
 	sum := g.base
+	sum.Abandoned += g.abandoned.Load()
 	for i := range g.lanes {
 		l := &g.lanes[i]
 		l.mu.Lock()
 		sum.Add(&l.arm)
 		l.mu.Unlock()
+	}
+	for i := range g.lanes {
+		sum.Started += g.lanes[i].started.Load()
 	}
 	return sum
 }
@@ -74,3 +106,5 @@ var (
 	dealt atomic.Uint32
 	hands = sync.Pool{New: func() any { return &hand{lane: dealt.Add(1)} }}
 )
+
+func (g *Gauge) lane(h *hand) *lane { return &g.lanes[h.lane&uint32(len(g.lanes)-1)] }

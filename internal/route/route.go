@@ -37,9 +37,11 @@ type Arm struct {
 	Role      Role
 	Version   rollout.Version
 	Predictor model.Predictor
-	// Evidence takes the prediction latencies of the rollout; nil without one.
+	// Evidence takes what is observed of the version: of the rollout if one is
+	// live, else of stable before the next one.
 	Evidence *record.Gauge
-	// Served takes the whole handler's time since the process started.
+	// Served takes the whole handler's time since the process started, with
+	// record.Gauge.Time.
 	Served *record.Gauge
 	// Slowdown is added to every prediction; the drill.
 	Slowdown time.Duration

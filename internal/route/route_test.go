@@ -133,7 +133,9 @@ func BenchmarkPickAndObserve(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			s.Table().Pick().Evidence.Observe(300 * time.Nanosecond)
+			arm := s.Table().Pick()
+			arm.Evidence.Begin()
+			arm.Evidence.Observe(300*time.Nanosecond, 0.8)
 		}
 	})
 }

@@ -140,7 +140,7 @@ func (m *machine) save(t *testing.T, r *rapid.T) {
 }
 
 func (m *machine) check(t *testing.T, r *rapid.T) {
-	if diff := cmp.Diff(m.want, read(t, m.s), exact, equal); diff != "" {
+	if diff := cmp.Diff(m.want, read(t, m.s), equal); diff != "" {
 		r.Fatal(diff)
 	}
 	for digest, content := range m.artifacts {

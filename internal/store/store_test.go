@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -103,15 +104,28 @@ func life(model string, generation uint64) Entry {
 
 // evidence is what n observations per arm look like.
 func evidence(n int) *record.Evidence {
-	stable, canary := record.NewGauge(record.Arm{}), record.NewGauge(record.Arm{})
+	s := record.Stage{Share: 1000}
 	for i := range n {
-		stable.Observe(time.Duration(i) * time.Microsecond)
-		canary.Observe(time.Duration(i) * time.Millisecond)
+		s.Stable.Started++
+		s.Stable.Observe(time.Duration(i)*time.Microsecond, 0.5)
+		s.Canary.Started++
+		s.Canary.Observe(time.Duration(i)*time.Millisecond, 0.25)
 	}
-	return &record.Evidence{Stable: stable.Snapshot(), Canary: canary.Snapshot(), Elapsed: time.Duration(n) * time.Second, Looks: uint64(n)}
+	e := &record.Evidence{Elapsed: time.Duration(n) * time.Second, Looks: uint64(n)}
+	if n > 0 {
+		e.Stages = []record.Stage{s}
+	}
+	return e
 }
 
-var exact = cmp.AllowUnexported(record.Arm{})
+// same compares evidence by its encoding, of which there is only one.
+func same(a, b record.Evidence) bool {
+	x, _ := a.MarshalBinary()
+	y, _ := b.MarshalBinary()
+	return bytes.Equal(x, y)
+}
+
+var equal = cmp.Comparer(same)
 
 // TestRoundTrip commits a history, and finds it again in the open store and
 // after a restart.
@@ -138,14 +152,14 @@ func TestRoundTrip(t *testing.T) {
 		if diff := cmp.Diff(want[4].State, state); diff != "" {
 			t.Error(diff)
 		}
-		if observed != *evidence(9) {
+		if !same(observed, *evidence(9)) {
 			t.Error("the evidence is not what was saved")
 		}
 		got, err := s.Journal(t.Context(), "churn", 0, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, got, exact, cmp.Comparer(func(a, b record.Evidence) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(want, got, equal); diff != "" {
 			t.Error(diff)
 		}
 		if err := s.Close(); err != nil {
@@ -159,7 +173,7 @@ func TestUnknownModelIsEmpty(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
 	state, observed, err := s.State(t.Context(), "churn")
-	if err != nil || !cmp.Equal(state, rollout.State{Model: "churn"}) || observed != (record.Evidence{}) {
+	if err != nil || !cmp.Equal(state, rollout.State{Model: "churn"}) || !same(observed, record.Evidence{}) {
 		t.Errorf("got %+v, %v", state, err)
 	}
 	if page, err := s.Journal(t.Context(), "churn", 0, 10); len(page) != 0 || err != nil {
@@ -247,7 +261,7 @@ func TestEvidenceBelongsToItsRollout(t *testing.T) {
 	}
 	wantEvidence := func(want *record.Evidence) {
 		t.Helper()
-		if _, got, err := s.State(t.Context(), "churn"); err != nil || got != *want {
+		if _, got, err := s.State(t.Context(), "churn"); err != nil || !same(got, *want) {
 			t.Errorf("got %d looks, %v; want %d", got.Looks, err, want.Looks)
 		}
 	}
