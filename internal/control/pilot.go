@@ -324,7 +324,7 @@ func (p *Pilot) evidence(v *view) record.Evidence {
 	e := v.seen
 	if now := p.Engines.Gauges(); v.state.Rollout != nil && now.Rollout == v.state.Rollout.ID {
 		share := uint32(v.state.Rollout.Weight)
-		trail := record.NewTrail(e, share, &now.Baseline)
+		trail := record.NewTrail(e, share, &now.Baseline, v.state.Rollout.Plan.InitialDelay)
 		_ = trail.Reweigh(share) // the law ends changes of the share before stages do
 		trail.Update(&now.Stable, &now.Canary, v.observed)
 		e = trail.Evidence()

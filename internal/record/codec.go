@@ -10,7 +10,7 @@ import (
 // The encoding of evidence: a version byte, then unsigned varints.
 //
 //	evidence:   2, elapsed in ns, looks, number of stages, stages
-//	stage:      share, reference, stable, canary, fast, slow
+//	stage:      share, 1 if settling or else 0, reference, stable, canary, fast, slow
 //	reference:  0 = none; 1 = that of the stage before; 2, then an arm
 //	an arm:     started, failures, abandoned, count; if count > 0: four sums, latencies, scores
 //	blocks:     windows; if windows > 0: three sums; of each arm the portion's count and sum
@@ -55,7 +55,11 @@ func appendSums(b []byte, sums ...int128) []byte {
 }
 
 func (s *Stage) append(b []byte, before *Arm) []byte {
-	b = appendAll(b, uint64(s.Share))
+	settling := uint64(0)
+	if s.Settling {
+		settling = 1
+	}
+	b = appendAll(b, uint64(s.Share), settling)
 	switch s.Reference {
 	case Arm{}:
 		b = appendAll(b, noReference)
@@ -123,7 +127,7 @@ func (e *Evidence) UnmarshalBinary(data []byte) error {
 	if decoded.Elapsed < 0 {
 		r.fail("the elapsed time overflows")
 	}
-	stages := r.atMost(mostStages, "a rollout has at most 32 stages")
+	stages := r.atMost(mostStages, "a rollout has at most 33 stages")
 	before := new(Arm)
 	for i := uint64(0); i < stages && r.err == nil; i++ {
 		decoded.Stages = append(decoded.Stages, Stage{})
@@ -149,6 +153,7 @@ func (s *Stage) read(r *reader, before *Arm) {
 	if s.Share == 0 {
 		r.fail("a share is nothing")
 	}
+	s.Settling = r.atMost(1, "a stage is settling or not") == 1
 	switch r.atMost(ownReference, "a reference is of no known kind") {
 	case sameReference:
 		if s.Reference = *before; s.Reference == (Arm{}) {

@@ -53,7 +53,7 @@ func TestATypicalArmIsSmall(t *testing.T) {
 
 // example is evidence with something everywhere.
 func example() Evidence {
-	f := &traffic{trail: NewTrail(Evidence{}, 1000, nil)}
+	f := &traffic{trail: NewTrail(Evidence{}, 1000, nil, 0)}
 	f.send(120, 13, 30*time.Millisecond)
 	f.pass(time.Minute)
 	f.send(9, 1, time.Millisecond)
@@ -77,7 +77,7 @@ func TestCodecRefusesWhatCannotHaveBeenObserved(t *testing.T) {
 	lies := map[string]func(e *Evidence, s *Stage){
 		"elapsed time overflows":         func(e *Evidence, _ *Stage) { e.Elapsed = -1 },
 		"counter overflows":              func(e *Evidence, _ *Stage) { e.Looks = mostCounted + 1 },
-		"at most 32 stages":              func(e *Evidence, _ *Stage) { e.Stages = append(e.Stages, make([]Stage, 30)...) },
+		"at most 33 stages":              func(e *Evidence, _ *Stage) { e.Stages = append(e.Stages, make([]Stage, 32)...) },
 		"share is more than the whole":   func(_ *Evidence, s *Stage) { s.Share = 10_001 },
 		"share is nothing":               func(_ *Evidence, s *Stage) { s.Share = 0 },
 		"the counters overflow":          func(_ *Evidence, s *Stage) { s.Stable.Started = mostCounted },
@@ -139,15 +139,16 @@ func TestCodecRefusesDamage(t *testing.T) {
 func TestThereIsOneEncoding(t *testing.T) {
 	t.Parallel()
 	arm := string((&Arm{}).append(nil))
-	stage := func(reference string) string { return "\x01" + reference + arm + arm + "\x00\x00" }
+	stage := func(reference string) string { return "\x01\x00" + reference + arm + arm + "\x00\x00" }
 	one := string(armOf(0).append(nil))
 	for name, tt := range map[string]struct{ data, err string }{
-		"as it is":               {"\x02\x00\x00\x01" + stage("\x00"), ""},
-		"a long number":          {"\x02\x80\x00\x00\x01" + stage("\x00"), "too long"},
-		"a reference repeated":   {"\x02\x00\x00\x02" + stage("\x02"+one) + stage("\x02"+one), "without need"},
-		"a reference of nothing": {"\x02\x00\x00\x01" + stage("\x02"+arm), "without need"},
-		"no reference before":    {"\x02\x00\x00\x01" + stage("\x01"), "no reference before"},
-		"a new kind":             {"\x02\x00\x00\x01" + stage("\x03"), "no known kind"},
+		"as it is":                 {"\x02\x00\x00\x01" + stage("\x00"), ""},
+		"a long number":            {"\x02\x80\x00\x00\x01" + stage("\x00"), "too long"},
+		"a reference repeated":     {"\x02\x00\x00\x02" + stage("\x02"+one) + stage("\x02"+one), "without need"},
+		"a reference of nothing":   {"\x02\x00\x00\x01" + stage("\x02"+arm), "without need"},
+		"no reference before":      {"\x02\x00\x00\x01" + stage("\x01"), "no reference before"},
+		"neither settling nor not": {"\x02\x00\x00\x01\x01\x02\x00" + arm + arm + "\x00\x00", "settling or not"},
+		"a new kind":               {"\x02\x00\x00\x01" + stage("\x03"), "no known kind"},
 	} {
 		err := new(Evidence).UnmarshalBinary([]byte(tt.data))
 		if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {

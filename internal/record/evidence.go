@@ -14,6 +14,9 @@ import (
 type Stage struct {
 	// Share is the canary's planned share of the requests in 1/10,000.
 	Share uint32
+	// Settling is true while the canary may be cold: its latencies are recorded
+	// and not judged.
+	Settling bool
 	// Reference is stable as it was observed before this stage, frozen, for tests
 	// that must fix beforehand what they look for. Its Count is 0 if there is none.
 	Reference Arm
@@ -37,7 +40,7 @@ type Evidence struct {
 
 // Bounds of evidence.
 const (
-	mostStages  = 32
+	mostStages  = 33 // 30 changes of the share, the end of settling, the freezing of a reference
 	mostShare   = 10_000
 	mostCounted = 1 << 46 // of anything, in all stages together
 )

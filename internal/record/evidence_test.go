@@ -12,7 +12,7 @@ import (
 
 // drawEvidence is what a trail saw of random traffic, with the stages of plan.
 func drawEvidence(t *rapid.T, shares []uint32, reference *Arm) Evidence {
-	f := &traffic{trail: NewTrail(Evidence{}, shares[0], reference)}
+	f := &traffic{trail: NewTrail(Evidence{}, shares[0], reference, 0)}
 	for i, share := range shares[:rapid.IntRange(1, len(shares)).Draw(t, "stages")] {
 		if i > 0 {
 			if err := f.trail.Reweigh(share); err != nil {

@@ -28,19 +28,22 @@ type Trail struct {
 	shared bool
 	// stable and canary are what the gauges showed when the last stage began.
 	stable, canary Arm
+	// settle is when the canary is no longer taken for cold.
+	settle time.Duration
 }
 
 // NewTrail goes on from the evidence of before. If that has no stages, the
 // first one begins, with the planned share in 1/10,000 (1 to 10,000; evidence
 // of another share cannot be decoded), compared with reference, which may be
-// nil, if that has at least 100 observations.
-func NewTrail(before Evidence, share uint32, reference *Arm) *Trail {
-	t := &Trail{seen: before, shared: true}
+// nil, if that has at least 100 observations. It is a settling one until the
+// time to settle has elapsed.
+func NewTrail(before Evidence, share uint32, reference *Arm, settle time.Duration) *Trail {
+	t := &Trail{seen: before, shared: true, settle: settle}
 	if len(t.seen.Stages) == 0 {
 		if reference == nil || reference.Count < enough {
 			reference = new(Arm)
 		}
-		t.seen.Stages = []Stage{{Share: share, Reference: *reference}}
+		t.seen.Stages = []Stage{{Share: share, Reference: *reference, Settling: settle > 0}}
 	}
 	for i := range len(t.seen.Stages) - 1 {
 		t.stable.Add(&t.seen.Stages[i].Stable)
@@ -55,9 +58,9 @@ func NewTrail(before Evidence, share uint32, reference *Arm) *Trail {
 //   - closes the window of 10 or 60 s whose end has passed, where both arms were
 //     observed in it, and leaves it open until its next end else. Windows that
 //     passed since the last Update cannot be told apart any more and are one;
-//   - begins another stage where this one has no reference yet and a window
-//     of 10 s has ended: stable as it was in this one, if that has at least 100
-//     observations, is the reference from now on.
+//   - begins another stage at the end of a window of 10 s, if the canary has
+//     settled by then, or if this one has no reference and its stable arm at least
+//     100 observations: it is the reference from now on.
 //
 // Elapsed time does not run backwards: an earlier one is taken as no progress.
 // Neither do gauges: snapshots older than the last ones say nothing new, and
@@ -77,35 +80,47 @@ func (t *Trail) Update(stable, canary *Arm, elapsed time.Duration) {
 	}
 	if t.seen.Elapsed/fastWindow > from/fastWindow {
 		s.Fast.close(&s.Stable, &s.Canary)
-		if s.Reference.Count == 0 && s.Stable.Count >= enough && len(t.seen.Stages) < mostStages {
-			t.begin(s.Share, &s.Stable)
-		}
+		t.turn(s)
 	}
 }
 
+// turn begins another stage if this one is to end by itself.
+func (t *Trail) turn(s *Stage) {
+	settled := s.Settling && t.seen.Elapsed >= t.settle
+	learned := s.Reference.Count == 0 && s.Stable.Count >= enough
+	if !settled && !learned || len(t.seen.Stages) == mostStages {
+		return
+	}
+	next := Stage{Share: s.Share, Reference: s.Reference, Settling: s.Settling && !settled}
+	if learned {
+		next.Reference = s.Stable
+	}
+	t.begin(next)
+}
+
 // Reweigh begins another stage, with another planned share in 1/10,000, at the
-// last Update. The same share changes nothing. A rollout has at most 32 stages.
+// last Update. The same share changes nothing. A rollout has at most 33 stages.
 func (t *Trail) Reweigh(share uint32) error {
 	s := t.last()
 	if s.Share == share {
 		return nil
 	}
 	if len(t.seen.Stages) == mostStages {
-		return errors.New("a rollout has at most 32 stages")
+		return errors.New("a rollout has at most 33 stages")
 	}
-	t.begin(share, &s.Reference)
+	t.begin(Stage{Share: share, Reference: s.Reference, Settling: s.Settling})
 	return nil
 }
 
 // begin ends the last stage. Windows that are open end with it, however short;
 // what is in a window that lacks an arm is in the stage's arms alone.
-func (t *Trail) begin(share uint32, reference *Arm) {
+func (t *Trail) begin(next Stage) {
 	s := t.own()
 	s.Fast.close(&s.Stable, &s.Canary)
 	s.Slow.close(&s.Stable, &s.Canary)
 	t.stable.Add(&s.Stable)
 	t.canary.Add(&s.Canary)
-	t.seen.Stages = append(t.seen.Stages, Stage{Share: share, Reference: *reference})
+	t.seen.Stages = append(t.seen.Stages, next)
 }
 
 // last is the stage in progress, to read.

@@ -39,7 +39,7 @@ func windows(b *Blocks) int {
 
 func TestWindowsClose(t *testing.T) {
 	t.Parallel()
-	f := &traffic{trail: NewTrail(Evidence{}, 1000, nil)}
+	f := &traffic{trail: NewTrail(Evidence{}, 1000, nil, 0)}
 	want := func(step string, fast, slow int) {
 		t.Helper()
 		s := &f.trail.Evidence().Stages[0]
@@ -78,7 +78,7 @@ func TestWindowsClose(t *testing.T) {
 // the end of a window become it, and a stage of its own.
 func TestReference(t *testing.T) {
 	t.Parallel()
-	f := &traffic{trail: NewTrail(Evidence{}, 1000, armOf(make([]time.Duration, 99)...))}
+	f := &traffic{trail: NewTrail(Evidence{}, 1000, armOf(make([]time.Duration, 99)...), 0)}
 	f.send(99, 11, time.Millisecond)
 	f.pass(10 * time.Second)
 	f.send(1, 0, time.Second)
@@ -94,14 +94,14 @@ func TestReference(t *testing.T) {
 	if len(e.Stages) != 2 || e.Stages[1].Reference != frozen || e.Stages[1].Share != 1000 || e.Stages[1].Stable.Count != 900 {
 		t.Fatalf("%d stages", len(e.Stages))
 	}
-	if got := NewTrail(Evidence{}, 1000, &frozen).Evidence().Stages[0].Reference; got != frozen {
+	if got := NewTrail(Evidence{}, 1000, &frozen, 0).Evidence().Stages[0].Reference; got != frozen {
 		t.Error("100 observations from before are no reference")
 	}
 }
 
 func TestReweigh(t *testing.T) {
 	t.Parallel()
-	f := &traffic{trail: NewTrail(Evidence{}, 1000, armOf(make([]time.Duration, 100)...))}
+	f := &traffic{trail: NewTrail(Evidence{}, 1000, armOf(make([]time.Duration, 100)...), 0)}
 	f.send(9, 1, time.Millisecond)
 	f.pass(time.Second)
 	if err := f.trail.Reweigh(1000); err != nil || len(f.trail.Evidence().Stages) != 1 {
@@ -131,12 +131,12 @@ func TestReweigh(t *testing.T) {
 
 func TestTheEvidenceStaysAsItIs(t *testing.T) {
 	t.Parallel()
-	f := &traffic{trail: NewTrail(Evidence{}, 1000, nil)}
+	f := &traffic{trail: NewTrail(Evidence{}, 1000, nil, 0)}
 	f.send(9, 1, time.Millisecond)
 	f.pass(time.Second)
 	e := f.trail.Evidence()
 	before, _ := e.MarshalBinary()
-	other := NewTrail(e, 1000, nil)
+	other := NewTrail(e, 1000, nil, 0)
 	f.send(900, 100, time.Millisecond)
 	f.pass(time.Minute)
 	other.Update(&f.stable, &f.canary, time.Hour)
@@ -192,16 +192,19 @@ func TestTrail(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		reference := armOf(make([]time.Duration, rapid.SampledFrom([]int{0, 99, 100}).Draw(t, "reference"))...)
-		whole, broken := NewTrail(Evidence{}, 1000, reference), NewTrail(Evidence{}, 1000, reference)
+		settle := time.Duration(rapid.SampledFrom([]int{0, 1, 30, 120}).Draw(t, "settle")) * time.Second
+		whole, broken := NewTrail(Evidence{}, 1000, reference, settle), NewTrail(Evidence{}, 1000, reference, settle)
 		var stable, canary Arm
 		fast, slow := []*model{{}}, []*model{{}}
 		elapsed, farthest := time.Duration(0), time.Duration(0)
 		inStage, compared := 0, reference.Count >= 100
-		next := func() {
+		settling := []bool{settle > 0}
+		next := func(settled bool) {
 			inStage = 0
 			fast[len(fast)-1].close()
 			slow[len(slow)-1].close()
 			fast, slow = append(fast, &model{}), append(slow, &model{})
+			settling = append(settling, settling[len(settling)-1] && !settled)
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			for i, a := range []*Arm{&stable, &canary} {
@@ -224,14 +227,15 @@ func TestTrail(t *testing.T) {
 			}
 			if farthest/(10*time.Second) > from/(10*time.Second) {
 				fast[len(fast)-1].close()
-				if !compared && inStage >= 100 && len(fast) < mostStages {
-					next()
-					compared = true
+				settled, learned := settling[len(settling)-1] && farthest >= settle, !compared && inStage >= 100
+				if (settled || learned) && len(fast) < mostStages {
+					next(settled)
+					compared = compared || learned
 				}
 			}
 			switch rapid.IntRange(0, 15).Draw(t, "event") {
 			case 0, 1, 2:
-				broken = NewTrail(recoded(t, broken.Evidence()), 1, nil)
+				broken = NewTrail(recoded(t, broken.Evidence()), 1, nil, settle)
 			case 3:
 				share := uint32(rapid.IntRange(1, 10_000).Draw(t, "share"))
 				changes := share != whole.last().Share && len(fast) < mostStages
@@ -240,7 +244,7 @@ func TestTrail(t *testing.T) {
 				}
 				_ = broken.Reweigh(share)
 				if changes {
-					next()
+					next(false)
 				}
 			}
 		}
@@ -255,6 +259,9 @@ func TestTrail(t *testing.T) {
 			t.Fatalf("%d stages after %v, want %d after %v", len(e.Stages), e.Elapsed, len(fast), farthest)
 		}
 		for i := range e.Stages {
+			if e.Stages[i].Settling != settling[i] {
+				t.Fatalf("stage %d of %d: settling is %v", i, len(settling), e.Stages[i].Settling)
+			}
 			fast[i].same(t, "10 s", &e.Stages[i].Fast)
 			slow[i].same(t, "60 s", &e.Stages[i].Slow)
 		}
@@ -281,7 +288,7 @@ func recoded(t interface{ Fatal(args ...any) }, e Evidence) Evidence {
 // typical is an hour at 10 requests a second through a trail: latencies of
 // 100 ms, lognormal .5, scores with a logit of standard deviation 1.
 func typical(rng *rand.Rand, perSecond int) Evidence {
-	f := &traffic{trail: NewTrail(Evidence{}, 1000, nil)}
+	f := &traffic{trail: NewTrail(Evidence{}, 1000, nil, 0)}
 	for i := range 3600 * perSecond {
 		a := &f.stable
 		if i%10 == 0 {
