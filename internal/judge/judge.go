@@ -1,10 +1,12 @@
 // Package judge is the verdict: a rollout's plan and its evidence in, a finding
-// with its numbers out.
+// with its numbers out. It has two rules.
 //
-//	plan + evidence --Look--> Result: verdict, one sentence, every number behind it
+//	plan + evidence --Look-----------> Result      the seed's rule, for one look
+//	              \--Monitor.Judge---> Judgement   stays true however often one looks
 //
-// The rule of this package is the seed's: Welch's t-test on the prediction
-// latencies of one look. The verdict is
+// # The seed's rule
+//
+// Welch's t-test on the prediction latencies of one look, all stages together:
 //
 //	insufficient   an arm has fewer observations than the plan's minimum, or
 //	               the canary failed to answer more often than stable did (a fail
@@ -15,15 +17,49 @@
 //
 // A p-value is a promise about one look that was planned beforehand. Somebody
 // who looks every few seconds and acts on the first alarm is wrong far more
-// often than alpha says, so nothing in serin acts by itself on repeated looks
-// by this rule; the plan's end is one look, and a person who asks is told which
-// look it was. Tests that stay true under any number of looks have their place
-// beside this rule, as further signals of the same Result.
+// often than alpha says, so nothing acts by itself on this rule, and a person
+// who asks is told which look it was.
+//
+// # The monitor
+//
+// Five signals, each an e-process (see package anytime) against "the canary is
+// not worse", share one alpha:
+//
+//	latency_shape   0.40  buckets of both arms, bets on slowdowns by 3 to 100 %
+//	latency_centre  0.10  mean ln latency in windows of 10 s
+//	latency_p99     0.15  requests beyond the p99 of the frozen reference
+//	errors          0.20  requests without an answer, or none in time
+//	score_drift     0.15  scores in the deciles of the frozen reference
+//
+//	invalid        the split is not what was planned: nothing can be compared
+//	fail           a signal has reached ln(1/(its weight * alpha)), or their
+//	               average ln(1/alpha), and its effect is one that matters
+//	pass           an e-process of its own has refuted that the canary is slower
+//	               than tolerated, enough was seen to judge its slowest requests,
+//	               and nothing leans against it
+//	insufficient   none of these, yet
+//
+//	refuted by an alarm                                refuted by a pass
+//	"at most min_slowdown slower"                      "at least tolerance slower"
+//	 ------------------|-----------------------------------------|---------------->
+//	 0 %              2 %                                       10 %     slower
+//
+// With probability 1 - alpha a healthy canary never raises an alarm, at all looks
+// together, and with the same probability one that is slower than tolerated never
+// passes. Each stage of the evidence is judged for itself, and what the stages
+// say is multiplied: pooled, a load that changed along with the weight would pass
+// for a slow canary.
 //
 // What may not happen: a verdict other than insufficient without evidence; a
 // verdict without numbers; a clock, a random number, or a unit other than
-// milliseconds in a Result. The same plan and evidence always give the same
-// Result, so that any decision can be judged again from what was stored.
+// milliseconds in a result; counts of different stages pooled for a test. The
+// same plan and evidence always give the same result, so that any decision can
+// be judged again from what was stored.
+//
+// Terms: a reference is stable as it was before the canary, or before the
+// stage, frozen; a margin is a slowdown that a hypothesis allows; to shift or to
+// raise counts is to make them those of a slower arm. An alarm is confirmed if
+// the process may act on it by itself.
 package judge
 
 import (

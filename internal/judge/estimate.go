@@ -1,0 +1,198 @@
+package judge
+
+import (
+	"math"
+
+	"serin/internal/record"
+	"serin/internal/rollout"
+	"serin/internal/stats/anytime"
+)
+
+// estimate is how the arms' mean ln latencies differ, stage by stage, each
+// weighted by its clock n_c n_s/(n_c + n_s): pooled sums would mistake a load
+// that changed along with the weight for a difference of the arms.
+type estimate struct {
+	// clock is the sum of the stages' clocks, diff the weighted difference, se its
+	// standard error, sd the spread of one observation.
+	clock, diff, se, sd float64
+	// typical is stable's geometric mean in ns.
+	typical float64
+	// moreErrors is the canary's share of failed requests minus stable's.
+	moreErrors float64
+}
+
+func estimateOf(e *record.Evidence) estimate {
+	var est estimate
+	var variance, lns, count float64
+	for i := range e.Stages {
+		s := &e.Stages[i]
+		nc, mc, vc := s.Canary.LogMoments()
+		ns, ms, vs := s.Stable.LogMoments()
+		lns, count = lns+ns*ms, count+ns
+		if s.Settling || nc < 2 || ns < 2 {
+			continue
+		}
+		w := nc * ns / (nc + ns)
+		est.clock += w
+		est.diff += w * (mc - ms)
+		variance += w * w * (vc/nc + vs/ns)
+	}
+	stable, canary := e.Total()
+	est.moreErrors = failedShare(&canary) - failedShare(&stable)
+	if count > 0 {
+		est.typical = math.Exp(lns / count)
+	}
+	if est.clock > 0 {
+		est.diff /= est.clock
+		est.se = math.Sqrt(variance) / est.clock
+		est.sd = est.se * math.Sqrt(est.clock)
+	}
+	return est
+}
+
+func failedShare(a *record.Arm) float64 {
+	return float64(failures(a)) / math.Max(1, float64(answered(a)))
+}
+
+// bestClock is where the confidence sequence is tightest: about 280 canary
+// requests at 10 %, when an operator begins to expect an answer.
+const bestClock = 250
+
+// report writes the estimate with its confidence sequence.
+func (est estimate) report(j *Judgement, plan rollout.Plan) {
+	if est.clock == 0 {
+		return
+	}
+	reach := 0.0
+	if est.se > 0 {
+		sequence := anytime.Mixture{Rho: anytime.BestRho(bestClock, plan.Alpha)}
+		reach = est.se * sequence.BoundaryTwoSided(est.clock, plan.Alpha)
+	}
+	// exp may not overflow: latencies span 28 units of ln in all.
+	bound := func(d float64) float64 { return math.Exp(min(max(d, -40), 40)) }
+	j.Ratio, j.RatioLower, j.RatioUpper = bound(est.diff), bound(est.diff-reach), bound(est.diff+reach)
+	j.DifferenceMS = ms(est.typical * (j.Ratio - 1))
+	j.LowerMS, j.UpperMS = ms(est.typical*(j.RatioLower-1)), ms(est.typical*(j.RatioUpper-1))
+}
+
+// outlook says what could have been seen by now, and how long it takes to show
+// that nothing is wrong, if nothing is.
+func (m *Monitor) outlook(j *Judgement, e *record.Evidence, est estimate) {
+	if est.se == 0 || est.clock < 1 {
+		return
+	}
+	const power = 0.8416 // the normal quantile of 80 %
+	level := m.plan.Alpha * weights[shape]
+	mixture := m.mixture(bestClock)
+	visible := math.Expm1(min(40, m.bounds.margin+(mixture.Boundary(est.clock, level)+power)*est.se))
+	j.SmallestSlowdown = &visible
+
+	// The clock at which a canary as fast as stable is half-way certain to have
+	// passed: where the boundary comes below the tolerance.
+	tolerance := float64(m.bounds.pass) * record.Step
+	low, high := 1.0, 1.0
+	passes := func(clock float64) bool {
+		return mixture.Boundary(clock, m.plan.Alpha)*est.sd/math.Sqrt(clock) <= tolerance
+	}
+	for !passes(high) && high < 1e12 {
+		high *= 2
+	}
+	for high-low > 0.01*high {
+		if middle := (low + high) / 2; passes(middle) {
+			high = middle
+		} else {
+			low = middle
+		}
+	}
+	canary := float64(j.Canary.Count)
+	perClock := canary / est.clock
+	more := math.Ceil(max(0, max(high*perClock, tailSeen/tailShare)-canary))
+	j.ExpectedSamples = &more
+	if seconds := e.Elapsed.Seconds(); seconds > 0 && canary > 0 {
+		wait := more * seconds / canary
+		j.ExpectedSeconds = &wait
+	}
+}
+
+// promotion fills in what speaks for the canary.
+func (m *Monitor) promotion(j *Judgement, e *record.Evidence) {
+	p := Promotion{LogThreshold: -math.Log(m.plan.Alpha), Tolerance: m.bounds.tolerance()}
+	var against leaning
+	for i := range e.Stages {
+		s, ready := &e.Stages[i], &m.stages[i]
+		share := realised(s)
+		against.errors += label(share).Above(failures(&s.Canary), failures(&s.Stable))
+		against.unfinished += label(share).Above(s.Canary.Unfinished(), s.Stable.Unfinished())
+		if s.Settling || ready.faster == nil {
+			continue
+		}
+		p.LogE += ready.faster.LogE(s.Canary.Latencies(), m.tolerated(&s.Stable), ofLatencies(s))
+		against.expected += tailShare * float64(s.Canary.Count)
+		against.stable += s.Stable.Count
+		beyond := from(s.Canary.Latencies(), int(m.bounds.to[min(ready.above, bucketCount-1)]))
+		against.tail += label(ofLatencies(s)).Above(beyond, from(s.Stable.Latencies(), ready.above))
+	}
+	p.Shown = p.LogE >= p.LogThreshold
+	p.Missing = m.missing(e, against)
+	j.Promote = p
+}
+
+// leaning collects what may keep a canary from passing: log e-values, and how
+// much was seen.
+type leaning struct {
+	errors, unfinished, tail float64
+	// expected is how many canary requests beyond the tail's threshold there
+	// should have been.
+	expected float64
+	stable   uint64
+}
+
+// missing says what keeps a canary from passing whose usual latency is fine.
+// An e-value of 3 against it is enough: what is less is hardly worth a mention
+// (Jeffreys, Theory of Probability, 1961, appendix B), and without any room
+// every other canary without a fault would be held up.
+func (m *Monitor) missing(e *record.Evidence, l leaning) string {
+	leans := math.Log(3)
+	var last record.Stage
+	if n := len(e.Stages); n > 0 {
+		last = e.Stages[n-1]
+	}
+	switch {
+	case last.Settling:
+		return "its first minutes are not judged"
+	case last.Reference.Count == 0:
+		return "stable's usual latencies are not known yet"
+	case l.expected < tailSeen:
+		return "too few canary requests to have seen its slowest ones"
+	case l.stable < m.plan.MinSamples:
+		return "too few stable requests to compare with"
+	case l.errors > leans:
+		return "the canary seems to fail more often than stable"
+	case l.tail > leans:
+		return "the canary's slowest requests seem to be slower than tolerated"
+	case l.unfinished > leans:
+		return "more canary requests than stable ones have not come back"
+	}
+	return ""
+}
+
+// guard compares the split with what was planned: answered requests, because a
+// canary that swallows requests must show here.
+func (m *Monitor) guard(j *Judgement, e *record.Evidence) {
+	const concentration = 1000
+	g := Guard{LogThreshold: -math.Log(guardAlpha)}
+	planned, canary, all := 0.0, 0.0, 0.0
+	for i := range e.Stages {
+		s := &e.Stages[i]
+		share, c, st := float64(s.Share)/1e4, answered(&s.Canary), answered(&s.Stable)
+		if share < 1 { // all to the canary is no split
+			g.LogE += anytime.Label{Share: share, Ratio: 1, Concentration: concentration}.TwoSided(c, st)
+		}
+		n := float64(c + st)
+		planned, canary, all = planned+share*n, canary+float64(c), all+n
+	}
+	if all > 0 {
+		g.Planned, g.Observed = planned/all, canary/all
+	}
+	j.Guard = g
+}

@@ -1,0 +1,74 @@
+package judge
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"serin/internal/rollout"
+)
+
+// shown says what a sentence rests on.
+func (j *Judgement) shown() string {
+	return fmt.Sprintf("shown after %d canary and %d stable requests", j.Canary.Count, j.Stable.Count)
+}
+
+// worse leads with the signal that is clearest.
+func (j *Judgement) worse(plan rollout.Plan) string {
+	lead, most := 0, math.Inf(-1)
+	for i, s := range j.Signals {
+		if beyond := s.relevant() - s.LogThreshold; beyond > most {
+			lead, most = i, beyond
+		}
+	}
+	by := strings.ReplaceAll(strings.Join(j.Alarms, ", "), "_", " ")
+	switch s := j.Signals[lead]; s.Name {
+	case Errors:
+		return fmt.Sprintf("the canary failed %d of %d requests and stable %d of %d, %s by %s", s.Canary, j.Canary.Count+j.Canary.Failures, s.Stable, j.Stable.Count+j.Stable.Failures, j.shown(), by)
+	case ScoreDrift:
+		return fmt.Sprintf("the canary's scores differ from stable's (PSI %.2g), %s by %s", s.Effect, j.shown(), by)
+	case LatencyP99:
+		return fmt.Sprintf("the canary's slowest requests are slower: p99 is %s and stable's %s, %s by %s", duration(j.Canary.P99MS*1e6), duration(j.Stable.P99MS*1e6), j.shown(), by)
+	default:
+		return fmt.Sprintf("the canary is %s slower (%s), %s by %s", duration(j.DifferenceMS*1e6), j.confidence(plan), j.shown(), by)
+	}
+}
+
+// confidence is the confidence sequence in words.
+func (j *Judgement) confidence(plan rollout.Plan) string {
+	return fmt.Sprintf("%s to %s with %.4g %% confidence", duration(j.LowerMS*1e6), duration(j.UpperMS*1e6), 100*(1-plan.Alpha))
+}
+
+func (j *Judgement) fine(plan rollout.Plan) string {
+	return fmt.Sprintf("the canary is less than %s slower: its typical latency is %s (%s), %s", j.tolerated(plan), percentChange(j.Ratio), j.span(), j.shown())
+}
+
+func (j *Judgement) tolerated(plan rollout.Plan) string {
+	return fmt.Sprintf("%.3g %% or %s", 100*j.Promote.Tolerance, plan.MinEffect)
+}
+
+func (j *Judgement) span() string {
+	return fmt.Sprintf("%s to %s", percentChange(j.RatioLower), percentChange(j.RatioUpper))
+}
+
+func percentChange(ratio float64) string { return fmt.Sprintf("%+.3g %%", 100*(ratio-1)) }
+
+// open says what is known while there is no verdict.
+func (j *Judgement) open(plan rollout.Plan) string {
+	s := fmt.Sprintf("no verdict yet after %d canary and %d stable requests", j.Canary.Count, j.Stable.Count)
+	if j.SmallestSlowdown != nil {
+		s += fmt.Sprintf(": a slowdown of %.2g %% would have been seen by now", 100**j.SmallestSlowdown)
+	}
+	switch {
+	case j.Promote.Shown:
+		s += fmt.Sprintf("; it is less than %s slower, but %s", j.tolerated(plan), j.Promote.Missing)
+	case j.ExpectedSeconds != nil && *j.ExpectedSeconds > 0:
+		s += fmt.Sprintf("; if the canary is as fast as stable, that is shown in about %s", time.Duration(*j.ExpectedSeconds*float64(time.Second)).Round(time.Second))
+	}
+	return s
+}
+
+func (j *Judgement) splitBroken() string {
+	return fmt.Sprintf("the split cannot be trusted: %.3g %% of the answered requests were the canary's, %.3g %% were planned, %s", 100*j.Guard.Observed, 100*j.Guard.Planned, j.shown())
+}
