@@ -71,7 +71,7 @@ var rooms = map[string]room{
 	"fetch":   {nil, "it brings bytes pinned by their digest and need not know what they are"},
 
 	"judge":  {[]string{"rollout", "stats", "stats/anytime", "record"}, "a verdict is a pure function of policy and evidence, so it can be given again later and come out the same"},
-	"sim":    {[]string{"rollout", "record", "judge", "stats/anytime"}, "it flies the real record, judge and rollout in virtual time, with nothing else on board"},
+	"sim":    {[]string{"rollout", "record", "judge", "route"}, "it flies the real record, judge and rollout in virtual time, and deals requests with the real split"},
 	"notify": {[]string{"rollout"}, "it tells of committed events and decides nothing"},
 
 	"stats/anytime": {nil, "it stands beside stats, below the judge: a layer between them would be the seventh"},
