@@ -157,6 +157,69 @@ func TestRestartGoesOnWhereItWas(t *testing.T) {
 	})
 }
 
+// TestTheStagesOfARollout: the first is compared with stable as it was before
+// the canary; each second brings the evidence up to date; a restart goes on
+// with the same stages and windows; the journal has what was judged.
+func TestTheStagesOfARollout(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(w *world) {
+		for range 100 {
+			w.cars.baseline.Started++
+			w.cars.baseline.Observe(time.Millisecond, 0.5)
+		}
+		reference := w.cars.baseline
+		w.must(rollout.Deploy, "v2")
+		w.cars.traffic(30, 0)
+		pass(15 * time.Second)
+		w.cars.traffic(5, 0)
+		w.halt()
+		w.start(Start{Killed: true})
+		w.cars.traffic(5, 0)
+		pass(10 * time.Second)
+		w.look()
+		w.must(rollout.Rollback, "")
+		e := w.store.journal[len(w.store.journal)-1].Evidence
+		if len(e.Stages) != 1 {
+			t.Fatalf("%d stages", len(e.Stages))
+		}
+		s := &e.Stages[0]
+		// 30 of each in the first window of 10 s; 5 before and 5 after the restart in the second.
+		n, weight, _, _ := s.Fast.Sums()
+		if s.Share != uint32(plan.Weight) || s.Reference != reference || s.Canary.Count != 40 || s.Canary.Started != 40 || n != 2 || weight != 20 {
+			t.Errorf("share %d, %d observations in the reference, %d of %d of the canary, %v windows of weight %v",
+				s.Share, s.Reference.Count, s.Canary.Count, s.Canary.Started, n, weight)
+		}
+		w.must(rollout.Deploy, "v3")
+		pass(2 * time.Second)
+		if e := w.store.evidence; len(e.Stages) != 1 || e.Stages[0].Canary.Count != 0 || e.Stages[0].Reference.Count != 0 {
+			t.Error("a rollout began with what another one has seen")
+		}
+	})
+}
+
+// TestAnotherShareIsAnotherStage sets the share in the state, as a committed
+// event does.
+func TestAnotherShareIsAnotherStage(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(w *world) {
+		w.must(rollout.Deploy, "v2")
+		w.cars.traffic(10, 0)
+		pass(5 * time.Second)
+		v := *w.view.Load()
+		changed := *v.state.Rollout
+		changed.Weight = 2500
+		v.state.Rollout = &changed
+		w.cars.traffic(7, 0)
+		e := w.evidence(&v)
+		if len(e.Stages) != 2 || e.Stages[0].Canary.Count != 10 || e.Stages[1].Share != 2500 || e.Stages[1].Canary.Count != 7 {
+			t.Errorf("%d stages", len(e.Stages))
+		}
+		if now := w.Peek(); now.Result.Canary.Count != 17 {
+			t.Errorf("%d observations", now.Result.Canary.Count)
+		}
+	})
+}
+
 func TestACanaryThatTakesTheProcessDown(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(w *world) {

@@ -4,7 +4,8 @@
 //	commands (HTTP) --+
 //	file stored ------+--> one goroutine, one event at a time
 //	canary loaded ----+        |
-//	each second ------+        +-- judge.Look(plan, evidence)
+//	each second ------+        +-- gauges -> record.Trail -> evidence
+//	                           +-- judge.Look(plan, evidence)
 //	                           +-- rollout.Next(state, event, now)
 //	                           +-- Store.Commit: durable
 //	                           +-- effects: Engines.Load aside, Engines.Serve

@@ -2,7 +2,8 @@
 //
 //	POST /predict --decode--> row --route.Pick--> arm --Predict--> probabilities
 //	                 |                              |                    |
-//	              a problem                     slowdown (drill)   record.Observe
+//	              a problem                     slowdown (drill)   record: Observe, or Fail,
+//	                                           record.Begin         and Abandon if the client has gone
 //	                                                                     |
 //	              reply  <--------------------encode---------------------+
 //

@@ -2,6 +2,7 @@ package infer
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -120,6 +121,59 @@ func TestMoreThanTwoClasses(t *testing.T) {
 	}
 	if got.Prediction != "low" || got.Probability != 1 || len(got.Probabilities) != 3 {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestScore(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		class int
+		probs []float64
+		want  float64
+	}{
+		{0, []float64{0.9, 0.1}, 0.1},
+		{1, []float64{0.3, 0.7}, 0.7},
+		{0, []float64{0.6, 0.3, 0.1}, 0.6},
+		{2, []float64{0.2, 0.3, 0.5}, 0.5},
+	} {
+		if got := score(tt.class, tt.probs); got != tt.want {
+			t.Errorf("class %d of %v: %v, want %v", tt.class, tt.probs, got, tt.want)
+		}
+	}
+}
+
+// TestWhatIsCountedOfARequest: its beginning when it is routed, its end
+// whatever it was, and that its client had gone.
+func TestWhatIsCountedOfARequest(t *testing.T) {
+	t.Parallel()
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for _, tt := range []struct {
+		name                                string
+		ctx                                 context.Context
+		row                                 string
+		started, count, failures, abandoned uint64
+	}{
+		{"answered", t.Context(), `[1,2,3,4,5]`, 1, 1, 0, 0},
+		{"the client has gone", gone, `[1,2,3,4,5]`, 1, 1, 0, 1},
+		{"no answer", t.Context(), `[666,0,0,0,0]`, 1, 0, 1, 0},
+		{"no answer, and the client has gone", gone, `[666,0,0,0,0]`, 1, 0, 1, 0},
+		{"refused", t.Context(), `[1,2,3]`, 0, 0, 0, 0},
+	} {
+		arm := armFor(binary(), route.Stable)
+		r := httptest.NewRequestWithContext(tt.ctx, http.MethodPost, "/predict", strings.NewReader(`{"features": `+tt.row+`}`))
+		handlerFor(&route.Table{Stable: arm}).ServeHTTP(httptest.NewRecorder(), r)
+		s := arm.Evidence.Snapshot()
+		if s.Started != tt.started || s.Count != tt.count || s.Failures != tt.failures || s.Abandoned != tt.abandoned || s.Unfinished() != 0 {
+			t.Errorf("%s: %d started, %d observed, %d failed, %d abandoned", tt.name, s.Started, s.Count, s.Failures, s.Abandoned)
+		}
+		scored := uint64(0)
+		for _, n := range s.Scores() {
+			scored += n
+		}
+		if scored != tt.count {
+			t.Errorf("%s: %d scores of %d observations", tt.name, scored, tt.count)
+		}
 	}
 }
 

@@ -92,7 +92,7 @@ func (e *Evidence) counted() uint64 {
 	n := uint64(0)
 	for i := range e.Stages {
 		s := &e.Stages[i]
-		n = saturated(n + max(s.Reference.largest(), s.Stable.largest(), s.Canary.largest()))
+		n = saturated(n + max(s.Stable.largest(), s.Canary.largest()))
 	}
 	return n
 }

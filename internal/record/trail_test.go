@@ -3,7 +3,7 @@ package record
 import (
 	"math"
 	"math/rand/v2"
-	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -71,6 +71,34 @@ func TestWindowsClose(t *testing.T) {
 	want("nothing new was observed", 2, 1)
 	if got := f.trail.Evidence().Elapsed; got != f.elapsed {
 		t.Errorf("elapsed %v, want %v", got, f.elapsed)
+	}
+}
+
+// TestTheLargestWindow holds all that evidence may count, as far apart as
+// latencies can be, and its sums fit.
+func TestTheLargestWindow(t *testing.T) {
+	t.Parallel()
+	least, most := armOf(1), armOf(longest)
+	for least.Count < mostCounted {
+		least.Add(least)
+		most.Add(most)
+	}
+	for _, tt := range []struct {
+		stable, canary *Arm
+		d              float64
+	}{{least, most, 40 * math.Ln2}, {most, least, -40 * math.Ln2}} {
+		trail := NewTrail(Evidence{}, 5000, nil, 0)
+		trail.Update(tt.stable, tt.canary, time.Minute)
+		e := trail.Evidence()
+		n, w, s1, s2 := e.Stages[0].Slow.Sums()
+		near := func(got, want float64) bool { return math.Abs(got/want-1) < 1e-11 }
+		if n != 1 || w != mostCounted/2 || !near(s1, w*tt.d) || !near(s2, w*tt.d*tt.d) {
+			t.Errorf("N %v, W %v, S1 %v, S2 %v, want D %v", n, w, s1, s2, tt.d)
+		}
+		if _, _, variance := tt.stable.Moments(); variance != 0 {
+			t.Errorf("equal latencies vary by %v", variance)
+		}
+		recoded(t, e)
 	}
 }
 
@@ -150,22 +178,34 @@ func TestTheEvidenceStaysAsItIs(t *testing.T) {
 	}
 }
 
-// model is a slow and simple trail: it keeps every window's observations.
-type model struct {
+// simple is a slow trail: it keeps every window's observations.
+type simple struct {
+	settle, elapsed time.Duration
+	compared        bool // there is a reference
+	stages          []*simpleStage
+}
+
+type simpleStage struct {
+	settling   bool
+	stable     int // observations
+	fast, slow simpleBlocks
+}
+
+type simpleBlocks struct {
 	n       int
 	w, d, q float64
 	open    [2][]float64 // ln of stable and of canary
 }
 
-func (m *model) close() {
-	s, c := m.open[0], m.open[1]
+func (b *simpleBlocks) close() {
+	s, c := b.open[0], b.open[1]
 	if len(s) == 0 || len(c) == 0 {
 		return
 	}
 	w := float64(len(s)) * float64(len(c)) / float64(len(s)+len(c))
 	d := mean(c) - mean(s)
-	m.n, m.w, m.d, m.q = m.n+1, m.w+w, m.d+w*d, m.q+w*d*d
-	m.open = [2][]float64{}
+	b.n, b.w, b.d, b.q = b.n+1, b.w+w, b.d+w*d, b.q+w*d*d
+	b.open = [2][]float64{}
 }
 
 func mean(xs []float64) float64 {
@@ -176,97 +216,110 @@ func mean(xs []float64) float64 {
 	return sum / float64(len(xs))
 }
 
-func (m *model) same(t *rapid.T, what string, b *Blocks) {
-	n, w, s1, s2 := b.Sums()
+func (b *simpleBlocks) like(got *Blocks) bool {
+	n, w, s1, s2 := got.Sums()
 	near := func(a, b float64) bool { return math.Abs(a-b) <= 1e-6 }
-	if int(n) != m.n || !near(w, m.w) || !near(s1, m.d) || !near(s2, m.q) {
-		t.Fatalf("%s: N %v, W %v, S1 %v, S2 %v; want %+v", what, n, w, s1, s2, m)
+	return int(n) == b.n && near(w, b.w) && near(s1, b.d) && near(s2, b.q)
+}
+
+func (m *simple) last() *simpleStage { return m.stages[len(m.stages)-1] }
+
+func (m *simple) observe(arm int, x time.Duration) {
+	s := m.last()
+	for _, b := range []*simpleBlocks{&s.fast, &s.slow} {
+		b.open[arm] = append(b.open[arm], math.Log(float64(x)))
+	}
+	s.stable += 1 - arm
+}
+
+func (m *simple) pass(to time.Duration) {
+	from, s := m.elapsed, m.last()
+	m.elapsed = max(from, to)
+	if m.elapsed/time.Minute > from/time.Minute {
+		s.slow.close()
+	}
+	if m.elapsed/(10*time.Second) == from/(10*time.Second) {
+		return
+	}
+	s.fast.close()
+	settled, learned := s.settling && m.elapsed >= m.settle, !m.compared && s.stable >= 100
+	if settled || learned {
+		m.compared = m.compared || learned
+		m.next(settled)
+	}
+}
+
+// next begins a stage, if there may be another.
+func (m *simple) next(settled bool) {
+	if s := m.last(); len(m.stages) < mostStages {
+		s.fast.close()
+		s.slow.close()
+		m.stages = append(m.stages, &simpleStage{settling: s.settling && !settled})
 	}
 }
 
 // TestTrail drives random traffic through a trail that is begun anew at random
 // from its encoded evidence, as by restarts, beside one that is not and beside
-// the simple model: all agree, no window is lost or counted twice, and the
-// stages add up to what the gauges show.
+// the simple one: all agree, no window is lost or counted twice, and the stages
+// add up to what the gauges show.
 func TestTrail(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		reference := armOf(make([]time.Duration, rapid.SampledFrom([]int{0, 99, 100}).Draw(t, "reference"))...)
 		settle := time.Duration(rapid.SampledFrom([]int{0, 1, 30, 120}).Draw(t, "settle")) * time.Second
 		whole, broken := NewTrail(Evidence{}, 1000, reference, settle), NewTrail(Evidence{}, 1000, reference, settle)
-		var stable, canary Arm
-		fast, slow := []*model{{}}, []*model{{}}
-		elapsed, farthest := time.Duration(0), time.Duration(0)
-		inStage, compared := 0, reference.Count >= 100
-		settling := []bool{settle > 0}
-		next := func(settled bool) {
-			inStage = 0
-			fast[len(fast)-1].close()
-			slow[len(slow)-1].close()
-			fast, slow = append(fast, &model{}), append(slow, &model{})
-			settling = append(settling, settling[len(settling)-1] && !settled)
-		}
+		m := &simple{settle: settle, compared: reference.Count >= 100, stages: []*simpleStage{{settling: settle > 0}}}
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "latencies"), 0))
+		var arms [2]Arm
+		elapsed := time.Duration(0)
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			for i, a := range []*Arm{&stable, &canary} {
+			for i := range arms {
 				for range rapid.SampledFrom([]int{0, 0, 1, 2, 30}).Draw(t, "requests") {
-					x := time.Duration(rapid.Int64Range(1, 1<<40).Draw(t, "ns"))
-					a.Started++
-					a.Observe(x, 0.5)
-					fast[len(fast)-1].open[i] = append(fast[len(fast)-1].open[i], math.Log(float64(x)))
-					slow[len(slow)-1].open[i] = append(slow[len(slow)-1].open[i], math.Log(float64(x)))
-					inStage += 1 - i
+					x := time.Duration(1 + rng.Uint64N(1<<rng.IntN(40)))
+					arms[i].Started++
+					arms[i].Observe(x, 0.5)
+					m.observe(i, x)
 				}
 			}
 			elapsed += time.Duration(rapid.SampledFrom([]int{0, 1, 1, 1, 9, 10, 11, 59, 200, -15}).Draw(t, "seconds")) * time.Second
-			whole.Update(&stable, &canary, elapsed)
-			broken.Update(&stable, &canary, elapsed)
-			from := farthest
-			farthest = max(farthest, elapsed)
-			if farthest/(60*time.Second) > from/(60*time.Second) {
-				slow[len(slow)-1].close()
-			}
-			if farthest/(10*time.Second) > from/(10*time.Second) {
-				fast[len(fast)-1].close()
-				settled, learned := settling[len(settling)-1] && farthest >= settle, !compared && inStage >= 100
-				if (settled || learned) && len(fast) < mostStages {
-					next(settled)
-					compared = compared || learned
-				}
-			}
+			whole.Update(&arms[0], &arms[1], elapsed)
+			broken.Update(&arms[0], &arms[1], elapsed)
+			m.pass(elapsed)
 			switch rapid.IntRange(0, 15).Draw(t, "event") {
 			case 0, 1, 2:
 				broken = NewTrail(recoded(t, broken.Evidence()), 1, nil, settle)
 			case 3:
 				share := uint32(rapid.IntRange(1, 10_000).Draw(t, "share"))
-				changes := share != whole.last().Share && len(fast) < mostStages
-				if err := whole.Reweigh(share); (err != nil) && changes {
-					t.Fatal(err)
+				if share != whole.last().Share {
+					m.next(false)
 				}
-				_ = broken.Reweigh(share)
-				if changes {
-					next(false)
+				if a, b := whole.Reweigh(share), broken.Reweigh(share); (a == nil) != (b == nil) {
+					t.Fatal(a, b)
 				}
 			}
 		}
 		e := whole.Evidence()
-		if got := broken.Evidence(); !reflect.DeepEqual(e, got) {
+		if got := broken.Evidence(); !same(e, got) {
 			t.Fatal("restarts changed the evidence")
 		}
-		if s, c := e.Total(); s != stable || c != canary {
+		if s, c := e.Total(); s != arms[0] || c != arms[1] {
 			t.Fatal("the stages do not add up to what the gauges show")
 		}
-		if len(e.Stages) != len(fast) || e.Elapsed != farthest {
-			t.Fatalf("%d stages after %v, want %d after %v", len(e.Stages), e.Elapsed, len(fast), farthest)
+		if len(e.Stages) != len(m.stages) || e.Elapsed != m.elapsed {
+			t.Fatalf("%d stages after %v, want %d after %v", len(e.Stages), e.Elapsed, len(m.stages), m.elapsed)
 		}
-		for i := range e.Stages {
-			if e.Stages[i].Settling != settling[i] {
-				t.Fatalf("stage %d of %d: settling is %v", i, len(settling), e.Stages[i].Settling)
+		for i, want := range m.stages {
+			if got := &e.Stages[i]; got.Settling != want.settling || !want.fast.like(&got.Fast) || !want.slow.like(&got.Slow) {
+				t.Fatalf("stage %d is %v, %v; want %+v", i+1, got.Fast, got.Slow, want)
 			}
-			fast[i].same(t, "10 s", &e.Stages[i].Fast)
-			slow[i].same(t, "60 s", &e.Stages[i].Slow)
 		}
 		recoded(t, e)
 	})
+}
+
+// same compares what == cannot.
+func same(a, b Evidence) bool {
+	return a.Elapsed == b.Elapsed && a.Looks == b.Looks && slices.Equal(a.Stages, b.Stages)
 }
 
 // recoded is evidence as it comes back from the store.
@@ -279,7 +332,7 @@ func recoded(t interface{ Fatal(args ...any) }, e Evidence) Evidence {
 	if err := back.UnmarshalBinary(data); err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(e, back) {
+	if !same(e, back) {
 		t.Fatal("evidence changed on its way")
 	}
 	return back
