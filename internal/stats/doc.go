@@ -12,11 +12,19 @@
 //	             .SampleSize   \
 //	             .SmallestEffect --------> findRoot over Power
 //
+//	for reports, all with ln p:
+//	  values ---MannWhitney-----------> ranks: divisions counted, or a normal law
+//	            KolmogorovSmirnov-----> walk: lattice paths, or a Brownian bridge
+//	  counts ---Fisher----------------> table: hypergeometric tails
+//	            Proportions-----------> z, Newcombe's interval
+//	            PSI-------------------> how far, which is no test
+//
 // How tails are computed. A p-value is never one minus a distribution function:
 // that has no digits left below 1e-16, where a busy service lives. Both tails
 // here are integrals of positive terms, so nothing cancels; Student's is kept as
 // a logarithm, so it does not underflow either: ln p has 13 right digits at
-// p = 1e-300 and at p = exp(-1e11) alike.
+// p = 1e-300 and at p = exp(-1e11) alike. Discrete laws are summed from the
+// observed value outwards, for the same reason.
 //
 //   - Student's t: the substitution w = sqrt(nu ln(1 + t²/nu)) turns the density
 //     into a Gaussian times sqrt(s/(1-exp(-s))), s = w²/nu, a factor so smooth
@@ -30,6 +38,7 @@
 // that says which number is wrong.
 //
 // Terms: variance is the sample variance with divisor n-1. Effect is the
-// difference of means in standard deviations (Cohen's d). One-sided always means
-// "greater": the mean of 2 is higher than that of 1.
+// difference of means in standard deviations (Cohen's d). Greater always means
+// that 2 is higher than 1, and less that it is lower, but for Fisher's table,
+// where both are about its first cell.
 package stats

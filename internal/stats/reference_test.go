@@ -43,6 +43,12 @@ type references struct {
 	Welch, Values []welchCase
 	Power         []powerCase
 	Size          []sizeCase
+	MannWhitney   []mannWhitneyCase `json:"mann_whitney"`
+	Walks         []walkCase
+	Smirnov       []smirnovCase `json:"kolmogorov_smirnov"`
+	Fisher        []fisherCase
+	Proportions   []proportionsCase
+	PSI           []psiCase
 }
 
 func readReferences(t *testing.T) references {
@@ -55,8 +61,14 @@ func readReferences(t *testing.T) references {
 	if err := json.Unmarshal(text, &all); err != nil {
 		t.Fatal(err)
 	}
-	if len(all.Welch) < 100 || len(all.Values) < 10 || len(all.Power) < 39 || len(all.Size) < 15 {
-		t.Fatalf("the reference file holds %d, %d, %d and %d cases; it was cut", len(all.Welch), len(all.Values), len(all.Power), len(all.Size))
+	got := []int{
+		len(all.Welch), len(all.Values), len(all.Power), len(all.Size), len(all.MannWhitney),
+		len(all.Walks), len(all.Smirnov), len(all.Fisher), len(all.Proportions), len(all.PSI),
+	}
+	for i, least := range []int{100, 10, 39, 15, 24, 150, 14, 36, 32, 13} {
+		if got[i] < least {
+			t.Fatalf("the reference file holds %v cases; it was cut", got)
+		}
 	}
 	return all
 }
@@ -69,6 +81,45 @@ func near(t *testing.T, what string, got, want, relative float64) {
 	}
 	if off := math.Abs(got-want) / math.Abs(want); !(off <= relative) {
 		t.Errorf("%s = %v, reference %v, relative error %.2g", what, got, want, off)
+	}
+}
+
+// pvalues are the logarithms of the three p-values of a reference.
+type pvalues struct {
+	Greater  float64 `json:"log_greater,string"`
+	Less     float64 `json:"log_less,string"`
+	TwoSided float64 `json:"log_two_sided,string"`
+}
+
+func (want pvalues) check(t *testing.T, both, greater, less PValue) {
+	t.Helper()
+	checkP(t, "two-sided", both, want.TwoSided)
+	checkP(t, "greater", greater, want.Greater)
+	checkP(t, "less", less, want.Less)
+}
+
+// checkP holds a p-value against its logarithm: P relative to itself where it is
+// a normal number, Log relative to the larger of 1 and itself.
+func checkP(t *testing.T, what string, got PValue, log float64) {
+	t.Helper()
+	if off := math.Abs(got.Log - log); !(off <= reached*math.Max(1, math.Abs(log))) {
+		t.Errorf("%s: ln p = %v, reference %v, off by %.2g", what, got.Log, log, off)
+	}
+	if log > -708 {
+		near(t, what+": p", got.P, math.Exp(log), reached*math.Max(1, -log))
+	} else if got.P > 1e-300 {
+		t.Errorf("%s: p = %v though ln p = %v", what, got.P, log)
+	}
+	if got.P < 0 || got.P > 1 || got.Log > 0 || math.IsInf(got.Log, 0) {
+		t.Errorf("%s: %+v is no p-value", what, got)
+	}
+}
+
+// beside holds a p-value against another program's, null where that has none.
+func beside(t *testing.T, what string, got PValue, other *float64, relative float64) {
+	t.Helper()
+	if other != nil && *other > 1e-300 {
+		near(t, what+" beside", got.P, *other, relative)
 	}
 }
 
@@ -230,16 +281,20 @@ func TestReferencesReachTheExtremes(t *testing.T) {
 		seen["variance 1e200"] = seen["variance 1e200"] || c.Var1 >= 1e200
 		seen["variance 1e-200"] = seen["variance 1e-200"] || c.Var1 > 0 && c.Var1 <= 1e-200
 		seen["p about 1e-300"] = seen["p about 1e-300"] || c.LogP < -600 && c.LogP > -708
+		seen["means 1e9, sd 1e-3, p about 1e-300"] = seen["means 1e9, sd 1e-3, p about 1e-300"] || c.Name == "means 1e9, sd 1e-3" && c.LogP < -600
 		seen["p below any float"] = seen["p below any float"] || c.LogP < -750
 		seen["df 1"] = seen["df 1"] || c.DF < 1.001
 		seen["df above 1e9"] = seen["df above 1e9"] || c.DF > 1e9
 	}
 	for _, c := range all.Values {
 		seen[c.Name] = true
+		seen["values at 1e9, sd 1e-3, p about 1e-300"] = seen["values at 1e9, sd 1e-3, p about 1e-300"] ||
+			c.Name == "1e9, spread 1e-3, p about 1e-300" && c.LogP < -600 && c.LogP > -740
 	}
 	for _, want := range []string{
 		"variance 1e200", "variance 1e-200", "p about 1e-300", "p below any float",
 		"df 1", "df above 1e9", "1e9, spread 1e-3",
+		"means 1e9, sd 1e-3, p about 1e-300", "values at 1e9, sd 1e-3, p about 1e-300",
 	} {
 		if !seen[want] {
 			t.Errorf("no reference case with %s", want)

@@ -72,13 +72,20 @@ func (s Sample) check(name string) error {
 	return nil
 }
 
+func checkConfidence(confidence float64) error {
+	if !(confidence > 0 && confidence < 1) {
+		return fmt.Errorf("the confidence is %v; it must be above 0 and below 1, such as 0.95", confidence)
+	}
+	return nil
+}
+
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // welch is the test on checked samples, with the difference of means given apart
 // because raw values know it to more digits than two rounded means do.
 func welch(one, two Sample, diff, confidence float64) (WelchTest, error) {
-	if !(confidence > 0 && confidence < 1) {
-		return WelchTest{}, fmt.Errorf("the confidence is %v; it must be above 0 and below 1, such as 0.95", confidence)
+	if err := checkConfidence(confidence); err != nil {
+		return WelchTest{}, err
 	}
 	if !finite(diff) {
 		return WelchTest{}, errors.New("the difference of the means exceeds the range of numbers; use a larger unit")
