@@ -26,6 +26,56 @@ func BenchmarkSaveEvidence(b *testing.B) {
 	}
 }
 
+func BenchmarkSaveLook(b *testing.B) {
+	s := inProgress(b, b.TempDir(), 0)
+	l := lookAt(10_000)
+	for b.Loop() {
+		saveLook(b, s, "r1", l)
+	}
+}
+
+// BenchmarkFirstLook is the most that one look can cost: with it, all looks at
+// a rollout go that was watched for a day.
+func BenchmarkFirstLook(b *testing.B) {
+	for b.Loop() {
+		b.StopTimer()
+		s := inProgress(b, b.TempDir(), 0)
+		fill(b, s, "r0", keepLooks, 8000)
+		for i := range keepRollouts - 1 {
+			fill(b, s, fmt.Sprintf("r0.%d", i+1), 1, 8000)
+		}
+		b.StartTimer()
+		saveLook(b, s, "r1", lookAt(10_000))
+		b.StopTimer()
+		if count, _, _ := numbers(b, s, "churn", "r0"); count != 0 {
+			b.Fatal(count, " looks are left")
+		}
+		b.StartTimer()
+	}
+}
+
+// BenchmarkOpenWithLooks is a start with all the looks that twenty rollouts of an
+// hour each leave behind.
+func BenchmarkOpenWithLooks(b *testing.B) {
+	dir := b.TempDir()
+	s := inProgress(b, dir, 0)
+	for i := range keepRollouts {
+		fill(b, s, fmt.Sprintf("r0.%d", i), 360, 8000)
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s, err := Open(dir, Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkOpen is a start with a journal of years.
 func BenchmarkOpen(b *testing.B) {
 	for _, rows := range []uint64{1, 3000} {

@@ -30,6 +30,12 @@ func story() []action {
 			return s.SaveEvidence(t.Context(), "churn", rollout, evidence(n))
 		}}
 	}
+	look := func(rollout string, n int) action {
+		return action{fmt.Sprintf("look %d", n), func(t testing.TB, s *Store) error {
+			_, err := s.SaveLook(t.Context(), "churn", rollout, lookAt(n))
+			return err
+		}}
+	}
 	event := func(generation uint64) action {
 		return action{fmt.Sprintf("commit %d", generation), func(t testing.TB, s *Store) error { return s.Commit(t.Context(), life("churn", generation)) }}
 	}
@@ -37,7 +43,7 @@ func story() []action {
 		_, _, err := s.Ingest(t.Context(), strings.NewReader("model"), 100)
 		return err
 	}}
-	return []action{artifact, event(1), event(2), save("r1", 5), event(3), save("r1", 6), event(4), event(5), save("r2", 7)}
+	return []action{artifact, event(1), event(2), save("r1", 5), look("r1", 6), event(3), look("r1", 7), event(4), event(5), save("r2", 8), look("r2", 9)}
 }
 
 // durableSteps is every step at which the story can be interrupted.
@@ -46,6 +52,7 @@ var durableSteps = []string{
 	"ingest: copied", "ingest: synced", "ingest: renamed", "ingest: durable",
 	"commit: begin", "commit: durable",
 	"evidence: begin", "evidence: durable",
+	"look: begin", "look: durable",
 }
 
 // after tells what the store must hold after the first n actions of the story.
@@ -121,19 +128,30 @@ func TestCrashAtEveryStep(t *testing.T) {
 }
 
 // TestPowerFailure harms the end of the WAL as a power failure may while the
-// last commit was not synced yet: pages that are missing, or zero, or only
-// partly there. The store must open, without the commit or with it.
+// last transaction was not synced yet: pages that are missing, or zero, or only
+// partly there. The store must open, without the transaction or with it.
 func TestPowerFailure(t *testing.T) {
 	t.Parallel()
-	const last = 6 // actions; the one after them, a commit, is interrupted
+	for last, a := range story() { // so many actions are done, and this one is interrupted
+		if what, _, _ := strings.Cut(a.name, " "); what == "commit" && last > 6 || what == "look" && last < 6 {
+			t.Run(a.name, func(t *testing.T) {
+				t.Parallel()
+				powerFails(t, last, what)
+			})
+		}
+	}
+}
+
+func powerFails(t *testing.T, last int, what string) {
+	t.Helper()
 	var before, during image
 	dir := quickDir(t)
 	armed := false
 	s, err := Open(dir, Options{Step: func(step string) {
 		switch {
-		case armed && step == "commit: begin":
+		case armed && step == what+": begin":
 			before = takeImage(t, dir)
-		case armed && step == "commit: durable":
+		case armed && step == what+": durable":
 			during = takeImage(t, dir)
 		}
 	}})
@@ -152,7 +170,7 @@ func TestPowerFailure(t *testing.T) {
 	acknowledged, next := after(t, last), after(t, last+1)
 	wal, start := during[walName], len(before[walName])
 	if !strings.HasPrefix(wal, before[walName]) || start == len(wal) {
-		t.Fatal("the commit did not append to the WAL")
+		t.Fatal("the WAL was not appended to")
 	}
 	harm := map[string]string{"whole": wal}
 	for cut := start; cut < len(wal); cut += 500 {

@@ -68,11 +68,12 @@ type contents struct {
 	State    map[string]rollout.State
 	Evidence map[string]record.Evidence
 	Journal  []Entry
+	Looks    map[string][]Look // by model and rollout
 }
 
 func read(t testing.TB, s *Store) contents {
 	t.Helper()
-	c := contents{State: make(map[string]rollout.State), Evidence: make(map[string]record.Evidence)}
+	c := contents{State: make(map[string]rollout.State), Evidence: make(map[string]record.Evidence), Looks: make(map[string][]Look)}
 	for _, model := range []string{"churn", "other"} {
 		state, observed, err := s.State(t.Context(), model)
 		if err != nil {
@@ -81,7 +82,7 @@ func read(t testing.TB, s *Store) contents {
 		c.State[model], c.Evidence[model] = state, observed
 	}
 	for after := uint64(0); ; {
-		page, err := s.Journal(t.Context(), "", after, pageRows)
+		page, err := s.Journal(t.Context(), "", "", after, pageRows)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,6 +91,11 @@ func read(t testing.TB, s *Store) contents {
 		}
 		c.Journal = append(c.Journal, page...)
 		after = page[len(page)-1].Seq
+		for _, e := range page {
+			if e.Event == rollout.Deploy {
+				c.Looks[e.State.Model+" "+e.Rollout] = allLooks(t, s, e.State.Model, e.Rollout)
+			}
+		}
 	}
 }
 
@@ -390,7 +396,7 @@ func TestRewrittenRow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = db.journal(t.Context(), "", uint64(seq), func(r *row) (bool, error) {
+		err = db.journal(t.Context(), "", "", uint64(seq), 1, func(r *row) (bool, error) {
 			r.actor = "nobody"
 			_, err := db.conn.ExecContext(t.Context(), "UPDATE journal SET actor = ?, hash = ? WHERE seq = ?", r.actor, r.digest(), int64(r.seq))
 			return false, err

@@ -47,12 +47,13 @@ func childRunsOutOfDisk(dir string) {
 	}
 	const unlimited = 1<<63 - 1
 	s := open(t, dir)
-	generation, refused, unsettled, whole := uint64(0), 0, 0, 0
+	generation, current, refused, unsettled, whole, looks := uint64(0), "", 0, 0, 0, 0
 	for limit := uint64(0); limit < 250_000; limit += 1501 {
 		limitTo(limit)
 		err := s.Commit(t.Context(), life("churn", generation+1))
 		_, _, ingestErr := s.Ingest(t.Context(), strings.NewReader(strings.Repeat("m", 50_000)), 100_000)
-		_ = s.SaveEvidence(t.Context(), "churn", "r1", evidence(1)) // for what it does to the files
+		_ = s.SaveEvidence(t.Context(), "churn", current, evidence(1)) // for what it does to the files
+		_, lookErr := s.SaveLook(t.Context(), "churn", current, lookAt(1))
 		limitTo(unlimited)
 		state, _, stateErr := s.State(t.Context(), "churn")
 		if stateErr != nil {
@@ -71,11 +72,19 @@ func childRunsOutOfDisk(dir string) {
 		if ingestErr == nil {
 			whole++
 		}
+		if lookErr == nil {
+			looks++
+		}
 		generation = state.Generation
 		if err := s.Commit(t.Context(), life("churn", generation+1)); err != nil {
 			t.Fatal("no commit after the disk had space again: ", err)
 		}
 		generation++
+		if state, _, err := s.State(t.Context(), "churn"); err != nil {
+			t.Fatal(err)
+		} else if current = ""; state.Rollout != nil {
+			current = state.Rollout.ID
+		}
 	}
 	want := read(t, s)
 	if err := s.Close(); err != nil {
@@ -84,10 +93,10 @@ func childRunsOutOfDisk(dir string) {
 	if got := read(t, open(t, dir)); !cmp.Equal(want, got, equal) || uint64(len(got.Journal)) != generation {
 		t.Fatal("a restart changed something: ", cmp.Diff(want, got, equal))
 	}
-	if refused == 0 || whole == 0 {
-		t.Fatal("nothing was refused, or no artifact was stored: ", refused, whole)
+	if refused == 0 || whole == 0 || looks == 0 {
+		t.Fatal("nothing was refused, or no artifact or no look was stored: ", refused, whole, looks)
 	}
-	fmt.Printf("refused %d commits, %d unsettled for a while; %d artifacts whole\n", refused, unsettled, whole)
+	fmt.Printf("refused %d commits, %d unsettled for a while; %d artifacts whole, %d looks\n", refused, unsettled, whole, looks)
 }
 
 // TestCommitFails makes COMMIT fail before or after it took effect, with or

@@ -1,7 +1,8 @@
 // Package store is the memory: what must be the same after a restart, in one
 // directory.
 //
-//	serin.db        SQLite: the journal, and the evidence of rollouts in progress
+//	serin.db        SQLite: the journal, the evidence of rollouts in progress,
+//	                and the monitor's looks at the latest rollouts
 //	serin.db-wal    its write-ahead log, while the store is open or was killed
 //	head.json       the end of the journal and every model's state, with a checksum
 //	artifacts/      the bytes of each version, by SHA-256
@@ -15,6 +16,12 @@
 // columns. Evidence is replaced each second and carries its own checksum. An
 // artifact's name is its checksum.
 //
+// Looks are for explaining, not for serving: what the monitor saw each ten
+// seconds and what it found, so that a decision can be judged again look by
+// look. Each has its own checksum, and their numbers have no gaps. They are the
+// only thing that is let go of, so that they take bounded space. The plan by
+// which they were judged is in the journal, in the state after the deploy.
+//
 //	row 1 <--hash-- row 2 <--hash-- ... <--hash-- row n <--hash-- head.json
 //
 // # Order of durable steps
@@ -22,6 +29,7 @@
 //	Commit        row and evidence in one transaction, WAL synced    <- it has happened
 //	              head.json.tmp written, synced, renamed, directory synced
 //	SaveEvidence  evidence in one transaction, WAL synced
+//	SaveLook      evidence and look in one transaction, WAL synced
 //	Ingest        copied and hashed, synced, renamed to its hash, directory synced
 //
 // Commit returns after the last of its steps, so head.json is at most one row
@@ -32,12 +40,18 @@
 //	kill -9, power failure   everything acknowledged; what was not is wholly there or not at all
 //	full or failing disk     the call fails, what was committed stays, and the next call works once the disk does
 //	flipped bit              found at Open, told with the file, and refused: *Damage
+//	flipped bit in a look    found when that look is read; it serves all the same
 //	lost or older file       refused, unless all files are of the same older moment: then it is a backup
 //	second process           refused: ErrLocked
 //
-// Two things are beyond it. The very last save of evidence (not of a row) may
-// be lost unseen to a flipped bit; and a WAL that somebody cuts short after a
-// crash loses the evidence, never the rows, that were in the part cut off.
+// A look is nearly all contents. The few bits of it that hold SQLite's pages
+// together are found at Open and refused, as are those still in the WAL: nobody
+// can tell whose pages they would have led to.
+//
+// Two things are beyond it. The very last save of evidence or of a look (not of a
+// row) may be lost unseen to a flipped bit; and a WAL that somebody cuts short
+// after a crash loses the evidence and the looks, never the rows, that were in
+// the part cut off.
 //
 // # When a commit fails half-way
 //
@@ -53,6 +67,8 @@
 // If the row is committed and head.json cannot be written, Commit succeeds: the
 // row is durable. No further write is accepted until the head has caught up,
 // so it never falls two rows behind; SaveEvidence reports that within a second.
+// A save that fails is not looked into: the next one is cumulative, and takes
+// its number from what is there.
 //
 // # What may not happen
 //
@@ -61,5 +77,6 @@
 // disk, or that cannot be read back. A failed commit that is there later.
 //
 // Terms: a row is an entry as it is stored; the head is the place of the last
-// row and its hash; to settle is to find out what a failed commit left.
+// row and its hash; to settle is to find out what a failed commit left; a look is
+// one judgement of the monitor.
 package store

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/binary"
 	"fmt"
 
@@ -15,9 +16,18 @@ import (
 // one before. If the rollout is not in progress any more it returns ErrStale.
 func (s *Store) SaveEvidence(ctx context.Context, name, rolloutID string, e *record.Evidence) error {
 	data, err := encodeEvidence(e)
+	if err == nil {
+		err = s.save(ctx, "evidence", name, rolloutID, data, func(context.Context) error { return nil })
+	}
 	if err != nil {
 		return fmt.Errorf("saving evidence of rollout %s: %w", rolloutID, err)
 	}
+	return nil
+}
+
+// save replaces the evidence of the rollout in progress, and does more in the
+// same transaction.
+func (s *Store) save(ctx context.Context, what, name, rolloutID string, data []byte, more func(context.Context) error) error {
 	end, err := s.beginWrite(ctx)
 	if err != nil {
 		return err
@@ -28,12 +38,17 @@ func (s *Store) SaveEvidence(ctx context.Context, name, rolloutID string, e *rec
 		return fmt.Errorf("%w: rollout %q of model %q is not in progress", ErrStale, rolloutID, name)
 	}
 	ctx = context.WithoutCancel(ctx)
-	s.step("evidence: begin")
-	err = s.db.transaction(ctx, func() error { return s.db.putEvidence(ctx, name, rolloutID, data) })
+	s.step(what + ": begin")
+	err = s.db.transaction(ctx, func() error {
+		if err := s.db.putEvidence(ctx, name, rolloutID, data); err != nil {
+			return err
+		}
+		return more(ctx)
+	})
 	if err != nil {
-		return fmt.Errorf("saving evidence of rollout %s: %w", rolloutID, explain(s.path(databaseName), err))
+		return explain(s.path(databaseName), err)
 	}
-	s.step("evidence: durable")
+	s.step(what + ": durable")
 	m.evidence = data
 	s.known.models[name] = m
 	return nil
@@ -51,13 +66,14 @@ func encodeEvidence(e *record.Evidence) ([]byte, error) {
 // putEvidence replaces a model's evidence within a transaction.
 func (db *database) putEvidence(ctx context.Context, name, rolloutID string, data []byte) error {
 	_, err := db.conn.ExecContext(ctx, "INSERT OR REPLACE INTO evidence (model, rollout, data, checksum) VALUES (?, ?, ?, ?)",
-		name, rolloutID, data, evidenceChecksum(name, rolloutID, data))
+		name, rolloutID, data, checksum([]byte(name), []byte(rolloutID), data))
 	return err
 }
 
-func evidenceChecksum(name, rolloutID string, data []byte) []byte {
+// checksum is the SHA-256 over each part's length and bytes.
+func checksum(parts ...[]byte) []byte {
 	h := sha256.New()
-	for _, part := range [][]byte{[]byte(name), []byte(rolloutID), data} {
+	for _, part := range parts {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		h.Write(part)
 	}
@@ -67,31 +83,27 @@ func evidenceChecksum(name, rolloutID string, data []byte) []byte {
 // readEvidence checks the evidence table against the models: there is a row
 // for each rollout in progress and no other.
 func (v *view) readEvidence(ctx context.Context, db *database) error {
-	rows, err := db.conn.QueryContext(ctx, "SELECT model, rollout, data, checksum FROM evidence")
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err := db.each(ctx, "SELECT model, rollout, data, checksum FROM evidence", nil, func(rows *sql.Rows) (bool, error) {
 		var name, rolloutID string
-		var data, checksum []byte
-		if err := rows.Scan(&name, &rolloutID, &data, &checksum); err != nil {
-			return err
+		var data, sum []byte
+		if err := rows.Scan(&name, &rolloutID, &data, &sum); err != nil {
+			return false, err
 		}
-		if !bytes.Equal(checksum, evidenceChecksum(name, rolloutID, data)) {
-			return fmt.Errorf("the evidence of model %q does not have the checksum that it was written with", name)
+		if !bytes.Equal(sum, checksum([]byte(name), []byte(rolloutID), data)) {
+			return false, fmt.Errorf("the evidence of model %q does not have the checksum that it was written with", name)
 		}
 		if err := new(record.Evidence).UnmarshalBinary(data); err != nil {
-			return fmt.Errorf("the evidence of model %q is not understood: %w", name, err)
+			return false, fmt.Errorf("the evidence of model %q is not understood: %w", name, err)
 		}
 		m := v.models[name]
 		if m.rollout != rolloutID || rolloutID == "" {
-			return fmt.Errorf("there is evidence of rollout %q of model %q, which is not in progress", rolloutID, name)
+			return false, fmt.Errorf("there is evidence of rollout %q of model %q, which is not in progress", rolloutID, name)
 		}
 		m.evidence = data
 		v.models[name] = m
-	}
-	if err := rows.Err(); err != nil {
+		return true, nil
+	})
+	if err != nil {
 		return err
 	}
 	for name, m := range v.models {

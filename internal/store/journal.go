@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"serin/internal/record"
@@ -95,66 +97,67 @@ func (s *Store) append(ctx context.Context, r *row, next model) error {
 	return nil
 }
 
-// A page of the journal ends when it has this many entries, or bytes.
+// A page of the journal or of looks ends when it has this many, or bytes.
 const (
 	pageRows  = 1000
 	pageBytes = 8 << 20
 )
 
-// Journal returns entries of a model that come after the row numbered after,
-// oldest first: at most limit of them, and fewer if they are large. Only an
-// empty answer means that there are no more. An empty name stands for every
-// model.
-func (s *Store) Journal(ctx context.Context, name string, after uint64, limit int) ([]Entry, error) {
+// Journal returns entries that come after the row numbered after, oldest first:
+// at most limit of them, and fewer if they are large. Only an empty answer
+// means that there are no more. They are those of one model and one rollout; an
+// empty name stands for every model, an empty id for everything in its life. A
+// rollout's first entry is its deploy, whose state has the plan.
+//
+// An entry that cannot be read is the last of an answer that comes with an
+// error, and holds nothing but its number; those after it can be asked for as
+// always. The error is *Damage if the entry is not what was written.
+func (s *Store) Journal(ctx context.Context, name, rolloutID string, after uint64, limit int) ([]Entry, error) {
 	end, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	limit = min(limit, pageRows)
 	var page []Entry
-	if limit <= 0 {
-		return nil, nil
-	}
-	bytes := 0
-	err = s.db.journal(context.WithoutCancel(ctx), name, after, func(r *row) (bool, error) {
-		if err := r.check(r.seq, r.prev); err != nil {
-			return false, err
-		}
-		e, err := r.entry()
-		if err != nil {
-			return false, err
-		}
+	var unreadable error
+	size := 0
+	err = s.db.journal(ctx, name, rolloutID, after, min(limit, pageRows), func(r *row) (bool, error) {
+		var e Entry
+		e, unreadable = s.readRow(r)
 		page = append(page, e)
-		bytes += len(r.state) + len(r.evidence) + len(r.detail)
-		return len(page) < limit && bytes < pageBytes, ctx.Err()
+		size += len(r.state) + len(r.evidence) + len(r.detail)
+		return size < pageBytes && unreadable == nil, nil
 	})
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the journal of model %s: %w", name, s.damaged(err))
+		return nil, fmt.Errorf("reading the journal: %w", explain(s.path(databaseName), err))
 	}
-	return page, nil
+	return page, unreadable
 }
 
-// journal hands the rows after a number to visit, in order, until it returns
-// false. An empty name stands for all models.
-func (db *database) journal(ctx context.Context, name string, after uint64, visit func(*row) (bool, error)) error {
-	rows, err := db.conn.QueryContext(ctx, "SELECT "+columns+" FROM journal WHERE seq > ? AND (? = '' OR model = ?) ORDER BY seq",
-		int64(min(after, 1<<63-1)), name, name)
-	if err != nil {
-		return err
+// readRow checks and decodes a row; of one that cannot be read it keeps the number.
+func (s *Store) readRow(r *row) (Entry, error) {
+	if err := r.check(r.seq, r.prev); err != nil {
+		return Entry{Seq: r.seq}, s.damaged(err)
 	}
-	defer rows.Close()
-	for rows.Next() {
+	e, err := r.entry()
+	if err != nil {
+		return Entry{Seq: r.seq}, fmt.Errorf("row %d of the journal is not understood, perhaps because another version of serin wrote it: %w", r.seq, err)
+	}
+	return e, nil
+}
+
+// everything is a limit that limits nothing.
+const everything = math.MaxInt
+
+// journal hands rows after a number to visit, in order, until it returns false.
+// See Journal for which.
+func (db *database) journal(ctx context.Context, name, rolloutID string, after uint64, limit int, visit func(*row) (bool, error)) error {
+	query := "SELECT " + columns + " FROM journal WHERE seq > ? AND (? = '' OR model = ?) AND (? = '' OR rollout = ?) ORDER BY seq LIMIT ?"
+	return db.each(ctx, query, []any{int64(min(after, math.MaxInt64)), name, name, rolloutID, rolloutID, max(limit, 0)}, func(rows *sql.Rows) (bool, error) {
 		var r row
 		if err := r.scan(rows.Scan); err != nil {
-			return err
+			return false, err
 		}
-		if more, err := visit(&r); err != nil || !more {
-			return err
-		}
-	}
-	return rows.Err()
+		return visit(&r)
+	})
 }

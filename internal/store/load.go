@@ -82,17 +82,16 @@ func size(path string) (int64, error) {
 	return info.Size(), nil
 }
 
-// readDatabase checks layout, pages, the chain and the evidence, and fills the
+// readDatabase checks pages, layout, the chain and the evidence, and fills the
 // view. It keeps one row at a time.
 func (s *Store) readDatabase(ctx context.Context, db *database, found *view, written *head) error {
-	if err := db.migrate(ctx, s.path(databaseName)); err != nil {
-		return err
-	}
-	if err := db.check(ctx, s.path(databaseName)); err != nil {
-		return err
+	for _, step := range []func(context.Context, string) error{db.checkPages, db.migrate, db.checkTables} {
+		if err := step(ctx, s.path(databaseName)); err != nil {
+			return err
+		}
 	}
 	before := found.head // the row before the last one
-	err := db.journal(ctx, "", 0, func(r *row) (bool, error) {
+	err := db.journal(ctx, "", "", 0, everything, func(r *row) (bool, error) {
 		before = found.head
 		return true, found.follow(r)
 	})

@@ -121,6 +121,43 @@ func TestNewerLayout(t *testing.T) {
 	}
 }
 
+// TestAnOlderLayout is brought up to date where nothing is in progress, and left
+// as it is otherwise: its evidence does not hold what a rollout is judged by now.
+func TestAnOlderLayout(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		events uint64
+		goesOn bool
+	}{{0, true}, {1, true}, {2, false}, {3, false}, {4, true}} {
+		s := open(t, t.TempDir())
+		for generation := range tt.events {
+			commit(t, s, life("churn", generation+1))
+		}
+		want := read(t, s)
+		if _, err := s.db.conn.ExecContext(t.Context(), "DROP TABLE looks; PRAGMA user_version = 1"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		before := takeImage(t, s.dir)
+		got, err := openImage(t, before)
+		if !tt.goesOn {
+			var damage *Damage
+			if err == nil || errors.As(err, &damage) || !strings.Contains(err.Error(), "older serin") {
+				t.Errorf("after %d events: %v", tt.events, err)
+			}
+			if _, err := Open(s.dir, Options{}); err == nil || !cmp.Equal(before, takeImage(t, s.dir)) {
+				t.Errorf("after %d events: the directory was changed", tt.events)
+			}
+			continue
+		}
+		if diff := cmp.Diff(want, got, exact, equal); err != nil || diff != "" {
+			t.Errorf("after %d events: %v\n%s", tt.events, err, diff)
+		}
+	}
+}
+
 func TestCheckVersion(t *testing.T) {
 	t.Parallel()
 	for version, good := range map[string]bool{

@@ -35,7 +35,7 @@ func TestRandomOperations(t *testing.T) {
 			r.Fatal(err)
 		}
 		m := &machine{dir: dir, artifacts: make(map[string]string)}
-		m.want = contents{State: make(map[string]rollout.State), Evidence: make(map[string]record.Evidence)}
+		m.want = contents{State: make(map[string]rollout.State), Evidence: make(map[string]record.Evidence), Looks: make(map[string][]Look)}
 		for _, name := range []string{"churn", "other"} {
 			m.want.State[name], m.want.Evidence[name] = rollout.State{Model: name}, record.Evidence{}
 		}
@@ -49,6 +49,7 @@ func TestRandomOperations(t *testing.T) {
 			"commit": func(r *rapid.T) { m.commit(t, r) },
 			"stale":  func(r *rapid.T) { m.stale(t, r) },
 			"save":   func(r *rapid.T) { m.save(t, r) },
+			"look":   func(r *rapid.T) { m.look(t, r) },
 			"ingest": func(r *rapid.T) {
 				content := rapid.StringN(0, 20, -1).Draw(r, "content")
 				m.artifacts[ingest(t, m.s, content)] = content
@@ -103,6 +104,9 @@ func (m *machine) commit(t *testing.T, r *rapid.T) {
 	e.Seq = uint64(len(m.want.Journal)) + 1
 	m.want.Journal = append(m.want.Journal, e)
 	m.want.State[name] = e.State
+	if e.Event == rollout.Deploy {
+		m.want.Looks[name+" "+e.Rollout] = nil
+	}
 	switch {
 	case e.Evidence != nil:
 		m.want.Evidence[name] = *e.Evidence
@@ -137,6 +141,27 @@ func (m *machine) save(t *testing.T, r *rapid.T) {
 		r.Fatal(err)
 	}
 	m.want.Evidence["churn"] = *e
+}
+
+func (m *machine) look(t *testing.T, r *rapid.T) {
+	id := fmt.Sprintf("r%d", rapid.IntRange(0, 4).Draw(r, "rollout"))
+	l := lookAt(rapid.IntRange(0, 5).Draw(r, "observations"))
+	l.Finding.Sentence = rapid.String().Draw(r, "sentence")
+	current := m.want.State["churn"].Rollout
+	number, err := m.s.SaveLook(t.Context(), "churn", id, l)
+	if current == nil || current.ID != id {
+		if !errors.Is(err, ErrStale) {
+			r.Fatalf("got %v", err)
+		}
+		return
+	}
+	looks := m.want.Looks["churn "+id]
+	if err != nil || number != uint64(len(looks))+1 {
+		r.Fatalf("look %d has the number %d, %v", len(looks)+1, number, err)
+	}
+	l.Number = number
+	m.want.Looks["churn "+id] = append(looks, l)
+	m.want.Evidence["churn"] = *l.Evidence
 }
 
 func (m *machine) check(t *testing.T, r *rapid.T) {

@@ -36,6 +36,18 @@ CREATE TABLE evidence (
 	data     BLOB NOT NULL,
 	checksum BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;`,
+	`CREATE TABLE looks (
+	id       INTEGER PRIMARY KEY,
+	model    TEXT NOT NULL,
+	rollout  TEXT NOT NULL,
+	number   INTEGER NOT NULL,
+	at       TEXT NOT NULL,
+	finding  TEXT NOT NULL,
+	detail   TEXT NOT NULL,
+	evidence BLOB NOT NULL,
+	checksum BLOB NOT NULL,
+	UNIQUE (model, rollout, number)
+) STRICT;`,
 }
 
 // oldestSQLite is the first version without a bug that could lose a
@@ -154,6 +166,25 @@ func (db *database) transaction(ctx context.Context, do func() error) error {
 	return err
 }
 
+// each hands the rows that a query finds to visit, until that returns false or
+// the context ends. SQLite is not interrupted: that would look like a failure.
+func (db *database) each(ctx context.Context, query string, args []any, visit func(*sql.Rows) (bool, error)) error {
+	rows, err := db.conn.QueryContext(context.WithoutCancel(ctx), query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if more, err := visit(rows); err != nil || !more {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return rows.Err()
+}
+
 // migrate brings the layout up to date.
 func (db *database) migrate(ctx context.Context, path string) error {
 	var version, tables int
@@ -170,6 +201,16 @@ func (db *database) migrate(ctx context.Context, path string) error {
 	case version < 0 || version == 0 && tables > 0:
 		return &Damage{path, "it has tables but no number of its layout", restore}
 	}
+	if version == 1 { // the first layout whose evidence holds what the monitor judges by is the second
+		var inProgress int // there is a row for each, if only with evidence of nothing
+		if err := db.conn.QueryRowContext(ctx, "SELECT count(*) FROM evidence").Scan(&inProgress); err != nil {
+			return err
+		}
+		if inProgress > 0 {
+			return fmt.Errorf("%s has a rollout in progress that an older serin began, and this serin cannot judge it to its end: "+
+				"start the older serin, promote or roll back, stop it, and start this one again", path)
+		}
+	}
 	for ; version < len(migrations); version++ {
 		err := db.transaction(ctx, func() error {
 			_, err := db.conn.ExecContext(ctx, migrations[version]+fmt.Sprintf("PRAGMA user_version = %d", version+1))
@@ -182,9 +223,21 @@ func (db *database) migrate(ctx context.Context, path string) error {
 	return nil
 }
 
-// check compares the layout with what the migrations make, and lets SQLite
-// check its pages. The rows are the caller's to check.
-func (db *database) check(ctx context.Context, path string) error {
+// checkPages lets SQLite look for a page that is not what it must be. What is in
+// the rows is not its business.
+func (db *database) checkPages(ctx context.Context, path string) error {
+	var report string
+	if err := db.conn.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&report); err != nil {
+		return err
+	}
+	if report != "ok" {
+		return &Damage{path, "SQLite's check says: " + strings.ReplaceAll(report, "\n", " "), restore}
+	}
+	return nil
+}
+
+// checkTables compares the layout with what the migrations make.
+func (db *database) checkTables(ctx context.Context, path string) error {
 	have, err := db.schema(ctx)
 	if err != nil {
 		return err
@@ -202,13 +255,6 @@ func (db *database) check(ctx context.Context, path string) error {
 	}
 	if have != want {
 		return &Damage{path, "its tables are not those that serin makes", restore}
-	}
-	var report string
-	if err := db.conn.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&report); err != nil {
-		return err
-	}
-	if report != "ok" {
-		return &Damage{path, "SQLite's check says: " + strings.ReplaceAll(report, "\n", " "), restore}
 	}
 	// A database that cannot be written is found now and not at the first commit.
 	_, err = db.conn.ExecContext(ctx, "DELETE FROM evidence WHERE false")

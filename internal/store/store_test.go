@@ -155,7 +155,7 @@ func TestRoundTrip(t *testing.T) {
 		if !same(observed, *evidence(9)) {
 			t.Error("the evidence is not what was saved")
 		}
-		got, err := s.Journal(t.Context(), "churn", 0, 100)
+		got, err := s.Journal(t.Context(), "churn", "", 0, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func TestUnknownModelIsEmpty(t *testing.T) {
 	if err != nil || !cmp.Equal(state, rollout.State{Model: "churn"}) || !same(observed, record.Evidence{}) {
 		t.Errorf("got %+v, %v", state, err)
 	}
-	if page, err := s.Journal(t.Context(), "churn", 0, 10); len(page) != 0 || err != nil {
+	if page, err := s.Journal(t.Context(), "churn", "", 0, 10); len(page) != 0 || err != nil {
 		t.Errorf("got %v, %v", page, err)
 	}
 }
@@ -190,7 +190,7 @@ func TestJournalPages(t *testing.T) {
 	}
 	var seqs []uint64
 	for after := uint64(0); ; {
-		page, err := s.Journal(t.Context(), "other", after, 3)
+		page, err := s.Journal(t.Context(), "other", "", after, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,16 +205,77 @@ func TestJournalPages(t *testing.T) {
 	if diff := cmp.Diff([]uint64{2, 4, 6, 8, 10, 12, 14}, seqs); diff != "" {
 		t.Error(diff)
 	}
-	if page, err := s.Journal(t.Context(), "", 12, 100); len(page) != 2 || err != nil {
+	if page, err := s.Journal(t.Context(), "", "", 12, 100); len(page) != 2 || err != nil {
 		t.Errorf("all models: got %d entries, %v", len(page), err)
 	}
 	for _, limit := range []int{0, -1} {
-		if page, err := s.Journal(t.Context(), "other", 0, limit); len(page) != 0 || err != nil {
+		if page, err := s.Journal(t.Context(), "other", "", 0, limit); len(page) != 0 || err != nil {
 			t.Errorf("limit %d: got %d entries, %v", limit, len(page), err)
 		}
 	}
-	if page, err := s.Journal(t.Context(), "other", math.MaxUint64, 1); len(page) != 0 || err != nil {
+	if page, err := s.Journal(t.Context(), "other", "", math.MaxUint64, 1); len(page) != 0 || err != nil {
 		t.Errorf("after the end: got %d entries, %v", len(page), err)
+	}
+	for id, want := range map[string][]rollout.Kind{"r2": {rollout.Deploy, rollout.Alert}, "r9": nil} {
+		page, err := s.Journal(t.Context(), "churn", id, 0, 100)
+		var got []rollout.Kind
+		for _, e := range page {
+			if got = append(got, e.Event); e.State.Model != "churn" || e.Rollout != id || e.State.Rollout.Plan.Period != time.Hour {
+				t.Errorf("%s: %+v", id, e)
+			}
+		}
+		if !cmp.Equal(want, got) || err != nil {
+			t.Errorf("%s: %v, %v", id, got, err)
+		}
+	}
+}
+
+// TestAnEntryThatCannotBeRead does not hide the others.
+func TestAnEntryThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	foreign := func(s *Store) error { // with the right hash: another version wrote it
+		e := life("churn", 3)
+		r, err := encode(e)
+		if err != nil {
+			return err
+		}
+		r.evidence, r.seq, r.prev = []byte{99}, s.known.head.seq+1, s.known.head.hash
+		r.hash = r.digest()
+		next := newModel(e.State, r.state)
+		next.evidence = s.known.models["churn"].evidence
+		return s.append(t.Context(), r, next)
+	}
+	tests := []struct {
+		name    string
+		third   func(s *Store) error
+		damaged bool
+	}{
+		{"foreign", foreign, false},
+		{"changed", func(s *Store) error {
+			commit(t, s, life("churn", 3))
+			_, err := s.db.conn.ExecContext(t.Context(), "UPDATE journal SET actor = 'bob' WHERE seq = 3")
+			return err
+		}, true},
+	}
+	for _, tt := range tests {
+		s := open(t, t.TempDir())
+		commit(t, s, life("churn", 1))
+		commit(t, s, life("churn", 2))
+		if err := tt.third(s); err != nil {
+			t.Fatal(err)
+		}
+		commit(t, s, life("churn", 4))
+		page, err := s.Journal(t.Context(), "churn", "", 0, 10)
+		var damage *Damage
+		if err == nil || errors.As(err, &damage) != tt.damaged || !strings.Contains(err.Error(), "row 3") {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if len(page) != 3 || !cmp.Equal(page[2], Entry{Seq: 3}) {
+			t.Errorf("%s: %d entries", tt.name, len(page))
+		}
+		if page, err := s.Journal(t.Context(), "churn", "", 3, 10); len(page) != 1 || page[0].Seq != 4 || err != nil {
+			t.Errorf("%s: %d entries after it, %v", tt.name, len(page), err)
+		}
 	}
 }
 
@@ -242,7 +303,7 @@ func TestCompareAndSet(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if page, err := s.Journal(t.Context(), "churn", 0, 10); committed != 1 || len(page) != 2 || err != nil {
+	if page, err := s.Journal(t.Context(), "churn", "", 0, 10); committed != 1 || len(page) != 2 || err != nil {
 		t.Errorf("%d commits of one generation succeeded, %d rows, %v", committed, len(page), err)
 	}
 }
@@ -323,9 +384,11 @@ func TestContext(t *testing.T) {
 	go func() { waiting <- s.Commit(ctx, life("churn", 3)) }()
 	go func() { waiting <- s.SaveEvidence(ctx, "churn", "r1", evidence(1)) }()
 	go func() { _, _, err := s.State(ctx, "churn"); waiting <- err }()
-	go func() { _, err := s.Journal(ctx, "churn", 0, 1); waiting <- err }()
+	go func() { _, err := s.Journal(ctx, "churn", "", 0, 1); waiting <- err }()
+	go func() { _, err := s.SaveLook(ctx, "churn", "r1", lookAt(1)); waiting <- err }()
+	go func() { _, err := s.Looks(ctx, "churn", "r1", 0, 1); waiting <- err }()
 	cancel()
-	for range 4 {
+	for range 6 {
 		if err := <-waiting; !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
@@ -346,8 +409,10 @@ func TestClosed(t *testing.T) {
 		}
 	}
 	_, _, stateErr := s.State(t.Context(), "churn")
-	_, journalErr := s.Journal(t.Context(), "churn", 0, 1)
-	for _, err := range []error{stateErr, journalErr, s.Commit(t.Context(), life("churn", 1)), s.SaveEvidence(t.Context(), "churn", "r1", evidence(1)), s.Prune()} {
+	_, journalErr := s.Journal(t.Context(), "churn", "", 0, 1)
+	_, lookErr := s.SaveLook(t.Context(), "churn", "r1", lookAt(1))
+	_, looksErr := s.Looks(t.Context(), "churn", "r1", 0, 1)
+	for _, err := range []error{stateErr, journalErr, lookErr, looksErr, s.Commit(t.Context(), life("churn", 1)), s.SaveEvidence(t.Context(), "churn", "r1", evidence(1)), s.Prune()} {
 		if !errors.Is(err, errClosed) {
 			t.Errorf("got %v", err)
 		}
