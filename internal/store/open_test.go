@@ -152,7 +152,7 @@ func TestAnOlderLayout(t *testing.T) {
 			}
 			continue
 		}
-		if diff := cmp.Diff(want, got, exact, equal); err != nil || diff != "" {
+		if diff := cmp.Diff(want, got, equal); err != nil || diff != "" {
 			t.Errorf("after %d events: %v\n%s", tt.events, err, diff)
 		}
 	}
