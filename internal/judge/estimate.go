@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"fmt"
 	"math"
 
 	"serin/internal/record"
@@ -75,8 +76,8 @@ func (est estimate) report(j *Judgement, plan rollout.Plan) {
 	j.LowerMS, j.UpperMS = ms(est.typical*(j.RatioLower-1)), ms(est.typical*(j.RatioUpper-1))
 }
 
-// outlook says what could have been seen by now, and how long it takes to show
-// that nothing is wrong, if nothing is.
+// outlook says what could have been seen by now, and where there is no verdict
+// yet, how long one may take.
 func (m *Monitor) outlook(j *Judgement, e *record.Evidence, est estimate) {
 	if est.se == 0 || est.clock < 1 {
 		return
@@ -86,7 +87,14 @@ func (m *Monitor) outlook(j *Judgement, e *record.Evidence, est estimate) {
 	mixture := m.mixture(bestClock)
 	visible := math.Expm1(min(40, m.bounds.margin+(mixture.Boundary(est.clock, level)+power)*est.se))
 	j.SmallestSlowdown = &visible
+	if j.Verdict == rollout.Insufficient {
+		m.expect(j, e, est)
+	}
+}
 
+// expect says how long a pass takes, if the canary is as fast as stable.
+func (m *Monitor) expect(j *Judgement, e *record.Evidence, est estimate) {
+	mixture := m.mixture(bestClock)
 	// The clock at which a canary as fast as stable is half-way certain to have
 	// passed: where the boundary comes below the tolerance.
 	tolerance := float64(m.bounds.pass) * record.Step
@@ -159,7 +167,7 @@ func (m *Monitor) missing(e *record.Evidence, l leaning) string {
 	}
 	switch {
 	case last.Settling:
-		return "its first minutes are not judged"
+		return fmt.Sprintf("a canary's latencies are not judged in its first %v", m.plan.InitialDelay)
 	case last.Reference.Count == 0:
 		return "stable's usual latencies are not known yet"
 	case l.expected < tailSeen:

@@ -154,6 +154,15 @@ const (
 	tailSeen = 5
 )
 
+// Opinion is what both rules say of one evidence.
+type Opinion struct {
+	Welch   Result    `json:"welch"`
+	Monitor Judgement `json:"monitor"`
+}
+
+// Opinion judges the evidence by both rules.
+func (m *Monitor) Opinion(e *record.Evidence) Opinion { return Opinion{Look(m.plan, e), m.Judge(e)} }
+
 // Judge looks at the evidence. It never changes it.
 func (m *Monitor) Judge(e *record.Evidence) Judgement {
 	j := Judgement{Alarms: []string{}, LogThreshold: -math.Log(m.plan.Alpha), Ratio: 1, RatioLower: 1, RatioUpper: 1, Stages: len(e.Stages)}
@@ -165,8 +174,9 @@ func (m *Monitor) Judge(e *record.Evidence) Judgement {
 	m.signal(&j, e, est)
 	m.promotion(&j, e)
 	m.guard(&j, e)
+	m.decide(&j)
 	m.outlook(&j, e, est)
-	m.conclude(&j)
+	m.explain(&j)
 	return j
 }
 
@@ -228,22 +238,28 @@ func confirmed(j *Judgement, logEs []float64) bool {
 	return slower && j.Slow.Alarm
 }
 
-// conclude draws the verdict.
-func (m *Monitor) conclude(j *Judgement) {
+// decide draws the verdict.
+func (m *Monitor) decide(j *Judgement) {
 	switch {
 	case j.Guard.LogE >= j.Guard.LogThreshold:
 		j.Verdict, j.Confirmed = rollout.Invalid, false
-		j.Sentence = j.splitBroken()
 	case len(j.Alarms) > 0:
 		j.Verdict = rollout.Fail
-		j.Sentence = j.worse(m.plan)
 	case j.Promote.Shown && j.Promote.Missing == "":
 		j.Verdict = rollout.Pass
+	}
+}
+
+// explain says it in one sentence.
+func (m *Monitor) explain(j *Judgement) {
+	switch j.Verdict {
+	case rollout.Invalid:
+		j.Sentence = j.splitBroken()
+	case rollout.Fail:
+		j.Sentence = j.worse(m.plan)
+	case rollout.Pass:
 		j.Sentence = j.fine(m.plan)
 	default:
 		j.Sentence = j.open(m.plan)
-	}
-	if j.Verdict != rollout.Insufficient {
-		j.ExpectedSamples, j.ExpectedSeconds = nil, nil
 	}
 }

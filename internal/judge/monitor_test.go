@@ -301,7 +301,7 @@ func TestSettlingLatenciesAreNotJudged(t *testing.T) {
 	_, e := slow.watch(watched, 1, 6)
 	e.Stages[0].Settling = true
 	j := NewMonitor(watched).Judge(&e)
-	if j.Verdict != rollout.Insufficient || j.Ratio != 1 || !strings.Contains(j.Promote.Missing, "first minutes") {
+	if j.Verdict != rollout.Insufficient || j.Ratio != 1 || !strings.Contains(j.Promote.Missing, "not judged in its first") {
 		t.Errorf("%s, ratio %v, missing %q", j.Verdict, j.Ratio, j.Promote.Missing)
 	}
 	slow.failures = 0.5

@@ -101,7 +101,8 @@ func upper(counts []uint64, share float64) int {
 
 // deciles returns where the counts are to be cut into ten parts as equal as
 // the buckets allow; fewer where many values share a bucket. Each cut is the
-// last bucket of its part.
+// last bucket of its part. Where all share one, what lies below it and above it
+// are the other parts.
 func deciles(counts []uint64) []int {
 	total := uint64(0)
 	for _, n := range counts {
@@ -114,6 +115,12 @@ func deciles(counts []uint64) []int {
 			cuts = append(cuts, i)
 			next = 10*sum/total + 1
 		}
+	}
+	if only := slices.IndexFunc(counts, func(n uint64) bool { return n > 0 }); len(cuts) == 0 && only >= 0 {
+		if only > 0 {
+			cuts = append(cuts, only-1)
+		}
+		cuts = append(cuts, only)
 	}
 	return cuts
 }

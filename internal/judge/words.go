@@ -57,7 +57,10 @@ func percentChange(ratio float64) string { return fmt.Sprintf("%+.3g %%", 100*(r
 // open says what is known while there is no verdict.
 func (j *Judgement) open(plan rollout.Plan) string {
 	s := fmt.Sprintf("no verdict yet after %d canary and %d stable requests", j.Canary.Count, j.Stable.Count)
-	if j.SmallestSlowdown != nil {
+	switch {
+	case j.SmallestSlowdown == nil && j.Promote.Missing != "":
+		return s + ": " + j.Promote.Missing
+	case j.SmallestSlowdown != nil:
 		s += fmt.Sprintf(": a slowdown of %.2g %% would have been seen by now", 100**j.SmallestSlowdown)
 	}
 	switch {
