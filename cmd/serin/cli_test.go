@@ -90,6 +90,7 @@ func TestACanaryFromTheTerminal(t *testing.T) {
 		{regexp.MustCompile(`(t|df|p) = -?[0-9.]+(e[-+]?\d+)?`), "$1 = NUMBER"},
 		{regexp.MustCompile(`sha256 [0-9a-f]{12}`), "sha256 DIGEST"},
 		{regexp.MustCompile(`(\d+m\d+s|1h0m0s) left`), "SOME TIME left"},
+		{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`), "DATE       TIME    "},
 	}
 	var all strings.Builder
 	serin := func(want api.ExitCode, args ...string) {
@@ -121,10 +122,17 @@ func TestACanaryFromTheTerminal(t *testing.T) {
 	serin(api.ExitOK, "slowdown", "on")
 	s.traffic(200)
 	serin(api.ExitRegression, "check")
+	serin(api.ExitUsage, "weight")
+	serin(api.ExitUsage, "weight", "lots")
+	serin(api.ExitConflict, "weight", "10%")
+	serin(api.ExitOK, "weight", "25%")
 	serin(api.ExitRegression, "promote")
 	serin(api.ExitUsage, "promote", "--force")
 	serin(api.ExitOK, "status")
 	serin(api.ExitOK, "rollback", "--reason", "it is slow")
+	serin(api.ExitUsage, "explain")
+	serin(api.ExitUsage, "explain", "r99")
+	serin(api.ExitOK, "explain", "r1")
 	serin(api.ExitOK, "status")
 	serin(api.ExitOK, "deploy", "models/model_v1.joblib")
 	serin(api.ExitOK, "rollback")

@@ -210,11 +210,22 @@ func writeHealth(w io.Writer, h api.Health) {
 		fmt.Fprintf(w, "  Welch   t = %.4g, df = %.4g, p = %.3g at look %d; an alert needs p < %g and a mean at least %g ms higher\n",
 			h.TStatistic, h.DegreesOfFreedom, h.PValue, h.Look, h.Alpha, h.MinEffectMS)
 	}
+	writeMonitor(w, h)
 	if h.Phase == "due" {
 		fmt.Fprintln(w, "  time    the observation is over; decide: serin promote or serin rollback")
 	} else {
 		fmt.Fprintf(w, "  time    %s left of this canary's observation\n", seconds(h.RemainingS))
 	}
+}
+
+// writeMonitor says what the monitor knows, and of an alarm when it was raised.
+func writeMonitor(w io.Writer, h api.Health) {
+	m := h.Monitor
+	fmt.Fprintf(w, "  monitor %s after %d looks: %s\n", h.MonitorVerdict, h.MonitorLook, h.MonitorFinding)
+	if h.AlarmTime != "" {
+		fmt.Fprintf(w, "          its alarm was raised at %s and stays until the rollout ends\n", h.AlarmTime)
+	}
+	fmt.Fprintf(w, "          ln E %.3g against the canary, an alarm at %.3g; %.3g for a pass, shown at %.3g\n", m.LogE, m.LogThreshold, m.Promote.LogE, m.Promote.LogThreshold)
 }
 
 func milliseconds(ms float64) string { return fmt.Sprintf("%.4g ms", ms) }

@@ -33,6 +33,17 @@ type scripted struct {
 	health control.Health
 	err    error
 	asked  control.Command
+	past   []judge.Case
+	broken error // after the past
+}
+
+func (s *scripted) Cases(_ context.Context, _ string, yield func(judge.Case) error) error {
+	for _, c := range s.past {
+		if err := yield(c); err != nil {
+			return err
+		}
+	}
+	return s.broken
 }
 
 func (s *scripted) Do(_ context.Context, c control.Command) (control.Health, error) {
@@ -55,7 +66,7 @@ func live() control.Health {
 
 func serve(t *testing.T, p *scripted) *httptest.Server {
 	mux := http.NewServeMux()
-	Register(mux, p, "test", plan)
+	Register(mux, p, p, "test", plan)
 	server := httptest.NewServer(Guard([]string{"models.example"}, mux))
 	t.Cleanup(server.Close)
 	return server
@@ -233,7 +244,7 @@ func TestACheckIsAnsweredEvenWhenTheLoopIsNot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for _, p := range []Pilot{&scripted{health: live(), err: errors.New("gone")}, &stuck{scripted{health: live()}}} {
-			h := &handlers{p, plan}
+			h := &handlers{p, nil, plan}
 			got, err := h.check(t.Context(), nil)
 			if err != nil || got.Body.Status != "alert" {
 				t.Errorf("%+v, %v", got, err)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -73,6 +74,11 @@ func (c *Client) Promote(ctx context.Context, r PromoteRequest) (Change, error) 
 	return call[Change](ctx, c, patience, http.MethodPost, "/admin/promote-canary", r)
 }
 
+// Reweigh changes the canary's share of the requests.
+func (c *Client) Reweigh(ctx context.Context, r WeightRequest) (Change, error) {
+	return call[Change](ctx, c, patience, http.MethodPost, "/admin/canary-weight", r)
+}
+
 // ToggleSlowdown starts or ends a drill.
 func (c *Client) ToggleSlowdown(ctx context.Context) (Slowdown, error) {
 	return call[Slowdown](ctx, c, patience, http.MethodPost, "/admin/toggle-slowdown", nil)
@@ -121,25 +127,36 @@ func call[T any](ctx context.Context, c *Client, limit time.Duration, method, pa
 		return out, &Unreachable{c.base, reason(err)}
 	}
 	defer res.Body.Close()
-	const most = 8 << 20
-	data, err := io.ReadAll(io.LimitReader(res.Body, most))
+	if res.StatusCode != http.StatusOK {
+		return out, cmp.Or(ctx.Err(), c.refused(res))
+	}
+	data, err := io.ReadAll(io.LimitReader(res.Body, mostAnswer))
 	if ctx.Err() != nil {
 		return out, ctx.Err()
 	}
 	if err != nil {
 		return out, &Unreachable{c.base, err}
 	}
-	if res.StatusCode != http.StatusOK {
-		p := &Problem{}
-		if json.Unmarshal(data, p) != nil || p.Detail == "" {
-			return out, &Unreachable{c.base, fmt.Errorf("something answers %s there: is it a serin server?", res.Status)}
-		}
-		return out, p
-	}
 	if err := json.Unmarshal(data, &out); err != nil {
 		return out, fmt.Errorf("%s answers what serin does not: %w", c.base, err)
 	}
 	return out, nil
+}
+
+// mostAnswer bounds an answer, in bytes.
+const mostAnswer = 8 << 20
+
+// refused reads what a server says instead of doing what was asked.
+func (c *Client) refused(res *http.Response) error {
+	data, err := io.ReadAll(io.LimitReader(res.Body, mostAnswer))
+	if err != nil {
+		return &Unreachable{c.base, err}
+	}
+	p := &Problem{}
+	if json.Unmarshal(data, p) != nil || p.Detail == "" {
+		return &Unreachable{c.base, fmt.Errorf("something answers %s there: is it a serin server?", res.Status)}
+	}
+	return p
 }
 
 // reason leaves out the method and the address, which the message has already.

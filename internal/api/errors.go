@@ -63,6 +63,7 @@ var outcomes = map[string]outcome{
 	string(control.ModelIncompatible):    {http.StatusUnprocessableEntity, ExitRefused},
 	string(control.DrillsOff):            {http.StatusForbidden, ExitConflict},
 	string(control.RolledBack):           {http.StatusConflict, ExitConflict},
+	string(control.RolloutUnknown):       {http.StatusNotFound, ExitUsage},
 	string(control.StoreDown):            {http.StatusServiceUnavailable, ExitUnreachable},
 	string(control.Stopping):             {http.StatusServiceUnavailable, ExitUnreachable},
 	codeForbidden:                        {http.StatusForbidden, ExitConflict},

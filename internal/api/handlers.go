@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"serin/internal/control"
+	"serin/internal/judge"
 	"serin/internal/rollout"
 )
 
@@ -26,10 +27,17 @@ type Pilot interface {
 	Peek() control.Health
 }
 
+// History tells how rollouts were judged.
+type History interface {
+	// Cases gives every judged moment of a rollout that is stored to yield, and
+	// ends with its error.
+	Cases(ctx context.Context, rolloutID string, yield func(judge.Case) error) error
+}
+
 // Register puts the admin calls and /openapi.json on the mux. The version is
 // serin's own, for the description; the plan is what a deploy gets where it
 // asks for nothing else.
-func Register(mux *http.ServeMux, p Pilot, version string, plan rollout.Plan) {
+func Register(mux *http.ServeMux, p Pilot, past History, version string, plan rollout.Plan) {
 	config := huma.DefaultConfig("serin", version)
 	config.Info.Description = "Serves machine-learning models and releases their next versions as canaries."
 	config.DocsPath, config.SchemasPath = "", ""
@@ -37,14 +45,16 @@ func Register(mux *http.ServeMux, p Pilot, version string, plan rollout.Plan) {
 	config.Transformers = []huma.Transformer{explain}
 	// The second entry is for media types that end in +json, like a problem's.
 	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
-	h := &handlers{p, plan}
+	h := &handlers{p, past, plan}
 	api := humago.New(mux, config)
 	huma.Register(api, post("deploy-canary", "Deploy a canary", "Loads a version, checks it against stable, warms it, and gives it its share of the requests."), h.deploy)
 	huma.Register(api, post("rollback-canary", "Roll the canary back", "Takes the canary out. Always works while there is one."), h.rollback)
 	huma.Register(api, post("promote-canary", "Promote the canary", "Makes the canary stable if the verdict of this moment is a pass."), h.promote)
 	huma.Register(api, post("toggle-slowdown", "Start or end a drill", "Slows canary predictions down on purpose, to see the alert work."), h.toggle)
-	huma.Register(api, get("check-canary-health", "Judge the canary", "Welch's t-test on the latencies of both arms. Counts as a look."), h.check)
+	huma.Register(api, post("canary-weight", "Change the canary's share", "Gives the canary another share of the requests. What was observed at the old one stays evidence, judged apart."), h.reweigh)
+	huma.Register(api, get("check-canary-health", "Judge the canary", "Welch's t-test on the latencies of both arms, which counts as a look, and what the monitor says."), h.check)
 	huma.Register(api, get("state", "Read the state", "What is stable, what is on trial, and what was observed."), h.state)
+	huma.Register(api, casesOperation, h.cases)
 	for path, item := range api.OpenAPI().Paths {
 		if item.Post != nil {
 			mux.Handle(path, MethodNotAllowed(http.MethodPost))
@@ -87,6 +97,7 @@ func get(name, summary, description string) huma.Operation {
 
 type handlers struct {
 	pilot Pilot
+	past  History
 	plan  rollout.Plan
 }
 
@@ -227,6 +238,21 @@ func (h *handlers) promote(ctx context.Context, in *struct {
 		return nil, p
 	}
 	return change(fmt.Sprintf("%s is stable now and answers every request", done.State.Stable.Name), done), nil
+}
+
+func (h *handlers) reweigh(ctx context.Context, in *struct {
+	Caller
+	Body WeightRequest
+}) (*reply[Change], error) {
+	w, err := rollout.WeightOf(in.Body.Weight)
+	if err != nil {
+		return nil, problem(codeInvalid, "body."+err.Error())
+	}
+	done, err := h.pilot.Do(ctx, control.Command{Kind: rollout.Reweigh, Actor: in.Actor, Reason: in.Body.Reason, Weight: w})
+	if err != nil {
+		return nil, problemOf(err)
+	}
+	return change(fmt.Sprintf("canary %s gets %s of the requests now", done.Rollout.Canary.Name, w), done), nil
 }
 
 func (h *handlers) toggle(ctx context.Context, in *struct {

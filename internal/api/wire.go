@@ -1,10 +1,12 @@
 package api
 
 import (
+	"fmt"
 	"time"
 
 	"serin/internal/control"
 	"serin/internal/judge"
+	"serin/internal/record"
 	"serin/internal/rollout"
 )
 
@@ -43,6 +45,12 @@ type RollbackRequest struct {
 	Reason string `json:"reason,omitempty" maxLength:"1000" doc:"Why; goes into the journal."`
 }
 
+// WeightRequest changes the canary's share of the requests.
+type WeightRequest struct {
+	Weight float64 `json:"weight" exclusiveMinimum:"0" maximum:"1" example:"0.25" doc:"The canary's share of the requests from now on."`
+	Reason string  `json:"reason,omitempty" maxLength:"1000" doc:"Why; goes into the journal."`
+}
+
 // Slowdown is the state of the drill.
 type Slowdown struct {
 	SimulateSlowdown bool `json:"simulate_slowdown" doc:"Whether canary predictions are slowed down on purpose."`
@@ -75,11 +83,11 @@ type Rollout struct {
 	RemainingS float64    `json:"remaining_seconds"`
 	Started    *time.Time `json:"started" doc:"When the canary went live."`
 	AtEnd      string     `json:"at_end"`
-	Before     *Before    `json:"before" doc:"Set if this version was tried before and did not make it."`
+	Before     *before    `json:"before" doc:"Set if this version was tried before and did not make it."`
 }
 
-// Before tells of an earlier attempt with the same version.
-type Before struct {
+// before tells of an earlier attempt with the same version.
+type before struct {
 	Rollout     string    `json:"rollout"`
 	At          time.Time `json:"at"`
 	Reason      string    `json:"reason"`
@@ -92,10 +100,10 @@ type Before struct {
 type Health struct {
 	Model              string  `json:"model"`
 	AlertTriggered     bool    `json:"alert_triggered"`
-	AlertSource        string  `json:"alert_source" enum:"none,welch"`
+	AlertSource        string  `json:"alert_source" enum:"none,welch,monitor,both" doc:"Which rule says so: the seed's at this look, the monitor, which has latched an alarm, or both."`
 	Status             string  `json:"status" enum:"no_canary,insufficient_data,healthy,alert"`
-	Verdict            string  `json:"verdict" enum:"none,insufficient,pass,fail"`
-	Finding            string  `json:"finding" doc:"The verdict in one sentence."`
+	Verdict            string  `json:"verdict" enum:"none,insufficient,pass,fail" doc:"Of the seed's rule at this look."`
+	Finding            string  `json:"finding" doc:"What raises the alert, or else this verdict, in one sentence."`
 	PValue             float64 `json:"p_value" doc:"Two-sided, of Welch's t-test; valid for one look."`
 	LogPValue          float64 `json:"log_p_value" doc:"Natural logarithm of the p-value, for those too small for a float."`
 	TStatistic         float64 `json:"t_statistic"`
@@ -123,6 +131,12 @@ type Health struct {
 	RemainingS       float64 `json:"remaining_seconds"`
 	SimulateSlowdown bool    `json:"simulate_slowdown"`
 	Drilled          bool    `json:"drilled" doc:"The canary was slowed down on purpose during this rollout."`
+	MonitorVerdict   string  `json:"monitor_verdict" enum:"none,insufficient,pass,fail,invalid" doc:"Of the monitor, whose tests stay true however often it looks."`
+	MonitorFinding   string  `json:"monitor_finding"`
+	MonitorLook      uint64  `json:"monitor_look" doc:"How many looks of the monitor are stored of this rollout."`
+	AlarmTime        string  `json:"alarm_time" doc:"When the monitor latched its alarm, RFC 3339; empty without one."`
+	// The monitor's numbers, in one place.
+	Monitor judge.Judgement `json:"monitor"`
 }
 
 // State is the application's state in the seed's words. The lists of latencies
@@ -142,11 +156,11 @@ type State struct {
 	Generation       uint64   `json:"generation"`
 	Stable           Version  `json:"stable"`
 	Rollout          *Rollout `json:"rollout"`
-	Last             *Last    `json:"last" doc:"How the latest rollout ended."`
+	Last             *last    `json:"last" doc:"How the latest rollout ended."`
 }
 
-// Last is how a rollout ended.
-type Last struct {
+// last is how a rollout ended.
+type last struct {
 	Rollout string    `json:"rollout"`
 	Version string    `json:"version"`
 	Event   string    `json:"event"`
@@ -175,7 +189,7 @@ func rolloutOf(h control.Health) *Rollout {
 		out.Started = &r.Started
 	}
 	if b := r.Before; b != nil {
-		out.Before = &Before{b.Rollout, b.At, b.Reason, b.Quarantined}
+		out.Before = &before{b.Rollout, b.At, b.Reason, b.Quarantined}
 	}
 	return out
 }
@@ -194,6 +208,7 @@ func healthOf(h control.Health, defaults rollout.Plan) Health {
 	out := Health{
 		Model: h.State.Model, AlertSource: "none", Status: "no_canary", Verdict: "none", Finding: "no canary is active",
 		PValue: 1, Phase: string(h.State.Phase), StableVersion: h.State.Stable.Name, SimulateSlowdown: h.State.Slowdown,
+		MonitorVerdict: "none", MonitorFinding: "no canary is active", Monitor: h.Watch.Judgement,
 	}
 	if a := h.State.Rollout; a != nil {
 		plan = a.Plan
@@ -201,20 +216,28 @@ func healthOf(h control.Health, defaults rollout.Plan) Health {
 		out.Status, out.Verdict, out.Finding = "insufficient_data", r.Verdict.String(), "the canary is still loading"
 	}
 	out.MinSamples, out.Alpha, out.MinEffectMS = plan.MinSamples, plan.Alpha, plan.MinEffect.Seconds()*1e3
+	if len(out.Monitor.Signals) == 0 { // not looked yet: the numbers are there all the same, and so is an alarm of before
+		known := out.Monitor.Finding
+		if out.Monitor = judge.NewMonitor(plan).Judge(new(record.Evidence)); known.Sentence != "" {
+			out.Monitor.Finding = known
+		}
+	}
 	if !h.State.Phase.Split() {
 		return out
 	}
 	out.Finding, out.Look = r.Sentence, h.Look
-	if out.Drilled = h.State.Rollout.Drilled; out.Drilled {
-		out.Finding += "; this includes a drill that slows the canary down on purpose"
-	}
 	out.CanaryStartTime = h.State.Rollout.Started.UTC().Format(time.RFC3339Nano)
 	out.ElapsedS, out.RemainingS = h.Elapsed.Seconds(), remaining(h).Seconds()
-	switch r.Verdict {
-	case rollout.Fail:
-		out.AlertTriggered, out.AlertSource, out.Status = true, r.Test, "alert"
-	case rollout.Pass:
+	if r.Verdict == rollout.Pass {
 		out.Status = "healthy"
+	}
+	out.MonitorVerdict, out.MonitorFinding, out.MonitorLook = out.Monitor.Verdict.String(), out.Monitor.Sentence, h.Watch.Number
+	if h.Watch.Verdict == rollout.Invalid {
+		out.Status, out.Finding = "insufficient_data", h.Watch.Sentence
+	}
+	out.raise(h.State.Rollout.Alarm, r)
+	if out.Drilled = h.State.Rollout.Drilled; out.Drilled {
+		out.Finding += "; this includes a drill that slows the canary down on purpose"
 	}
 	out.PValue, out.LogPValue, out.TStatistic, out.DegreesOfFreedom = r.PValue, r.LogPValue, r.TStatistic, r.DegreesOfFreedom
 	out.StableAvgLatencyMS, out.CanaryAvgLatencyMS = r.Stable.MeanMS, r.Canary.MeanMS
@@ -223,14 +246,36 @@ func healthOf(h control.Health, defaults rollout.Plan) Health {
 	return out
 }
 
+// raise sets the alert, if a rule says so.
+func (h *Health) raise(alarm *rollout.Latched, r judge.Result) {
+	welch := r.Verdict == rollout.Fail
+	switch {
+	case alarm != nil && welch:
+		h.AlertSource = "both"
+	case alarm != nil:
+		h.AlertSource = "monitor"
+	case welch:
+		h.AlertSource = "welch"
+	default:
+		return
+	}
+	h.AlertTriggered, h.Status = true, "alert"
+	if alarm != nil {
+		h.AlarmTime = alarm.At.UTC().Format(time.RFC3339Nano)
+		if !welch {
+			h.Finding = fmt.Sprintf("%s (at %s)", alarm.Sentence, alarm.At.UTC().Format(time.RFC3339))
+		}
+	}
+}
+
 func stateOf(h control.Health) State {
 	out := State{
 		StableModelPath: h.State.Stable.Path, SimulateSlowdown: h.State.Slowdown,
 		Model: h.State.Model, Phase: string(h.State.Phase), Generation: h.State.Generation,
 		Stable: versionOf(h.State.Stable), Rollout: rolloutOf(h),
 	}
-	if last := h.State.Last; last != nil {
-		out.Last = &Last{last.Rollout, last.Version, string(last.Event), last.Actor, last.At, last.Reason}
+	if l := h.State.Last; l != nil {
+		out.Last = &last{l.Rollout, l.Version, string(l.Event), l.Actor, l.At, l.Reason}
 	}
 	out.CanaryMetrics.Stable.LatenciesMS, out.CanaryMetrics.Canary.LatenciesMS = h.Result.Stable, h.Result.Canary
 	if out.Rollout != nil {

@@ -11,6 +11,7 @@ import (
 
 	"serin/internal/control"
 	"serin/internal/infer"
+	"serin/internal/judge"
 	"serin/internal/rollout"
 	"serin/internal/route"
 )
@@ -43,7 +44,10 @@ var (
 	predictRequests = desc("predict_requests_total", "Prediction requests by HTTP status; refused ones have no version and role.", "version", "role", "code")
 	loadSeconds     = desc("model_load_duration_seconds", "Time that the version loaded last took to become ready.")
 	phase           = desc("canary_phase", "1 for the phase that the model is in.", "phase")
-	verdict         = desc("canary_verdict", "1 for the verdict of the evidence so far.", "verdict")
+	verdict         = desc("canary_verdict", "1 for what the seed's rule says of the evidence so far.", "verdict")
+	monitorVerdict  = desc("canary_monitor_verdict", "1 for what the monitor's last look says; an alarm stays.", "verdict")
+	logE            = desc("canary_log_e", "Natural logarithm of the e-value against the canary; overall it is an alarm from ln(1/alpha) on.", "signal")
+	slowdown        = desc("canary_latency_ratio", "Canary's typical latency over stable's, with its confidence sequence.", "bound")
 	trafficRatio    = desc("canary_traffic_ratio", "The canary's share of the requests, planned and observed.", "kind")
 	samples         = desc("canary_samples", "Predictions observed in this rollout.", "role")
 	failures        = desc("canary_failures", "Predictions in this rollout that gave no answer.", "role")
@@ -56,7 +60,7 @@ var (
 	buildInfo       = desc("build_info", "Always 1.", "version", "goversion")
 
 	all = []*prometheus.Desc{
-		predictSeconds, predictRequests, loadSeconds, phase, verdict, trafficRatio, samples, failures, meanSeconds,
+		predictSeconds, predictRequests, loadSeconds, phase, verdict, monitorVerdict, logE, slowdown, trafficRatio, samples, failures, meanSeconds,
 		difference, pValue, elapsedSeconds, periodSeconds, decisions, buildInfo,
 	}
 )
@@ -118,8 +122,14 @@ func (m *metrics) canary(put func(*prometheus.Desc, prometheus.ValueType, float6
 	for _, v := range []rollout.Verdict{rollout.Insufficient, rollout.Pass, rollout.Fail} {
 		gauge(verdict, is(live && h.Result.Verdict == v), v.String())
 	}
+	for _, v := range []rollout.Verdict{rollout.Insufficient, rollout.Pass, rollout.Fail, rollout.Invalid} {
+		gauge(monitorVerdict, is(live && h.Watch.Verdict == v), v.String())
+	}
 	if !live {
 		return
+	}
+	if h.Watch.Number > 0 {
+		m.watch(gauge, h.Watch)
 	}
 	r := h.Result
 	gauge(trafficRatio, h.State.Rollout.Weight.Fraction(), "planned")
@@ -143,6 +153,18 @@ func (m *metrics) canary(put func(*prometheus.Desc, prometheus.ValueType, float6
 	gauge(pValue, r.PValue, r.Test)
 	gauge(elapsedSeconds, h.Elapsed.Seconds())
 	gauge(periodSeconds, h.State.Rollout.Plan.Period.Seconds())
+}
+
+// watch tells of the monitor's last look.
+func (m *metrics) watch(gauge func(*prometheus.Desc, float64, ...string), w control.Watch) {
+	gauge(logE, w.LogE, judge.Overall)
+	gauge(logE, w.Promote.LogE, "promote")
+	for _, s := range w.Signals {
+		gauge(logE, s.LogE, s.Name)
+	}
+	gauge(slowdown, w.Ratio, "estimate")
+	gauge(slowdown, w.RatioLower, "lower")
+	gauge(slowdown, w.RatioUpper, "upper")
 }
 
 func is(b bool) float64 {

@@ -128,12 +128,12 @@ func assemble(c Config, root *os.Root, memory *store.Store, data string) *server
 	front := infer.NewHandler(s.table, c.Log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newMetrics(&s.config, s.cars, front, s.pilot)...)
-	s.http = newServer(routes(&s.config, front, s.pilot, registry, &s.gate), c.Log)
+	s.http = newServer(routes(&s.config, front, s.pilot, history{memory, c.Name}, registry, &s.gate), c.Log)
 	return s
 }
 
-// journal is the store as control knows it. The two entries have the same
-// fields: neither room may know the other.
+// journal is the store as control knows it. The entries and looks of both have
+// the same fields: neither room may know the other.
 type journal struct{ *store.Store }
 
 func (j journal) Commit(ctx context.Context, e control.Entry) error {
@@ -142,6 +142,10 @@ func (j journal) Commit(ctx context.Context, e control.Entry) error {
 		return errors.Join(control.ErrUnsettled, err)
 	}
 	return err
+}
+
+func (j journal) SaveLook(ctx context.Context, model, rolloutID string, l control.Look) (uint64, error) {
+	return j.Store.SaveLook(ctx, model, rolloutID, store.Look(l))
 }
 
 func (s *server) run(ctx context.Context, listener net.Listener, box *blackBox, ready func(Ready)) error {

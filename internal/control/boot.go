@@ -30,6 +30,7 @@ func (p *Pilot) Boot(ctx context.Context, start Start) error {
 		return fmt.Errorf("reading the state of %s: %w", p.Model, err)
 	}
 	p.state, p.seen, p.observed, p.looks = state, seen, seen.Elapsed, seen.Looks
+	p.nextWatch = p.observed.Truncate(watchEvery) + watchEvery
 	if state.Phase == rollout.Empty {
 		return p.install(ctx, start.Model)
 	}
@@ -52,7 +53,7 @@ func (p *Pilot) install(ctx context.Context, path string) error {
 	if err := p.Engines.Load(ctx, version, nil); err != nil {
 		return err
 	}
-	return p.apply(rollout.Event{Kind: rollout.Install, Actor: self, Version: version}, nil, nil)
+	return p.apply(rollout.Event{Kind: rollout.Install, Actor: self, Version: version}, nil)
 }
 
 // bringBack goes on with a rollout that was in progress, or ends it where it

@@ -23,6 +23,9 @@ type Store interface {
 	Commit(ctx context.Context, e Entry) error
 	// SaveEvidence replaces the evidence of a rollout in progress.
 	SaveEvidence(ctx context.Context, model, rolloutID string, e *record.Evidence) error
+	// SaveLook keeps a look of the monitor, and its evidence as SaveEvidence does.
+	// It returns the look's number.
+	SaveLook(ctx context.Context, model, rolloutID string, l Look) (uint64, error)
 }
 
 // ErrUnsettled is the error of a Commit whose outcome is not known.
@@ -44,6 +47,17 @@ type Entry struct {
 	Detail   json.RawMessage
 	Evidence *record.Evidence
 	State    rollout.State
+}
+
+// Look is one look of the monitor, with what it takes to judge it again: the
+// plan is in the journal.
+type Look struct {
+	// Number is given by the store, from 1.
+	Number   uint64
+	At       time.Time
+	Finding  rollout.Finding
+	Detail   json.RawMessage
+	Evidence *record.Evidence
 }
 
 // Engines are the loaded versions and the switch in front of them.
@@ -74,13 +88,15 @@ type Gauges struct {
 
 // Command is what an operator asks for.
 type Command struct {
-	// Kind is Deploy, Rollback, Promote or Drill.
+	// Kind is Deploy, Rollback, Promote, Drill or Reweigh.
 	Kind rollout.Kind
 	// Actor is who asks; Reason is theirs, in one line.
 	Actor, Reason string
 	// Path is the file to deploy, as the server sees it; Plan is how.
 	Path string
 	Plan rollout.Plan
+	// Weight is the new share of the requests (Reweigh).
+	Weight rollout.Weight
 	// Force overrides a quarantine (Deploy) or the judge (Promote).
 	Force bool
 }
@@ -106,8 +122,10 @@ type Health struct {
 	Elapsed time.Duration
 	// Look counts the looks at this rollout, this one included if it was one.
 	Look uint64
-	// Result is the judge's; zero without a live canary.
+	// Result is that of the seed's rule, Watch that of the monitor; zero without a
+	// live canary.
 	Result judge.Result
+	Watch  Watch
 }
 
 // Fault is why a command was not carried out, where it was not the law that
@@ -141,6 +159,8 @@ const (
 	DrillsOff FaultCode = "drills_off"
 	// RolledBack: the canary was rolled back before it was live.
 	RolledBack FaultCode = "rolled_back_while_loading"
+	// RolloutUnknown: there is no rollout of that name.
+	RolloutUnknown FaultCode = "rollout_not_found"
 	// StoreDown: nothing can be made durable now.
 	StoreDown FaultCode = "store_unavailable"
 	// Stopping: the process is about to end.

@@ -77,12 +77,12 @@ func TestEveryDecisionCanBeJudgedAgain(t *testing.T) {
 				continue
 			}
 			judged++
-			again := judge.Look(plan, e.Evidence)
-			var then judge.Result
+			again := judge.NewMonitor(plan).Opinion(e.Evidence)
+			var then judge.Opinion
 			if err := json.Unmarshal(e.Detail, &then); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(then, again); diff != "" || *e.Finding != again.Finding {
+			if diff := cmp.Diff(then, again); diff != "" || *e.Finding != again.Welch.Finding {
 				t.Errorf("%s is judged otherwise now:\n%s", e.Event, diff)
 			}
 		}
@@ -102,7 +102,7 @@ func TestTheHour(t *testing.T) {
 	}{
 		{rollout.Hold, 0, "v1 and v2", "install deploy loaded period-over"},
 		{rollout.PromoteAtEnd, 0, "v2", "install deploy loaded period-over"},
-		{rollout.PromoteAtEnd, 30 * time.Millisecond, "v1 and v2", "install deploy loaded period-over"},
+		{rollout.PromoteAtEnd, 30 * time.Millisecond, "v1 and v2", "install deploy loaded alarm period-over"},
 		{rollout.RollbackAtEnd, 0, "v1", "install deploy loaded period-over"},
 	}
 	for _, tt := range tests {
@@ -111,12 +111,13 @@ func TestTheHour(t *testing.T) {
 			bubble(t, func(w *world) {
 				p := plan
 				p.AtEnd = tt.atEnd
+				w.cars.baseline = usual()
 				if _, err := w.Do(w.t.Context(), Command{Kind: rollout.Deploy, Path: "v2", Plan: p}); err != nil {
 					t.Fatal(err)
 				}
-				w.cars.traffic(100, tt.slower)
+				w.cars.traffic(600, tt.slower)
 				pass(time.Hour - 2*time.Second)
-				w.want("v1 and v2", "install deploy loaded")
+				w.want("v1 and v2", strings.TrimSuffix(tt.events, " period-over"))
 				pass(3 * time.Second)
 				w.want(tt.routes, tt.events)
 				pass(time.Hour)

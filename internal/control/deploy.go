@@ -68,7 +68,7 @@ func (p *Pilot) fetched(d *deployment, version rollout.Version, err error) {
 	}
 	if err == nil {
 		c := d.command
-		err = p.apply(rollout.Event{Kind: rollout.Deploy, Actor: c.Actor, Reason: c.Reason, Version: version, Plan: c.Plan, Force: c.Force}, nil, nil)
+		err = p.apply(rollout.Event{Kind: rollout.Deploy, Actor: c.Actor, Reason: c.Reason, Version: version, Plan: c.Plan, Force: c.Force}, nil)
 	}
 	if err != nil {
 		p.finish(Health{}, err)
@@ -78,6 +78,7 @@ func (p *Pilot) fetched(d *deployment, version rollout.Version, err error) {
 // load is the effect of an accepted deploy.
 func (p *Pilot) load(ctx context.Context) {
 	p.seen, p.observed, p.looks = record.Evidence{}, 0, 0
+	p.watch, p.nextWatch = Watch{}, watchEvery
 	p.publish()
 	attempt, stable := p.state.Rollout, p.state.Stable
 	p.goAside(func() func() {
@@ -97,7 +98,7 @@ func (p *Pilot) loaded(id string, err error) {
 	if err != nil {
 		e = rollout.Event{Kind: rollout.LoadRefused, Actor: self, Reason: err.Error()}
 	}
-	failed := p.apply(e, nil, nil)
+	failed := p.apply(e, nil)
 	p.ticked = time.Now() // the period begins now, not at the last tick
 	if fault, ok := errors.AsType[*Fault](failed); ok && fault.Code == StoreDown {
 		p.late = func() { p.loaded(id, err) }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"serin/internal/judge"
-	"serin/internal/record"
 	"serin/internal/rollout"
 )
 
@@ -14,19 +12,18 @@ const self = "serin"
 
 // decide applies an event that is judged where there is something to judge.
 func (p *Pilot) decide(e rollout.Event) (Health, error) {
-	var r *judge.Result
-	var seen *record.Evidence
+	var o *opinion
 	attempt := p.state.Rollout
 	if p.state.Phase.Split() {
-		r, seen = p.judged()
-		e.Finding = r.Finding
+		o = p.judged()
+		e.Finding = o.finding(e.Kind)
 	}
-	err := p.apply(e, r, seen)
-	if err != nil && e.Actor == self && r != nil {
+	err := p.apply(e, o)
+	if err != nil && e.Actor == self && o != nil {
 		p.looks-- // nobody asked, and nothing came of it
 		p.publish()
 	}
-	return p.health(attempt, r), err
+	return p.health(attempt, o), err
 }
 
 // rollBack also stops a deploy that is still on its way.
@@ -44,26 +41,41 @@ func (p *Pilot) rollBack(c Command) (Health, error) {
 
 var errRolledBack = &Fault{Code: RolledBack, Detail: "the canary was rolled back before it was live", Next: "Deploy it again if that was not meant."}
 
+// reweigh changes the canary's share. What was observed until now belongs to
+// the share of before.
+func (p *Pilot) reweigh(c Command) (Health, error) {
+	if p.state.Phase.Split() {
+		p.observe()
+	}
+	err := p.apply(rollout.Event{Kind: rollout.Reweigh, Actor: c.Actor, Reason: c.Reason, Weight: c.Weight}, nil)
+	return p.health(p.state.Rollout, nil), err
+}
+
 func (p *Pilot) drill(c Command) (Health, error) {
 	if !p.Drills && !p.state.Slowdown {
 		return Health{}, &Fault{Code: DrillsOff, Detail: "drills are switched off", Next: "Start serin serve without --drills=false."}
 	}
-	err := p.apply(rollout.Event{Kind: rollout.Drill, Actor: c.Actor, Reason: c.Reason}, nil, nil)
+	err := p.apply(rollout.Event{Kind: rollout.Drill, Actor: c.Actor, Reason: c.Reason}, nil)
 	return p.health(p.state.Rollout, nil), err
 }
 
-// check looks, and writes the first alert of a rollout into the journal. The
-// look itself must not fail with the store.
+// check looks, and writes what is new into the journal: the first alert of the
+// seed's rule, and the monitor's alarm. The look itself must not fail with the
+// store.
 func (p *Pilot) check() Health {
 	if !p.state.Phase.Split() {
 		return p.health(p.state.Rollout, nil)
 	}
-	r, seen := p.judged()
-	if r.Verdict == rollout.Fail && p.state.Rollout.Alert == nil {
+	o, attempt := p.judged(), p.state.Rollout
+	if o.Welch.Verdict == rollout.Fail && attempt.Alert == nil {
 		// apply has logged a failing store; the next alert tries again.
-		_ = p.apply(rollout.Event{Kind: rollout.Alert, Actor: self, Finding: r.Finding}, r, seen)
+		_ = p.apply(rollout.Event{Kind: rollout.Alert, Actor: self, Finding: o.Welch.Finding}, o)
 	}
-	return p.health(p.state.Rollout, r)
+	p.alarm(o)
+	if p.state.Rollout != nil {
+		attempt = p.state.Rollout
+	}
+	return p.health(attempt, o)
 }
 
 // tick observes that time has passed. A process that was stopped for a while
@@ -81,7 +93,12 @@ func (p *Pilot) tick() {
 	}
 	p.observed += passed
 	p.publish()
-	p.save()
+	if p.observed >= p.nextWatch {
+		p.nextWatch = p.observed.Truncate(watchEvery) + watchEvery
+		p.watchOver()
+	} else {
+		p.save()
+	}
 	if p.state.Phase == rollout.Live && p.observed >= p.state.Rollout.Plan.Period {
 		// One look that was planned beforehand. If the commit fails, the phase is
 		// still Live and the next tick tries again.
@@ -91,15 +108,7 @@ func (p *Pilot) tick() {
 
 func (p *Pilot) save() {
 	e := p.observe()
-	err := p.Store.SaveEvidence(context.WithoutCancel(p.ctx), p.Model, p.state.Rollout.ID, &e)
-	if (err != nil) != p.unsaved {
-		p.unsaved = err != nil
-		if err != nil {
-			p.Log.Error("evidence cannot be saved; a restart would lose what is observed from now on", "model", p.Model, "err", err)
-		} else {
-			p.Log.Info("evidence is saved again", "model", p.Model)
-		}
-	}
+	p.saved(p.Store.SaveEvidence(context.WithoutCancel(p.ctx), p.Model, p.state.Rollout.ID, &e))
 }
 
 // stop leaves a state that the next start can go on from.

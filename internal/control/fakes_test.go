@@ -21,6 +21,7 @@ type memory struct {
 	state    rollout.State
 	evidence record.Evidence
 	journal  []Entry
+	looked   []Look
 	fail     error
 	torn     bool // the next commit is reported as failed and is there all the same
 }
@@ -62,6 +63,16 @@ func (m *memory) SaveEvidence(_ context.Context, _, _ string, e *record.Evidence
 	}
 	m.evidence = *e
 	return nil
+}
+
+func (m *memory) SaveLook(ctx context.Context, model, rolloutID string, l Look) (uint64, error) {
+	if err := m.SaveEvidence(ctx, model, rolloutID, l.Evidence); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.looked = append(m.looked, l)
+	return uint64(len(m.looked)), nil
 }
 
 func (m *memory) breakDown(err error) {
@@ -151,6 +162,16 @@ func (g *garage) traffic(n int, slower time.Duration) {
 	}
 }
 
+// usual is stable before the canary, as traffic has it.
+func usual() record.Arm {
+	var a record.Arm
+	for i := range 700 {
+		a.Started++
+		a.Observe(100*time.Millisecond+time.Duration(i%7)*time.Millisecond, 0.5)
+	}
+	return a
+}
+
 func (g *garage) routes() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -191,7 +212,7 @@ func (w *world) start(s Start) *world {
 }
 
 var plan = rollout.Plan{
-	Weight: 1000, Period: time.Hour, AtEnd: rollout.Hold, MinSamples: 20, Alpha: 0.05, MinEffect: 100 * time.Microsecond,
+	Weight: 5000, Period: time.Hour, AtEnd: rollout.Hold, MinSamples: 20, Alpha: 0.05, MinEffect: 100 * time.Microsecond,
 	OnAlarm: rollout.HoldOnAlarm, MinSlowdown: 0.02, Tolerance: 0.10, MinDrift: 0.2,
 }
 

@@ -48,6 +48,12 @@ type Pilot struct {
 	observed time.Duration   // of the period
 	looks    uint64
 	ticked   time.Time
+
+	monitor   *judge.Monitor
+	monitored string // the rollout that it is for
+	watch     Watch
+	nextWatch time.Duration // of observed time
+
 	deploy   *deployment
 	stopping bool                // no deploy is taken any more
 	decided  map[Decision]uint64 // replaced, never changed: views share it
@@ -62,6 +68,7 @@ type view struct {
 	seen     record.Evidence
 	observed time.Duration
 	looks    uint64
+	watch    Watch
 	decided  map[Decision]uint64
 }
 
@@ -125,8 +132,10 @@ func (p *Pilot) Do(ctx context.Context, c Command) (Health, error) {
 			reply <- answered(p.decide(rollout.Event{Kind: c.Kind, Actor: c.Actor, Reason: c.Reason, Force: c.Force}))
 		case rollout.Drill:
 			reply <- answered(p.drill(c))
+		case rollout.Reweigh:
+			reply <- answered(p.reweigh(c))
 		default:
-			reply <- answered(Health{}, &rollout.Refusal{Code: rollout.Impossible, Detail: string(c.Kind) + " is not a command", Next: "Commands are deploy, rollback, promote and drill."})
+			reply <- answered(Health{}, &rollout.Refusal{Code: rollout.Impossible, Detail: string(c.Kind) + " is not a command", Next: "Commands are deploy, rollback, promote, drill and reweigh."})
 		}
 	})
 }
@@ -139,7 +148,7 @@ func (p *Pilot) Check(ctx context.Context) (Health, error) {
 // Peek judges the rollout without counting, and without waiting for the loop.
 func (p *Pilot) Peek() Health {
 	v := p.view.Load()
-	h := Health{State: v.state, Rollout: v.state.Rollout, Elapsed: v.observed, Look: v.looks}
+	h := Health{State: v.state, Rollout: v.state.Rollout, Elapsed: v.observed, Look: v.looks, Watch: v.watch.standing(v.state.Rollout)}
 	if v.state.Phase.Split() {
 		e := p.evidence(v)
 		h.Result = judge.Look(v.state.Rollout.Plan, &e)
@@ -185,8 +194,12 @@ var errStopping = &Fault{Code: Stopping, Detail: "serin is shutting down", Next:
 
 // apply is the one way in which anything changes while the loop runs: commit,
 // then act.
-func (p *Pilot) apply(e rollout.Event, r *judge.Result, seen *record.Evidence) error {
-	effects, err := p.commit(e, r, seen)
+func (p *Pilot) apply(e rollout.Event, o *opinion) error {
+	var seen *record.Evidence
+	if o != nil {
+		seen = &o.seen
+	}
+	effects, err := p.commit(e, o, seen)
 	if err != nil {
 		return err
 	}
@@ -201,9 +214,9 @@ func (p *Pilot) apply(e rollout.Event, r *judge.Result, seen *record.Evidence) e
 	return nil
 }
 
-// commit asks the law and makes the answer durable. The result and its
-// evidence go into the journal where the event was judged.
-func (p *Pilot) commit(e rollout.Event, r *judge.Result, seen *record.Evidence) ([]rollout.Effect, error) {
+// commit asks the law and makes the answer durable. Where the event was judged,
+// what was found, its numbers and its evidence go into the journal.
+func (p *Pilot) commit(e rollout.Event, o *opinion, seen *record.Evidence) ([]rollout.Effect, error) {
 	if p.unsure {
 		return nil, storeDown(ErrUnsettled)
 	}
@@ -216,11 +229,11 @@ func (p *Pilot) commit(e rollout.Event, r *judge.Result, seen *record.Evidence) 
 	if attempt := attemptOf(p.state, next); attempt != nil {
 		entry.Rollout = attempt.ID
 	}
-	if r != nil {
-		if entry.Detail, err = json.Marshal(r); err != nil {
+	if o != nil {
+		if entry.Detail, err = json.Marshal(o.Opinion); err != nil {
 			return nil, fmt.Errorf("encoding the numbers of a verdict: %w", err)
 		}
-		entry.Finding = &r.Finding
+		entry.Finding = &e.Finding
 	}
 	// A decision is not abandoned half way because a client went away.
 	if err := p.Store.Commit(context.WithoutCancel(p.ctx), entry); err != nil {
@@ -233,7 +246,7 @@ func (p *Pilot) commit(e rollout.Event, r *judge.Result, seen *record.Evidence) 
 	p.decided = maps.Clone(p.decided)
 	p.decided[Decision{e.Kind, e.Actor == self}]++
 	p.publish()
-	p.logDecision(before, e, r)
+	p.logDecision(before, e, o)
 	return effects, nil
 }
 
@@ -284,7 +297,7 @@ func attemptOf(before, after rollout.State) *rollout.Rollout {
 	return before.Rollout
 }
 
-func (p *Pilot) logDecision(before rollout.State, e rollout.Event, r *judge.Result) {
+func (p *Pilot) logDecision(before rollout.State, e rollout.Event, o *opinion) {
 	args := []any{
 		"model", p.Model, "event", string(e.Kind), "actor", e.Actor, "phase", string(p.state.Phase),
 		"stable", p.state.Stable.Name, "generation", p.state.Generation,
@@ -295,25 +308,28 @@ func (p *Pilot) logDecision(before rollout.State, e rollout.Event, r *judge.Resu
 	if attempt := attemptOf(before, p.state); attempt != nil {
 		args = append(args, "rollout", attempt.ID, "canary", attempt.Canary.Name, "sha256", attempt.Canary.SHA256)
 	}
-	if r != nil {
-		args = append(args, "verdict", r.Verdict.String(), "p_value", r.PValue, "t", r.TStatistic,
-			"difference_ms", r.DifferenceMS, "n_stable", r.Stable.Count, "n_canary", r.Canary.Count, "finding", r.Sentence)
+	if o != nil {
+		r := o.Welch
+		args = append(args, "verdict", e.Finding.Verdict.String(), "finding", e.Finding.Sentence, "p_value", r.PValue, "t", r.TStatistic,
+			"log_e", o.Monitor.LogE, "difference_ms", r.DifferenceMS, "n_stable", r.Stable.Count, "n_canary", r.Canary.Count)
 	}
 	switch {
 	case e.Kind == rollout.Deploy:
 		args = append(args, "weight", e.Plan.Weight.String(), "duration", e.Plan.Period.String(), "at_end", string(e.Plan.AtEnd))
+	case e.Kind == rollout.Reweigh:
+		args = append(args, "weight", e.Weight.String())
 	case e.Kind == rollout.Drill:
 		args = append(args, "simulate_slowdown", p.state.Slowdown)
 	}
 	level := slog.LevelInfo
-	if e.Kind == rollout.Alert || e.Kind == rollout.Crash || e.Kind == rollout.Rollback && e.Actor == self {
+	if e.Kind == rollout.Alert || e.Kind == rollout.Alarm || e.Kind == rollout.Crash || e.Kind == rollout.Rollback && e.Actor == self {
 		level = slog.LevelWarn
 	}
 	p.Log.Log(p.ctx, level, "decision", args...)
 }
 
 func (p *Pilot) publish() {
-	p.view.Store(&view{p.state, p.seen, p.observed, p.looks, p.decided})
+	p.view.Store(&view{p.state, p.seen, p.observed, p.looks, p.watch, p.decided})
 }
 
 // evidence is everything seen of the rollout in the view: what it had seen, and
@@ -341,19 +357,16 @@ func (p *Pilot) observe() record.Evidence {
 	return p.seen
 }
 
-// judged is one look at the rollout in progress.
-func (p *Pilot) judged() (*judge.Result, *record.Evidence) {
+// judged is one look that somebody asked for.
+func (p *Pilot) judged() *opinion {
 	p.looks++
-	p.publish()
-	e := p.observe()
-	r := judge.Look(p.state.Rollout.Plan, &e)
-	return &r, &e
+	return p.form()
 }
 
-func (p *Pilot) health(attempt *rollout.Rollout, r *judge.Result) Health {
-	h := Health{State: p.state, Rollout: attempt, Elapsed: p.observed, Look: p.looks}
-	if r != nil {
-		h.Result = *r
+func (p *Pilot) health(attempt *rollout.Rollout, o *opinion) Health {
+	h := Health{State: p.state, Rollout: attempt, Elapsed: p.observed, Look: p.looks, Watch: p.watch.standing(attempt)}
+	if o != nil {
+		h.Result = o.Welch
 	}
 	return h
 }

@@ -1,0 +1,109 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"serin/internal/control"
+	"serin/internal/judge"
+	"serin/internal/record"
+	"serin/internal/rollout"
+	"serin/internal/store"
+)
+
+// History reads the cases of a rollout from the state directory of a server
+// that does not run, and gives them to yield in the order of decisions first,
+// then looks. See judge.Case.
+func History(ctx context.Context, dir, model, rolloutID string, yield func(judge.Case) error) (err error) {
+	memory, err := store.Open(dir, store.Options{})
+	if errors.Is(err, store.ErrLocked) {
+		return fmt.Errorf("%w: ask the server, with --server", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, memory.Close()) }()
+	return history{memory, model}.Cases(ctx, rolloutID, yield)
+}
+
+// history tells how the rollouts of one model were judged.
+type history struct {
+	store *store.Store
+	model string
+}
+
+// pageSize is how many rows are read in one turn of the store, so that a long
+// history keeps nobody from committing.
+const pageSize = 100
+
+// Cases gives the decisions that were judged, then the looks.
+func (h history) Cases(ctx context.Context, rolloutID string, yield func(judge.Case) error) error {
+	plan, err := h.decisions(ctx, rolloutID, yield)
+	if err != nil {
+		return err
+	}
+	after := uint64(0)
+	for {
+		page, err := h.store.Looks(ctx, h.model, rolloutID, after, pageSize)
+		for _, l := range page {
+			if l.Evidence == nil { // it cannot be read; err says so
+				break
+			}
+			c := judge.Case{Name: fmt.Sprintf("look %d", l.Number), At: l.At, Look: l.Number, Plan: plan, Finding: l.Finding, Detail: l.Detail}
+			if err := send(c, l.Evidence, yield); err != nil {
+				return err
+			}
+			after = l.Number
+		}
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			return nil
+		}
+	}
+}
+
+// decisions gives the journal's part, and returns the rollout's plan.
+func (h history) decisions(ctx context.Context, rolloutID string, yield func(judge.Case) error) (rollout.Plan, error) {
+	var plan rollout.Plan
+	known, after := false, uint64(0)
+	for {
+		page, err := h.store.Journal(ctx, h.model, rolloutID, after, pageSize)
+		if err != nil {
+			return plan, err
+		}
+		for _, e := range page {
+			after = e.Seq
+			if e.State.Rollout != nil && e.State.Rollout.ID == rolloutID {
+				plan, known = e.State.Rollout.Plan, true
+			}
+			if e.Finding == nil || e.Evidence == nil {
+				continue
+			}
+			c := judge.Case{Name: fmt.Sprintf("%s by %s", e.Event, e.Actor), At: e.At, Plan: plan, Finding: *e.Finding, Detail: e.Detail}
+			if err := send(c, e.Evidence, yield); err != nil {
+				return plan, err
+			}
+		}
+		switch {
+		case len(page) > 0:
+		case !known || rolloutID == "":
+			return plan, &control.Fault{
+				Code: control.RolloutUnknown, Detail: fmt.Sprintf("there is no rollout %q of model %s", rolloutID, h.model),
+				Next: "serin status names the one in progress, or the last one.",
+			}
+		default:
+			return plan, nil
+		}
+	}
+}
+
+func send(c judge.Case, e *record.Evidence, yield func(judge.Case) error) error {
+	var err error
+	if c.Evidence, err = e.MarshalBinary(); err != nil {
+		return fmt.Errorf("%s: %w", c.Name, err)
+	}
+	return yield(c)
+}
