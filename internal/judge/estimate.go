@@ -22,7 +22,7 @@ type estimate struct {
 	moreErrors float64
 }
 
-func estimateOf(e *record.Evidence) estimate {
+func estimateOf(e *record.Evidence, all *total) estimate {
 	var est estimate
 	var variance, lns, count float64
 	for i := range e.Stages {
@@ -38,8 +38,7 @@ func estimateOf(e *record.Evidence) estimate {
 		est.diff += w * (mc - ms)
 		variance += w * w * (vc/nc + vs/ns)
 	}
-	stable, canary := e.Total()
-	est.moreErrors = failedShare(&canary) - failedShare(&stable)
+	est.moreErrors = failedShare(&all.canary) - failedShare(&all.stable)
 	if count > 0 {
 		est.typical = math.Exp(lns / count)
 	}

@@ -107,10 +107,25 @@ type Summary struct {
 }
 
 // Look judges the evidence once, by the plan: all stages together.
-func Look(plan rollout.Plan, e *record.Evidence) Result {
-	stable, canary := e.Total()
-	r := Result{Test: "welch", PValue: 1, Stable: summarise(&stable), Canary: summarise(&canary)}
-	test, err := compare(&stable, &canary, 1-plan.Alpha)
+func Look(plan rollout.Plan, e *record.Evidence) Result { return look(plan, totalOf(e)) }
+
+// total is what both rules tell of the arms: everything, whatever its stage.
+type total struct {
+	stable, canary     record.Arm
+	ofStable, ofCanary Summary
+}
+
+func totalOf(e *record.Evidence) *total {
+	t := new(total)
+	t.stable, t.canary = e.Total()
+	t.ofStable, t.ofCanary = summarise(&t.stable), summarise(&t.canary)
+	return t
+}
+
+func look(plan rollout.Plan, all *total) Result {
+	stable, canary := &all.stable, &all.canary
+	r := Result{Test: "welch", PValue: 1, Stable: all.ofStable, Canary: all.ofCanary}
+	test, err := compare(stable, canary, 1-plan.Alpha)
 	if err == nil {
 		r.PValue, r.LogPValue = test.P, test.LogP
 		r.TStatistic, r.DegreesOfFreedom = test.T, test.DF
@@ -127,7 +142,7 @@ func Look(plan rollout.Plan, e *record.Evidence) Result {
 	case test.P < plan.Alpha && test.Diff > 0 && test.Diff >= float64(plan.MinEffect):
 		r.Verdict = rollout.Fail
 		r.Sentence = fmt.Sprintf("the canary is %s slower (%s, p = %s) %s", duration(test.Diff), interval(test, plan), number(test.P, test.LogP), seen)
-	case failsMore(&canary, &stable):
+	case failsMore(canary, stable):
 		r.Sentence = fmt.Sprintf("%d canary and %d stable predictions gave no answer, which latencies cannot make up for, %s", canary.Failures, stable.Failures, seen)
 	case test.P < plan.Alpha && test.Diff > 0:
 		r.Verdict = rollout.Pass

@@ -161,15 +161,19 @@ type Opinion struct {
 }
 
 // Opinion judges the evidence by both rules.
-func (m *Monitor) Opinion(e *record.Evidence) Opinion { return Opinion{Look(m.plan, e), m.Judge(e)} }
+func (m *Monitor) Opinion(e *record.Evidence) Opinion {
+	all := totalOf(e)
+	return Opinion{look(m.plan, all), m.judge(e, all)}
+}
 
 // Judge looks at the evidence. It never changes it.
-func (m *Monitor) Judge(e *record.Evidence) Judgement {
+func (m *Monitor) Judge(e *record.Evidence) Judgement { return m.judge(e, totalOf(e)) }
+
+func (m *Monitor) judge(e *record.Evidence, all *total) Judgement {
 	j := Judgement{Alarms: []string{}, LogThreshold: -math.Log(m.plan.Alpha), Ratio: 1, RatioLower: 1, RatioUpper: 1, Stages: len(e.Stages)}
 	m.prepare(e)
-	stable, canary := e.Total()
-	j.Stable, j.Canary = summarise(&stable), summarise(&canary)
-	est := estimateOf(e)
+	j.Stable, j.Canary = all.ofStable, all.ofCanary
+	est := estimateOf(e, all)
 	est.report(&j, m.plan)
 	m.signal(&j, e, est)
 	m.promotion(&j, e)

@@ -414,6 +414,18 @@ func BenchmarkMonitor(b *testing.B) {
 			}
 		})
 	}
+	b.Run("100 replicas", func(b *testing.B) {
+		m := NewMonitor(watched)
+		for b.Loop() {
+			merged := record.Evidence{Stages: []record.Stage{e.Stages[0]}, Elapsed: e.Elapsed}
+			for range 99 {
+				if err := merged.Add(&e); err != nil {
+					b.Fatal(err)
+				}
+			}
+			m.Judge(&merged)
+		}
+	})
 	b.Run("fresh", func(b *testing.B) {
 		for b.Loop() {
 			NewMonitor(watched).Judge(&e)
