@@ -97,13 +97,17 @@ type Result struct {
 
 // Summary is one arm in numbers that people read.
 type Summary struct {
-	Count    uint64  `json:"count"`
-	Failures uint64  `json:"failures"`
-	MeanMS   float64 `json:"mean_ms"`
-	SDMS     float64 `json:"sd_ms"`
-	P50MS    float64 `json:"p50_ms"`
-	P95MS    float64 `json:"p95_ms"`
-	P99MS    float64 `json:"p99_ms"`
+	Count    uint64 `json:"count"`
+	Failures uint64 `json:"failures"`
+	// Abandoned are those of Count whose client had gone before the answer was
+	// ready, Unfinished the requests that have not come back.
+	Abandoned  uint64  `json:"abandoned"`
+	Unfinished uint64  `json:"unfinished"`
+	MeanMS     float64 `json:"mean_ms"`
+	SDMS       float64 `json:"sd_ms"`
+	P50MS      float64 `json:"p50_ms"`
+	P95MS      float64 `json:"p95_ms"`
+	P99MS      float64 `json:"p99_ms"`
 }
 
 // Look judges the evidence once, by the plan: all stages together.
@@ -173,7 +177,7 @@ func sample(a *record.Arm) stats.Sample {
 }
 
 func summarise(a *record.Arm) Summary {
-	s := Summary{Count: a.Count, Failures: a.Failures}
+	s := Summary{Count: a.Count, Failures: a.Failures, Abandoned: a.Abandoned, Unfinished: a.Unfinished()}
 	if a.Count > 0 {
 		_, mean, variance := a.Moments()
 		s.MeanMS, s.SDMS = ms(mean), ms(math.Sqrt(variance))

@@ -196,7 +196,7 @@ func (m *Monitor) signal(j *Judgement, e *record.Evidence, est estimate) {
 	for i := range e.Stages {
 		m.stage(&m.stages[i], &e.Stages[i], &s, &bins)
 		if !e.Stages[i].Settling {
-			m.blocked(&j.Slow, &e.Stages[i].Slow, slowWindows)
+			m.blocked(&j.Slow, &e.Stages[i].Slow, bestSlow)
 		}
 	}
 	floor := ms(float64(m.plan.MinEffect))

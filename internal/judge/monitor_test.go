@@ -171,14 +171,14 @@ func TestAlarmsNeedAnEffectThatMatters(t *testing.T) {
 }
 
 // TestOnlyConfirmedAlarmsAct compares an alarm that latches with one that may
-// act: windows of a minute take five minutes to agree.
+// act: ten windows of a minute have to agree.
 func TestOnlyConfirmedAlarmsAct(t *testing.T) {
 	t.Parallel()
 	slow := same
 	slow.factor = 1.5
 	looks, _ := slow.watch(watched, 12, 5)
 	for i, j := range looks {
-		if minutes := float64(i+1) / 6; j.Confirmed && minutes < 5 {
+		if minutes := float64(i+1) / 6; j.Confirmed && minutes < 10 {
 			t.Fatalf("confirmed after %.1f minutes", minutes)
 		}
 	}

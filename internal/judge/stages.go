@@ -176,7 +176,7 @@ func (m *Monitor) stage(p *prepared, s *record.Stage, into *[signalCount]Signal,
 	if s.Settling {
 		return
 	}
-	m.blocked(&into[centre], &s.Fast, fastWindows)
+	m.blocked(&into[centre], &s.Fast, bestFast)
 	if p.slower == nil {
 		return
 	}

@@ -5,27 +5,21 @@ import (
 	"serin/internal/stats/anytime"
 )
 
-// windows says how blocked sums are judged: a mixture that is tightest after
-// best windows, and silent before least.
-type windows struct{ best, least float64 }
-
-var (
-	fastWindows = windows{best: 25, least: 10}
-	// Five windows of a minute are the least in which a burst can be told from a
-	// slowdown, and ten a time after which somebody who switched automatic
-	// rollback on expects it to act.
-	slowWindows = windows{best: 10, least: 5}
+// The numbers of windows after which the mixtures on them are tightest. Fewer
+// than anytime.MinBlocks say nothing.
+const (
+	bestFast = 25
+	bestSlow = 10
 )
 
 // blocked adds one stage's windows to a signal: the one-sided normal mixture on
 // the difference of mean ln latencies, against "at most the margin".
-func (m *Monitor) blocked(into *Signal, b *record.Blocks, w windows) {
+func (m *Monitor) blocked(into *Signal, b *record.Blocks, best float64) {
 	n, weight, s1, s2 := b.Sums()
 	into.Canary += uint64(n)
 	into.Stable += uint64(n)
-	test, ok := anytime.Blocks{N: n, W: weight, S1: s1, S2: s2}.Test(m.bounds.margin)
-	if ok && n >= w.least {
-		into.LogE += m.mixture(w.best).LogE(test.Z, n)
+	if test, ok := (anytime.Blocks{N: n, W: weight, S1: s1, S2: s2}).Test(m.bounds.margin); ok {
+		into.LogE += m.mixture(best).LogE(test.Z, n)
 	}
 }
 
