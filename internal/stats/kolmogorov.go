@@ -14,7 +14,8 @@ type KolmogorovSmirnovTest struct {
 	D, DGreater, DLess float64
 	// Location is the smallest value where the distance is D, and Sign tells which
 	// of the two functions is above there: 1 for F1 (2 is higher), -1 for F2, 0 if
-	// D is 0. Where both get as far, this is about F1, as in SciPy.
+	// D is 0. Where both get as far, this is about F1. SciPy has the same rule, but
+	// compares rounded distances, and takes another of equal places now and then.
 	Location float64
 	Sign     int
 	// Method is Exact or Asymptotic, whichever was used for the p-values.
@@ -29,8 +30,9 @@ type KolmogorovSmirnovTest struct {
 //
 // Exact is P(D >= d) where all orders of the pooled values are equally likely,
 // from lattice paths (see walk): some n1 sqrt(n2) steps, n1 the larger size. Auto
-// uses it up to about 25,000 values a sample, SciPy up to 10,000. Asymptotic is
-// the limit, with n1 >= n2 and g their greatest common divisor,
+// uses it up to about 25,000 values a sample, SciPy up to 10,000, and for one side
+// up to some 500 where the sizes differ and the number of paths would overflow.
+// Asymptotic is the limit, with n1 >= n2 and g their greatest common divisor,
 //
 //	z = (d n1 n2 + (n1 + 2 n2 - 3 g)/6)/sqrt(n1 n2 (n1 + n2))
 //	one-sided  exp(-2 z²),   two-sided  2 Sum_{k>=1} (-1)^(k-1) exp(-2 k² z²)
