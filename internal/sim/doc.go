@@ -8,8 +8,8 @@
 //	          requests    route.Table.Pick --> a latency, an error or a score
 //	                      --> record.Arm.Observe, once the request has ended
 //	          each 10 s   record.Trail.Update closes a window; the weather changes
-//	          each look   judge.Monitor.Judge and judge.Look, side by side; what
-//	                      they find becomes an event of rollout.Next
+//	          each look   judge.Monitor.Opinion, of both rules, as the server asks
+//	                      for it; what they find becomes an event of rollout.Next
 //	        then period-over, and the law says how it ended
 //
 // It answers what a formula promises and only a trial shows: how often does a

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"serin/internal/judge"
-	"serin/internal/record"
 	"serin/internal/rollout"
 )
 
@@ -11,10 +10,20 @@ func (f *flight) look() error {
 	evidence := f.trail.Evidence()
 	f.run.End = Moment{Look: f.run.End.Look + 1, Canary: f.canary.Count, At: f.now}
 	evidence.Looks = f.run.End.Look
-	if err := f.seed(&evidence); err != nil {
-		return err
+	var o judge.Opinion
+	if f.run.Reached(SeedAlarm) && f.run.Reached(SeedPass) { // it has said all that it can say
+		o.Monitor = f.monitor.Judge(&evidence)
+	} else {
+		o = f.monitor.Opinion(&evidence)
 	}
-	j := f.monitor.Judge(&evidence)
+	f.mark(SeedPass, o.Welch.Verdict == rollout.Pass)
+	f.mark(SeedAlarm, o.Welch.Verdict == rollout.Fail)
+	if o.Welch.Verdict == rollout.Fail && f.state.Rollout.Alert == nil {
+		if err := f.happens(rollout.Event{Kind: rollout.Alert, Actor: "sim", Finding: o.Welch.Finding}); err != nil {
+			return err
+		}
+	}
+	j := &o.Monitor
 	for i := range j.Signals {
 		signal := &j.Signals[i]
 		f.mark(LatencyShape+Mark(i), signal.Alarm)
@@ -30,21 +39,6 @@ func (f *flight) look() error {
 	r := f.state.Rollout
 	if j.Verdict == rollout.Fail && (r.Alarm == nil || j.Confirmed && r.Plan.OnAlarm == rollout.RollbackOnAlarm) {
 		return f.happens(rollout.Event{Kind: rollout.Alarm, Actor: "sim", Finding: j.Finding, Confirmed: j.Confirmed})
-	}
-	return nil
-}
-
-// seed asks the seed's rule, as long as it has not said both that it may say:
-// later answers change nothing.
-func (f *flight) seed(evidence *record.Evidence) error {
-	if f.run.Reached(SeedAlarm) && f.run.Reached(SeedPass) {
-		return nil
-	}
-	found := judge.Look(f.scenario.Plan, evidence).Finding
-	f.mark(SeedPass, found.Verdict == rollout.Pass)
-	f.mark(SeedAlarm, found.Verdict == rollout.Fail)
-	if found.Verdict == rollout.Fail && f.state.Rollout.Alert == nil {
-		return f.happens(rollout.Event{Kind: rollout.Alert, Actor: "sim", Finding: found})
 	}
 	return nil
 }
