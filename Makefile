@@ -66,6 +66,10 @@ bench: ## Run the Go benchmarks
 bench-python: ## Measure POST /predict beside the same service in Python
 	bench/run.sh
 
+.PHONY: calibration
+calibration: ## Measure what docs/statistics.md promises: half an hour (RUNS=4000)
+	scripts/calibrate $(or $(RUNS),4000)
+
 .PHONY: cover
 cover: ## Measure the tests' coverage; bin/cover.html shows it line by line
 	@mkdir -p bin

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -28,6 +30,7 @@ type simulation struct {
 	sessions  bool
 	strict    bool
 	stopEarly bool
+	each      string
 	batch
 }
 
@@ -73,6 +76,7 @@ Ctrl-C ends it with what was measured so far.`,
 	s.faults(cmd.Flags())
 	s.plan(cmd.Flags())
 	s.flags(cmd.Flags(), 1000)
+	cmd.Flags().StringVar(&s.each, "each", "", "write what each run has reached first to this file, as CSV")
 	cmd.AddCommand(newSuite(c))
 	return cmd
 }
@@ -196,11 +200,37 @@ func (b *batch) check() error {
 }
 
 func (s *simulation) run(ctx context.Context, c console) error {
-	report, err := s.fly(ctx, c, s.scenario, "")
-	if report.Runs == 0 {
+	runs, err := s.fly(ctx, c, s.scenario, "")
+	if len(runs) == 0 {
 		return err
 	}
+	if s.each != "" {
+		err = errors.Join(writeEach(s.each, runs), err)
+	}
+	report := s.measure(s.scenario, runs)
 	return errors.Join(c.print(s.output, report, report.write), err)
+}
+
+// writeEach writes a line for each mark that each run has reached, and one for
+// its end.
+func writeEach(path string, runs []sim.Run) error {
+	var text bytes.Buffer
+	fmt.Fprintln(&text, "run,mark,look,canary,minutes")
+	line := func(run int, mark string, m sim.Moment) {
+		fmt.Fprintf(&text, "%d,%s,%d,%d,%.6g\n", run, mark, m.Look, m.Canary, m.At.Minutes())
+	}
+	for i := range runs {
+		for mark, first := range runs[i].First {
+			if first.Look > 0 {
+				line(i, sim.Mark(mark).String(), first)
+			}
+		}
+		line(i, "end", runs[i].End)
+	}
+	if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
+		return fmt.Errorf("writing each run: %w", err)
+	}
+	return nil
 }
 
 // measured is a report with what was asked for.
@@ -212,13 +242,16 @@ type measured struct {
 	Asked int `json:"asked"`
 }
 
-// fly carries out the runs and draws a bar meanwhile. If it is interrupted, the
-// report has the runs so far, and the error is the context's.
-func (b *batch) fly(ctx context.Context, c console, scenario sim.Scenario, name string) (measured, error) {
+// fly carries out the runs and draws a bar meanwhile. If it is interrupted, it
+// returns the runs so far, and the context's error.
+func (b *batch) fly(ctx context.Context, c console, scenario sim.Scenario, name string) ([]sim.Run, error) {
 	p := newProgress(c.err, name, b.runs)
-	runs, err := sim.Fly(ctx, scenario, b.runs, b.seed, b.workers, p.step)
-	p.clear()
-	return measured{sim.Summarise(scenario, runs), b.seed, b.runs}, err
+	defer p.clear()
+	return sim.Fly(ctx, scenario, b.runs, b.seed, b.workers, p.step)
+}
+
+func (b *batch) measure(scenario sim.Scenario, runs []sim.Run) measured {
+	return measured{sim.Summarise(scenario, runs), b.seed, b.runs}
 }
 
 // shareFlag is a flag for a share: "10%" or "0.1".

@@ -56,11 +56,11 @@ func (b *batch) suite(ctx context.Context, c console, only string) error {
 		}
 		own := *b
 		own.seed += uint64(i) // or one odd run would show in every trial
-		report, err := own.fly(ctx, c, trial.Scenario, trial.Name)
+		runs, err := own.fly(ctx, c, trial.Scenario, trial.Name)
 		if err != nil {
 			return err // of a part of the runs nothing is promised
 		}
-		a := attempt{Trial: trial, Report: report}.judged()
+		a := attempt{Trial: trial, Report: own.measure(trial.Scenario, runs)}.judged()
 		if b.output != "json" {
 			a.write(c.out)
 		}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -120,5 +122,22 @@ func TestSimulateIsInterrupted(t *testing.T) {
 	part := measured{sim.Summarise(s.scenario, make([]sim.Run, 2)), 1, 3}
 	if part.write(&out); !strings.Contains(out.String(), "ended after 2 of 3 canaries") {
 		t.Error(out.String())
+	}
+}
+
+func TestSimulateWritesEachRun(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "each.csv")
+	code, _, errs := command("simulate", "--runs", "3", "--period", "1m", "--slowdown", "200%", "--strict", "--each", path)
+	text, err := os.ReadFile(path)
+	if code != 0 || err != nil {
+		t.Fatalf("exit %d, %v: %s", code, err, errs)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if lines[0] != "run,mark,look,canary,minutes" || strings.Count(string(text), ",end,6,") != 3 || strings.Count(string(text), ",seed_alarm,") != 3 {
+		t.Errorf("got\n%s", text)
+	}
+	if code, _, errs := command("simulate", "--runs", "1", "--period", "1m", "--each", filepath.Join(path, "no")); code == 0 || !strings.Contains(errs, "writing each run") {
+		t.Errorf("exit %d: %s", code, errs)
 	}
 }
