@@ -61,7 +61,7 @@ With --data it reads the state directory of a server that does not run.`,
 			if err := c.print(r.output, e, func(w io.Writer) { e.write(w, all) }); err != nil {
 				return err
 			}
-			if e.Different > 0 {
+			if e.Different+e.Unjudged > 0 {
 				return &verdictError{api.ExitInternal}
 			}
 			return nil
@@ -76,11 +76,15 @@ With --data it reads the state directory of a server that does not run.`,
 
 // explanation is what came out of judging again.
 type explanation struct {
-	Rollout   string      `json:"rollout"`
-	Decisions int         `json:"decisions"`
-	Looks     int         `json:"looks"`
-	Different int         `json:"different"`
-	Cases     []explained `json:"cases"`
+	Rollout   string `json:"rollout"`
+	Decisions int    `json:"decisions"`
+	Looks     int    `json:"looks"`
+	Different int    `json:"different"`
+	// Unjudged counts what could not be judged again, Dropped the looks before the
+	// first that is kept.
+	Unjudged int         `json:"unjudged"`
+	Dropped  uint64      `json:"dropped"`
+	Cases    []explained `json:"cases"`
 }
 
 // explained is one case, judged again.
@@ -107,8 +111,15 @@ type explained struct {
 
 func (e *explanation) add(c judge.Case) error {
 	o, differs, err := c.Again()
-	if err != nil {
+	switch {
+	case err != nil:
 		differs = "it cannot be judged: " + err.Error()
+		e.Unjudged++
+	case differs != "":
+		e.Different++
+	}
+	if c.Look > 0 && e.Looks == 0 {
+		e.Dropped = c.Look - 1
 	}
 	m := o.Monitor
 	e.Cases = append(e.Cases, explained{
@@ -119,9 +130,6 @@ func (e *explanation) add(c judge.Case) error {
 		e.Looks++
 	} else {
 		e.Decisions++
-	}
-	if differs != "" {
-		e.Different++
 	}
 	return nil
 }
@@ -152,13 +160,17 @@ func (e *explanation) write(w io.Writer, all bool) {
 	}
 	for _, x := range e.Cases {
 		if x.Differs != "" {
-			fmt.Fprintf(w, "DIFFERENT: %s: %s\n", x.Name, x.Differs)
+			fmt.Fprintf(w, "NOT THE SAME: %s: %s\n", x.Name, x.Differs)
 		}
 	}
-	if e.Different == 0 {
-		fmt.Fprintf(w, "rollout %s: %d decisions and %d looks were judged again, and all came out the same\n", e.Rollout, e.Decisions, e.Looks)
+	if e.Dropped > 0 {
+		fmt.Fprintf(w, "the first %d looks are not kept any more\n", e.Dropped)
+	}
+	fmt.Fprintf(w, "rollout %s: %d decisions and %d looks were judged again, and ", e.Rollout, e.Decisions, e.Looks)
+	if e.Different+e.Unjudged == 0 {
+		fmt.Fprintln(w, "all came out the same")
 	} else {
-		fmt.Fprintf(w, "rollout %s: %d decisions and %d looks were judged again, and %d came out DIFFERENT\n", e.Rollout, e.Decisions, e.Looks, e.Different)
+		fmt.Fprintf(w, "%d came out otherwise, %d could not be judged\n", e.Different, e.Unjudged)
 	}
 }
 

@@ -60,6 +60,9 @@ func (h *handlers) cases(ctx context.Context, in *struct {
 			}
 			last.Error = p.Detail
 		}
+		if n == 0 {
+			hc.SetHeader("Content-Type", "application/x-ndjson")
+		}
 		_ = to.Encode(last) // a client that has gone reads nothing
 	}}, nil
 }

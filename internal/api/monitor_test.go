@@ -29,6 +29,7 @@ func TestAlertSource(t *testing.T) {
 		{"too early", rollout.Insufficient, rollout.Insufficient, nil, "none", "insufficient_data", "welch says"},
 		{"this look", rollout.Fail, rollout.Insufficient, nil, "welch", "alert", "welch says"},
 		{"the monitor", rollout.Pass, rollout.Fail, latched, "monitor", "alert", "the canary is 4 ms slower (at 2026-11-23T14:07:00Z)"},
+		{"the monitor, and the disk is full", rollout.Pass, rollout.Fail, nil, "monitor", "alert", "monitor says"},
 		{"both", rollout.Fail, rollout.Fail, latched, "both", "alert", "welch says"},
 		{"the split is wrong", rollout.Pass, rollout.Invalid, nil, "none", "insufficient_data", "monitor says"},
 	}

@@ -96,7 +96,8 @@ type before struct {
 
 // Health is the verdict on the canary. Every key is always present, and every
 // number is a number, so that a gate can test it without asking first; without
-// evidence p is 1 and the rest 0.
+// evidence p is 1 and the rest 0. Only within monitor, what cannot be said yet
+// is null.
 type Health struct {
 	Model              string  `json:"model"`
 	AlertTriggered     bool    `json:"alert_triggered"`
@@ -235,7 +236,7 @@ func healthOf(h control.Health, defaults rollout.Plan) Health {
 	if h.Watch.Verdict == rollout.Invalid {
 		out.Status, out.Finding = "insufficient_data", h.Watch.Sentence
 	}
-	out.raise(h.State.Rollout.Alarm, r)
+	out.raise(h.State.Rollout.Alarm, r, h.Watch)
 	if out.Drilled = h.State.Rollout.Drilled; out.Drilled {
 		out.Finding += "; this includes a drill that slows the canary down on purpose"
 	}
@@ -246,14 +247,15 @@ func healthOf(h control.Health, defaults rollout.Plan) Health {
 	return out
 }
 
-// raise sets the alert, if a rule says so.
-func (h *Health) raise(alarm *rollout.Latched, r judge.Result) {
-	welch := r.Verdict == rollout.Fail
+// raise sets the alert, if a rule says so. An alarm of the monitor that could
+// not be latched yet is one all the same.
+func (h *Health) raise(alarm *rollout.Latched, r judge.Result, w control.Watch) {
+	welch, monitor := r.Verdict == rollout.Fail, alarm != nil || w.Verdict == rollout.Fail
 	switch {
-	case alarm != nil && welch:
+	case monitor && welch:
 		h.AlertSource = "both"
-	case alarm != nil:
-		h.AlertSource = "monitor"
+	case monitor:
+		h.AlertSource, h.Finding = "monitor", w.Sentence
 	case welch:
 		h.AlertSource = "welch"
 	default:

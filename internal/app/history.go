@@ -46,21 +46,18 @@ func (h history) Cases(ctx context.Context, rolloutID string, yield func(judge.C
 	after := uint64(0)
 	for {
 		page, err := h.store.Looks(ctx, h.model, rolloutID, after, pageSize)
+		if len(page) == 0 {
+			return err
+		}
 		for _, l := range page {
-			if l.Evidence == nil { // it cannot be read; err says so
-				break
-			}
 			c := judge.Case{Name: fmt.Sprintf("look %d", l.Number), At: l.At, Look: l.Number, Plan: plan, Finding: l.Finding, Detail: l.Detail}
+			if l.Evidence == nil { // it cannot be read, and those after it can
+				c.Lost = err.Error()
+			}
 			if err := send(c, l.Evidence, yield); err != nil {
 				return err
 			}
 			after = l.Number
-		}
-		if err != nil {
-			return err
-		}
-		if len(page) == 0 {
-			return nil
 		}
 	}
 }
@@ -71,18 +68,24 @@ func (h history) decisions(ctx context.Context, rolloutID string, yield func(jud
 	known, after := false, uint64(0)
 	for {
 		page, err := h.store.Journal(ctx, h.model, rolloutID, after, pageSize)
-		if err != nil {
+		if err != nil && len(page) == 0 {
 			return plan, err
 		}
-		for _, e := range page {
+		for i, e := range page {
 			after = e.Seq
+			if err != nil && i == len(page)-1 { // it cannot be read, and those after it can
+				if err := send(judge.Case{Name: fmt.Sprintf("journal row %d", e.Seq), Lost: err.Error()}, nil, yield); err != nil {
+					return plan, err
+				}
+				continue
+			}
 			if e.State.Rollout != nil && e.State.Rollout.ID == rolloutID {
 				plan, known = e.State.Rollout.Plan, true
 			}
 			if e.Finding == nil || e.Evidence == nil {
 				continue
 			}
-			c := judge.Case{Name: fmt.Sprintf("%s by %s", e.Event, e.Actor), At: e.At, Plan: plan, Finding: *e.Finding, Detail: e.Detail}
+			c := judge.Case{Name: fmt.Sprintf("%s by %s", e.Event, e.Actor), Event: e.Event, At: e.At, Plan: plan, Finding: *e.Finding, Detail: e.Detail}
 			if err := send(c, e.Evidence, yield); err != nil {
 				return plan, err
 			}
@@ -101,9 +104,11 @@ func (h history) decisions(ctx context.Context, rolloutID string, yield func(jud
 }
 
 func send(c judge.Case, e *record.Evidence, yield func(judge.Case) error) error {
-	var err error
-	if c.Evidence, err = e.MarshalBinary(); err != nil {
-		return fmt.Errorf("%s: %w", c.Name, err)
+	if e != nil {
+		var err error
+		if c.Evidence, err = e.MarshalBinary(); err != nil {
+			return fmt.Errorf("%s: %w", c.Name, err)
+		}
 	}
 	return yield(c)
 }

@@ -41,6 +41,9 @@ func (p *Pilot) Boot(ctx context.Context, start Start) error {
 		return err
 	}
 	p.Engines.Serve(p.state, &seen)
+	if p.state.Phase.Split() {
+		p.form()
+	}
 	p.publish()
 	return nil
 }

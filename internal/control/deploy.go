@@ -78,7 +78,7 @@ func (p *Pilot) fetched(d *deployment, version rollout.Version, err error) {
 // load is the effect of an accepted deploy.
 func (p *Pilot) load(ctx context.Context) {
 	p.seen, p.observed, p.looks = record.Evidence{}, 0, 0
-	p.watch, p.nextWatch = Watch{}, watchEvery
+	p.watch, p.shown, p.nextWatch = Watch{}, nil, watchEvery
 	p.publish()
 	attempt, stable := p.state.Rollout, p.state.Stable
 	p.goAside(func() func() {

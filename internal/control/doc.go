@@ -5,7 +5,7 @@
 //	file stored ------+--> one goroutine, one event at a time
 //	canary loaded ----+        |
 //	each second ------+        +-- gauges -> record.Trail -> evidence
-//	                           +-- judge.Look(plan, evidence)
+//	                           +-- judge: both rules
 //	                           +-- rollout.Next(state, event, now)
 //	                           +-- Store.Commit: durable
 //	                           +-- effects: Engines.Load aside, Engines.Serve

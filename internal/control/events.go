@@ -16,9 +16,15 @@ func (p *Pilot) decide(e rollout.Event) (Health, error) {
 	attempt := p.state.Rollout
 	if p.state.Phase.Split() {
 		o = p.judged()
-		e.Finding = o.finding(e.Kind)
+		e.Finding = o.Finding(e.Kind)
 	}
-	err := p.apply(e, o)
+	var err error
+	if o != nil && e.Kind != rollout.Rollback { // that one waits for nothing
+		err = p.alarm(o)
+	}
+	if err == nil {
+		err = p.apply(e, o)
+	}
 	if err != nil && e.Actor == self && o != nil {
 		p.looks-- // nobody asked, and nothing came of it
 		p.publish()
@@ -41,12 +47,8 @@ func (p *Pilot) rollBack(c Command) (Health, error) {
 
 var errRolledBack = &Fault{Code: RolledBack, Detail: "the canary was rolled back before it was live", Next: "Deploy it again if that was not meant."}
 
-// reweigh changes the canary's share. What was observed until now belongs to
-// the share of before.
+// reweigh changes the canary's share.
 func (p *Pilot) reweigh(c Command) (Health, error) {
-	if p.state.Phase.Split() {
-		p.observe()
-	}
 	err := p.apply(rollout.Event{Kind: rollout.Reweigh, Actor: c.Actor, Reason: c.Reason, Weight: c.Weight}, nil)
 	return p.health(p.state.Rollout, nil), err
 }
@@ -71,11 +73,15 @@ func (p *Pilot) check() Health {
 		// apply has logged a failing store; the next alert tries again.
 		_ = p.apply(rollout.Event{Kind: rollout.Alert, Actor: self, Finding: o.Welch.Finding}, o)
 	}
-	p.alarm(o)
-	if p.state.Rollout != nil {
-		attempt = p.state.Rollout
+	before := p.health(p.state.Rollout, o)
+	_ = p.alarm(o)
+	if p.state.Rollout == nil { // the plan took the canary out: this look tells of it for the last time
+		ended := *attempt
+		ended.Alarm = &rollout.Latched{Finding: o.Monitor.Finding, At: p.state.Last.At}
+		before.State.Rollout, before.Rollout = &ended, &ended
+		return before
 	}
-	return p.health(attempt, o)
+	return p.health(p.state.Rollout, o)
 }
 
 // tick observes that time has passed. A process that was stopped for a while
@@ -93,6 +99,9 @@ func (p *Pilot) tick() {
 	}
 	p.observed += passed
 	p.publish()
+	if p.shown != nil && !p.unsaved && p.alarm(nil) == nil && !p.state.Phase.Split() {
+		return
+	}
 	if p.observed >= p.nextWatch {
 		p.nextWatch = p.observed.Truncate(watchEvery) + watchEvery
 		p.watchOver()

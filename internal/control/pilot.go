@@ -52,6 +52,7 @@ type Pilot struct {
 	monitor   *judge.Monitor
 	monitored string // the rollout that it is for
 	watch     Watch
+	shown     *opinion      // an alarm that is not durable yet
 	nextWatch time.Duration // of observed time
 
 	deploy   *deployment
@@ -148,7 +149,7 @@ func (p *Pilot) Check(ctx context.Context) (Health, error) {
 // Peek judges the rollout without counting, and without waiting for the loop.
 func (p *Pilot) Peek() Health {
 	v := p.view.Load()
-	h := Health{State: v.state, Rollout: v.state.Rollout, Elapsed: v.observed, Look: v.looks, Watch: v.watch.standing(v.state.Rollout)}
+	h := Health{State: v.state, Rollout: v.state.Rollout, Elapsed: v.observed, Look: v.looks, Watch: v.watch.standing(&v.state)}
 	if v.state.Phase.Split() {
 		e := p.evidence(v)
 		h.Result = judge.Look(v.state.Rollout.Plan, &e)
@@ -220,8 +221,8 @@ func (p *Pilot) commit(e rollout.Event, o *opinion, seen *record.Evidence) ([]ro
 	if p.unsure {
 		return nil, storeDown(ErrUnsettled)
 	}
-	now := time.Now()
-	next, effects, err := rollout.Next(p.state, e, now)
+	now, before := time.Now(), p.state
+	next, effects, err := rollout.Next(before, e, now)
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +242,9 @@ func (p *Pilot) commit(e rollout.Event, o *opinion, seen *record.Evidence) ([]ro
 		p.Log.Error("commit failed", "model", p.Model, "event", string(e.Kind), "err", err)
 		return nil, storeDown(err)
 	}
-	before := p.state
+	if e.Kind == rollout.Reweigh && before.Phase.Split() {
+		p.observe() // what was dealt until now was dealt by the share of before
+	}
 	p.state = next
 	p.decided = maps.Clone(p.decided)
 	p.decided[Decision{e.Kind, e.Actor == self}]++
@@ -279,6 +282,9 @@ func (p *Pilot) settle() {
 		return
 	}
 	p.Log.Warn("a commit that was reported as failed is in the journal after all", "model", p.Model, "generation", state.Generation, "phase", string(state.Phase))
+	if p.state.Phase.Split() {
+		p.observe()
+	}
 	p.state = state
 	p.publish()
 	if state.Phase == rollout.Loading {
@@ -364,7 +370,7 @@ func (p *Pilot) judged() *opinion {
 }
 
 func (p *Pilot) health(attempt *rollout.Rollout, o *opinion) Health {
-	h := Health{State: p.state, Rollout: attempt, Elapsed: p.observed, Look: p.looks, Watch: p.watch.standing(attempt)}
+	h := Health{State: p.state, Rollout: attempt, Elapsed: p.observed, Look: p.looks, Watch: p.watch.standing(&p.state)}
 	if o != nil {
 		h.Result = o.Welch
 	}

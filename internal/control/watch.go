@@ -20,11 +20,14 @@ type Watch struct {
 	Number uint64
 }
 
-// standing is the look with a latched alarm, which stays whatever the numbers
-// say later.
-func (w Watch) standing(r *rollout.Rollout) Watch {
-	if r != nil && r.Alarm != nil && w.Verdict != rollout.Fail {
-		w.Finding = r.Alarm.Finding
+// standing is the look as it stands in a state: nothing without a live canary,
+// and with a latched alarm a fail, whatever the numbers say later.
+func (w Watch) standing(s *rollout.State) Watch {
+	if !s.Phase.Split() {
+		return Watch{}
+	}
+	if alarm := s.Rollout.Alarm; alarm != nil && w.Verdict != rollout.Fail {
+		w.Finding = alarm.Finding
 	}
 	return w
 }
@@ -35,23 +38,31 @@ type opinion struct {
 	seen record.Evidence
 }
 
-// form brings the evidence up to now and judges it by both rules.
+// form brings the evidence up to now and judges it by both rules. An alarm of
+// the monitor is kept until it is durable, whatever later looks say: what was
+// shown once has been shown.
 func (p *Pilot) form() *opinion {
 	if r := p.state.Rollout; p.monitor == nil || p.monitored != r.ID {
-		p.monitor, p.monitored = judge.NewMonitor(r.Plan), r.ID
+		p.monitor, p.monitored, p.shown = judge.NewMonitor(r.Plan), r.ID, nil
 	}
 	e := p.observe()
 	o := &opinion{p.monitor.Opinion(&e), e}
 	p.watch.Judgement = o.Monitor
+	if o.Monitor.Verdict == rollout.Fail && p.shown == nil && p.state.Rollout.Alarm == nil {
+		p.shown = o
+	}
 	p.publish()
 	return o
 }
 
-// watchOver is one look of the monitor: it is stored, whatever it says, and
-// where it says something new, that is decided. If the store fails nothing is
-// decided, and the next look tries again; the evidence is saved with the look.
+// watchOver is one look of the monitor: what it says that is new is decided, and
+// the look is stored, whatever it says. The evidence is saved with it.
 func (p *Pilot) watchOver() {
 	o := p.form()
+	_ = p.alarm(o) // apply has logged a failing store; the next tick tries again
+	if !p.state.Phase.Split() {
+		return // that was its last look, and the journal has it
+	}
 	detail, err := json.Marshal(o.Monitor)
 	if err == nil {
 		var number uint64
@@ -61,33 +72,24 @@ func (p *Pilot) watchOver() {
 		p.watch.Number = max(p.watch.Number, number)
 	}
 	p.saved(err)
-	if err == nil {
-		p.publish()
-		p.alarm(o)
-	}
+	p.publish()
 }
 
-// alarm makes the monitor's alarm durable: the first of a rollout, and the
-// first that is confirmed where the plan acts on it.
-func (p *Pilot) alarm(o *opinion) {
-	r := p.state.Rollout
-	acts := o.Monitor.Confirmed && r.Plan.OnAlarm == rollout.RollbackOnAlarm
-	if o.Monitor.Verdict != rollout.Fail || r.Alarm != nil && !acts {
-		return
+// alarm makes the monitor's alarm durable: the first of a rollout, which may
+// have been shown at an earlier look, and one that is confirmed, where the plan
+// acts on it.
+func (p *Pilot) alarm(o *opinion) error {
+	if first := p.shown; first != nil {
+		err := p.apply(rollout.Event{Kind: rollout.Alarm, Actor: self, Finding: first.Monitor.Finding, Confirmed: first.Monitor.Confirmed}, first)
+		if err != nil {
+			return err
+		}
+		p.shown = nil
 	}
-	// apply has logged a failing store; the next look tries again.
-	_ = p.apply(rollout.Event{Kind: rollout.Alarm, Actor: self, Finding: o.Monitor.Finding, Confirmed: o.Monitor.Confirmed}, o)
-}
-
-// finding is what a decision of this kind goes by: what ends the period goes by
-// the monitor alone; for what somebody asks for, the seed's rule speaks at this
-// look, unless the monitor knows something against the canary.
-func (o *opinion) finding(kind rollout.Kind) rollout.Finding {
-	m := o.Monitor.Finding
-	if kind == rollout.PeriodOver || m.Verdict == rollout.Fail || m.Verdict == rollout.Invalid {
-		return m
+	if r := p.state.Rollout; r == nil || r.Plan.OnAlarm != rollout.RollbackOnAlarm || o == nil || !o.Monitor.Confirmed || o.Monitor.Verdict != rollout.Fail {
+		return nil
 	}
-	return o.Welch.Finding
+	return p.apply(rollout.Event{Kind: rollout.Alarm, Actor: self, Finding: o.Monitor.Finding, Confirmed: true}, o)
 }
 
 // saved reports trouble with saving evidence once, and its end once.

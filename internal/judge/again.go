@@ -1,10 +1,12 @@
 package judge
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"serin/internal/record"
@@ -17,72 +19,97 @@ type Case struct {
 	// Name says which moment it was: "look 12", "promote by ana".
 	Name string    `json:"name"`
 	At   time.Time `json:"at"`
-	// Look is the number of a look of the monitor; 0 for a decision.
-	Look uint64       `json:"look"`
-	Plan rollout.Plan `json:"plan"`
+	// Look is the number of a look of the monitor; 0 for a decision, which has
+	// the kind of its Event.
+	Look  uint64       `json:"look"`
+	Event rollout.Kind `json:"event"`
+	Plan  rollout.Plan `json:"plan"`
 	// Finding is what was found then, and Detail its numbers: a look's Judgement,
 	// a decision's Opinion.
 	Finding rollout.Finding `json:"finding"`
 	Detail  json.RawMessage `json:"detail"`
 	// Evidence is record.Evidence, encoded.
 	Evidence []byte `json:"evidence"`
+	// Lost says why the case could not be read; there is nothing in it then.
+	Lost string `json:"lost"`
 }
 
 // Again judges the case once more, from its evidence alone. It returns what
 // comes out today, and what differs from what was stored, in words; "" if
 // nothing does. An error says why it cannot be judged.
+//
+// Words and verdicts must be the same, and numbers to 1e-9 of their size:
+// another processor may round the last digits otherwise.
 func (c *Case) Again() (Opinion, string, error) {
+	fail := func(what string, err error) (Opinion, string, error) {
+		return Opinion{}, "", fmt.Errorf("%s: %s%w", c.Name, what, err)
+	}
+	if c.Lost != "" {
+		return fail("", errors.New(c.Lost))
+	}
 	var e record.Evidence
 	if err := e.UnmarshalBinary(c.Evidence); err != nil {
-		return Opinion{}, "", fmt.Errorf("%s: %w", c.Name, err)
+		return fail("", err)
 	}
 	if err := c.Plan.Check(); err != nil {
-		return Opinion{}, "", fmt.Errorf("%s: its plan: %w", c.Name, err)
+		return fail("its plan: ", err)
 	}
 	now := NewMonitor(c.Plan).Opinion(&e)
-	var then Opinion
-	var fresh any = now
+	var detail any = now
+	finding := now.Finding(c.Event)
 	if c.Look > 0 {
-		fresh = now.Monitor
-		if err := json.Unmarshal(c.Detail, &then.Monitor); err != nil {
-			return now, "", fmt.Errorf("%s: its numbers: %w", c.Name, err)
+		detail, finding = now.Monitor, now.Monitor.Finding
+	}
+	var then, again any
+	if err := json.Unmarshal(c.Detail, &then); err != nil {
+		return fail("its numbers: ", err)
+	}
+	text, err := json.Marshal(detail)
+	if err == nil {
+		err = json.Unmarshal(text, &again)
+	}
+	if err != nil {
+		return fail("", err)
+	}
+	if c.Finding != finding {
+		return now, fmt.Sprintf("it was found %s (%s) and is %s now (%s)", c.Finding.Verdict, c.Finding.Sentence, finding.Verdict, finding.Sentence), nil
+	}
+	return now, different("", then, again), nil
+}
+
+// different compares two JSON values and says where they differ first.
+func different(where string, then, now any) string {
+	switch then := then.(type) {
+	case map[string]any:
+		now, ok := now.(map[string]any)
+		if !ok || len(now) != len(then) {
+			return where + " has other fields"
 		}
-		then.Welch = now.Welch
-	} else if err := json.Unmarshal(c.Detail, &then); err != nil {
-		return now, "", fmt.Errorf("%s: its numbers: %w", c.Name, err)
-	}
-	if text, err := json.Marshal(fresh); err == nil && bytes.Equal(text, c.Detail) {
-		return now, c.founding(now), nil
-	}
-	return now, different(then, now, c), nil
-}
-
-// founding tells whether the finding was one of those that the evidence gives.
-func (c *Case) founding(o Opinion) string {
-	if c.Finding == o.Monitor.Finding || c.Look == 0 && c.Finding == o.Welch.Finding {
+		for _, key := range slices.Sorted(maps.Keys(then)) {
+			if d := different(where+"."+key, then[key], now[key]); d != "" {
+				return d
+			}
+		}
 		return ""
+	case []any:
+		now, ok := now.([]any)
+		if !ok || len(now) != len(then) {
+			return where + " has another length"
+		}
+		for i := range then {
+			if d := different(fmt.Sprintf("%s[%d]", where, i), then[i], now[i]); d != "" {
+				return d
+			}
+		}
+		return ""
+	case float64:
+		if now, ok := now.(float64); ok && math.Abs(then-now) <= 1e-9*max(1, math.Abs(then), math.Abs(now)) {
+			return ""
+		}
+	default:
+		if then == now {
+			return ""
+		}
 	}
-	return fmt.Sprintf("it was found %s: %s", c.Finding.Verdict, c.Finding.Sentence)
-}
-
-// different compares numbers that are not the same to the last bit, as those of
-// another processor may be.
-func different(then, now Opinion, c *Case) string {
-	switch {
-	case then.Monitor.Verdict != now.Monitor.Verdict:
-		return fmt.Sprintf("the monitor said %s then and says %s now", then.Monitor.Verdict, now.Monitor.Verdict)
-	case then.Welch.Verdict != now.Welch.Verdict:
-		return fmt.Sprintf("the seed's rule said %s then and says %s now", then.Welch.Verdict, now.Welch.Verdict)
-	case !near(then.Monitor.LogE, now.Monitor.LogE):
-		return fmt.Sprintf("ln E was %v then and is %v now", then.Monitor.LogE, now.Monitor.LogE)
-	case !near(then.Monitor.Promote.LogE, now.Monitor.Promote.LogE):
-		return fmt.Sprintf("ln E for a pass was %v then and is %v now", then.Monitor.Promote.LogE, now.Monitor.Promote.LogE)
-	case !near(then.Welch.LogPValue, now.Welch.LogPValue):
-		return fmt.Sprintf("ln p was %v then and is %v now", then.Welch.LogPValue, now.Welch.LogPValue)
-	}
-	return c.founding(now)
-}
-
-func near(a, b float64) bool {
-	return math.Abs(a-b) <= 1e-9*math.Max(1, math.Max(math.Abs(a), math.Abs(b)))
+	return fmt.Sprintf("%s was %v and is %v now", where, then, now)
 }

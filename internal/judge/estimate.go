@@ -9,41 +9,52 @@ import (
 	"serin/internal/stats/anytime"
 )
 
-// estimate is how the arms' mean ln latencies differ, stage by stage, each
-// weighted by its clock n_c n_s/(n_c + n_s): pooled sums would mistake a load
-// that changed along with the weight for a difference of the arms.
+// estimate is how the arms differ, stage by stage, each stage weighted by its
+// clock n_c n_s/(n_c + n_s): pooled sums would mistake a load that changed along
+// with the weight for a difference of the arms, or hide one.
 type estimate struct {
-	// clock is the sum of the stages' clocks, diff the weighted difference, se its
-	// standard error, sd the spread of one observation.
+	// clock is the sum of the clocks of the stages whose latencies are judged, diff
+	// the weighted difference of mean ln latencies, se its standard error, sd the
+	// spread of one observation; canary counts the canary's latencies in them.
 	clock, diff, se, sd float64
-	// typical is stable's geometric mean in ns.
-	typical float64
+	canary              float64
+	// typical is stable's geometric mean in ns; p99 the weighted difference of the
+	// 99th percentiles, in ns.
+	typical, p99 float64
 	// moreErrors is the canary's share of failed requests minus stable's.
 	moreErrors float64
 }
 
-func estimateOf(e *record.Evidence, all *total) estimate {
+func estimateOf(e *record.Evidence) estimate {
 	var est estimate
-	var variance, lns, count float64
+	var variance, lns, count, answers float64
 	for i := range e.Stages {
 		s := &e.Stages[i]
+		c, st := float64(answered(&s.Canary)), float64(answered(&s.Stable))
+		if w := c * st / math.Max(1, c+st); w > 0 {
+			est.moreErrors += w * (failedShare(&s.Canary) - failedShare(&s.Stable))
+			answers += w
+		}
 		nc, mc, vc := s.Canary.LogMoments()
 		ns, ms, vs := s.Stable.LogMoments()
-		lns, count = lns+ns*ms, count+ns
 		if s.Settling || nc < 2 || ns < 2 {
 			continue
 		}
+		lns, count = lns+ns*ms, count+ns
 		w := nc * ns / (nc + ns)
 		est.clock += w
+		est.canary += nc
 		est.diff += w * (mc - ms)
+		est.p99 += w * (s.Canary.Quantile(0.99) - s.Stable.Quantile(0.99))
 		variance += w * w * (vc/nc + vs/ns)
 	}
-	est.moreErrors = failedShare(&all.canary) - failedShare(&all.stable)
-	if count > 0 {
-		est.typical = math.Exp(lns / count)
+	if answers > 0 {
+		est.moreErrors /= answers
 	}
 	if est.clock > 0 {
+		est.typical = math.Exp(lns / count)
 		est.diff /= est.clock
+		est.p99 /= est.clock
 		est.se = math.Sqrt(variance) / est.clock
 		est.sd = est.se * math.Sqrt(est.clock)
 	}
@@ -111,12 +122,10 @@ func (m *Monitor) expect(j *Judgement, e *record.Evidence, est estimate) {
 			low = middle
 		}
 	}
-	canary := float64(j.Canary.Count)
-	perClock := canary / est.clock
-	more := math.Ceil(max(0, max(high*perClock, tailSeen/tailShare)-canary))
+	more := math.Ceil(max(0, max(high*est.canary/est.clock, tailSeen/tailShare)-est.canary))
 	j.ExpectedSamples = &more
-	if seconds := e.Elapsed.Seconds(); seconds > 0 && canary > 0 {
-		wait := more * seconds / canary
+	if seconds, seen := e.Elapsed.Seconds(), float64(j.Canary.Count); seconds > 0 && seen > 0 {
+		wait := more * seconds / seen
 		j.ExpectedSeconds = &wait
 	}
 }
@@ -136,11 +145,12 @@ func (m *Monitor) promotion(j *Judgement, e *record.Evidence) {
 		p.LogE += ready.faster.LogE(s.Canary.Latencies(), m.tolerated(&s.Stable), ofLatencies(s))
 		against.expected += tailShare * float64(s.Canary.Count)
 		against.stable += s.Stable.Count
+		against.canary += s.Canary.Count
 		beyond := from(s.Canary.Latencies(), int(m.bounds.to[min(ready.above, bucketCount-1)]))
 		against.tail += label(ofLatencies(s)).Above(beyond, from(s.Stable.Latencies(), ready.above))
 	}
 	p.Shown = p.LogE >= p.LogThreshold
-	p.Missing = m.missing(e, against)
+	p.Missing = m.missing(e, against, j.Guard.LogE)
 	j.Promote = p
 }
 
@@ -150,15 +160,15 @@ type leaning struct {
 	errors, unfinished, tail float64
 	// expected is how many canary requests beyond the tail's threshold there
 	// should have been.
-	expected float64
-	stable   uint64
+	expected       float64
+	stable, canary uint64
 }
 
 // missing says what keeps a canary from passing whose usual latency is fine.
 // An e-value of 3 against it is enough: what is less is hardly worth a mention
 // (Jeffreys, Theory of Probability, 1961, appendix B), and without any room
 // every other canary without a fault would be held up.
-func (m *Monitor) missing(e *record.Evidence, l leaning) string {
+func (m *Monitor) missing(e *record.Evidence, l leaning, guard float64) string {
 	leans := math.Log(3)
 	var last record.Stage
 	if n := len(e.Stages); n > 0 {
@@ -169,10 +179,14 @@ func (m *Monitor) missing(e *record.Evidence, l leaning) string {
 		return fmt.Sprintf("a canary's latencies are not judged in its first %v", m.plan.InitialDelay)
 	case last.Reference.Count == 0:
 		return "stable's usual latencies are not known yet"
+	case last.Share == whole:
+		return "the canary answers every request, so there is nothing to compare it with"
 	case l.expected < tailSeen:
 		return "too few canary requests to have seen its slowest ones"
-	case l.stable < m.plan.MinSamples:
-		return "too few stable requests to compare with"
+	case l.stable < m.plan.MinSamples || l.canary < m.plan.MinSamples:
+		return fmt.Sprintf("the plan asks for %d requests of each arm", m.plan.MinSamples)
+	case guard > leans:
+		return "the split seems not to be what was planned"
 	case l.errors > leans:
 		return "the canary seems to fail more often than stable"
 	case l.tail > leans:
@@ -183,20 +197,23 @@ func (m *Monitor) missing(e *record.Evidence, l leaning) string {
 	return ""
 }
 
-// guard compares the split with what was planned: answered requests, because a
-// canary that swallows requests must show here.
+// whole is a share of everything, as a stage has it.
+const whole = 10_000
+
+// guard compares the split with what was planned, by the requests that were
+// dealt: how the arms answer them is for the signals to judge.
 func (m *Monitor) guard(j *Judgement, e *record.Evidence) {
 	const concentration = 1000
 	g := Guard{LogThreshold: -math.Log(guardAlpha)}
 	planned, canary, all := 0.0, 0.0, 0.0
 	for i := range e.Stages {
 		s := &e.Stages[i]
-		share, c, st := float64(s.Share)/1e4, answered(&s.Canary), answered(&s.Stable)
-		if share < 1 { // all to the canary is no split
-			g.LogE += anytime.Label{Share: share, Ratio: 1, Concentration: concentration}.TwoSided(c, st)
+		share := float64(s.Share) / whole
+		if s.Share < whole { // all to the canary is no split
+			g.LogE += anytime.Label{Share: share, Ratio: 1, Concentration: concentration}.TwoSided(s.Canary.Started, s.Stable.Started)
 		}
-		n := float64(c + st)
-		planned, canary, all = planned+share*n, canary+float64(c), all+n
+		n := float64(s.Canary.Started + s.Stable.Started)
+		planned, canary, all = planned+share*n, canary+float64(s.Canary.Started), all+n
 	}
 	if all > 0 {
 		g.Planned, g.Observed = planned/all, canary/all

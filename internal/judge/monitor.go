@@ -86,8 +86,8 @@ type Signal struct {
 	// errors or scores.
 	Stable uint64 `json:"stable"`
 	Canary uint64 `json:"canary"`
-	// Effect is the estimated size in Unit; below Floor it is of no practical
-	// interest and raises no alarm however certain it is.
+	// Effect is the estimated size in Unit; below Floor, if there is one, it is of
+	// no practical interest and raises no alarm however certain it is.
 	Effect float64 `json:"effect"`
 	Floor  float64 `json:"floor"`
 	Unit   string  `json:"unit"`
@@ -112,7 +112,7 @@ type Promotion struct {
 type Guard struct {
 	LogE         float64 `json:"log_e"`
 	LogThreshold float64 `json:"log_threshold"`
-	// Planned and Observed are the canary's share of the answered requests.
+	// Planned and Observed are the canary's share of the requests.
 	Planned  float64 `json:"planned"`
 	Observed float64 `json:"observed"`
 }
@@ -166,6 +166,21 @@ func (m *Monitor) Opinion(e *record.Evidence) Opinion {
 	return Opinion{look(m.plan, all), m.judge(e, all)}
 }
 
+// Finding is what an event of this kind goes by. The monitor alone speaks for
+// what the process does by itself; for what somebody asks for, the seed's rule
+// speaks at this look, unless the monitor knows something against the canary.
+func (o *Opinion) Finding(kind rollout.Kind) rollout.Finding {
+	m := o.Monitor.Finding
+	switch {
+	case kind == rollout.Alert:
+		return o.Welch.Finding
+	case kind == rollout.PeriodOver, kind == rollout.Alarm, m.Verdict == rollout.Fail, m.Verdict == rollout.Invalid:
+		return m
+	default:
+		return o.Welch.Finding
+	}
+}
+
 // Judge looks at the evidence. It never changes it.
 func (m *Monitor) Judge(e *record.Evidence) Judgement { return m.judge(e, totalOf(e)) }
 
@@ -173,11 +188,11 @@ func (m *Monitor) judge(e *record.Evidence, all *total) Judgement {
 	j := Judgement{Alarms: []string{}, LogThreshold: -math.Log(m.plan.Alpha), Ratio: 1, RatioLower: 1, RatioUpper: 1, Stages: len(e.Stages)}
 	m.prepare(e)
 	j.Stable, j.Canary = all.ofStable, all.ofCanary
-	est := estimateOf(e, all)
+	est := estimateOf(e)
 	est.report(&j, m.plan)
 	m.signal(&j, e, est)
-	m.promotion(&j, e)
 	m.guard(&j, e)
+	m.promotion(&j, e)
 	m.decide(&j)
 	m.outlook(&j, e, est)
 	m.explain(&j)
@@ -200,13 +215,13 @@ func (m *Monitor) signal(j *Judgement, e *record.Evidence, est estimate) {
 		}
 	}
 	floor := ms(float64(m.plan.MinEffect))
-	typical, p99 := j.DifferenceMS, j.Canary.P99MS-j.Stable.P99MS
+	typical, p99 := j.DifferenceMS, ms(est.p99)
 	s[shape].Effect, s[shape].Floor = math.Max(typical, p99), floor
 	s[centre].Effect, s[centre].Floor = typical, floor
 	s[tail].Effect, s[tail].Floor = p99, floor
 	j.Slow.Effect, j.Slow.Floor = typical, floor
 	s[errorRate].Effect, s[errorRate].Unit = est.moreErrors, "share of requests"
-	s[drift].Effect, s[drift].Floor, s[drift].Unit = bins.index(), m.plan.MinDrift, "PSI"
+	s[drift].Effect, s[drift].Floor, s[drift].Unit = bins.psi(), m.plan.MinDrift, "PSI"
 	for i := range s {
 		logEs[i] = s[i].relevant()
 		if s[i].Alarm = logEs[i] >= s[i].LogThreshold; s[i].Alarm {
@@ -224,7 +239,7 @@ func (m *Monitor) signal(j *Judgement, e *record.Evidence, est estimate) {
 // relevant is the log e-value that counts: where the effect is below its floor
 // it is no evidence for an alarm. Lowering an e-value to 1 keeps it one.
 func (s *Signal) relevant() float64 {
-	if s.Effect < s.Floor {
+	if s.Floor > 0 && s.Effect < s.Floor {
 		return math.Min(s.LogE, 0)
 	}
 	return s.LogE

@@ -109,7 +109,7 @@ func TestMonitorFindsWhatIsWrong(t *testing.T) {
 		{"fails more", with(func(c *canaryOf) { c.failures = 0.1 }), rollout.Fail, 6, Errors, "the canary failed # of # requests and stable # of #, shown after # canary and # stable requests by errors"},
 		{"other scores", with(func(c *canaryOf) { c.shift = 1 }), rollout.Fail, 4, ScoreDrift, "the canary's scores differ from stable's (PSI #), shown after # canary and # stable requests by score drift"},
 		{"as fast", same, rollout.Pass, 30, "", "the canary is less than # % or #µs slower: its typical latency is # % (# % to # %), shown after # canary and # stable requests"},
-		{"three times its share", with(func(c *canaryOf) { c.share = 0.3 }), rollout.Invalid, 3, "", "the split cannot be trusted: # % of the answered requests were the canary's, # % were planned, shown after # canary and # stable requests"},
+		{"three times its share", with(func(c *canaryOf) { c.share = 0.3 }), rollout.Invalid, 3, "", "the split cannot be trusted: # % of the requests were the canary's, # % were planned, shown after # canary and # stable requests"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

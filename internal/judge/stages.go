@@ -245,33 +245,30 @@ func scoreDrift(canary, stable []uint64) float64 {
 	return anytime.Drift(canary, stable, c/(c+s), 10, 100)
 }
 
-// drifted collects the score counts of the stages for their PSI. Deciles differ
-// from one reference to the next, but decile with decile may be added: it is the
-// size of the effect that is estimated here, not its significance.
-type drifted struct{ canary, stable [10]uint64 }
+// drifted collects the effect on the scores, stage by stage.
+type drifted struct{ index, clock float64 }
 
+// add takes the population stability index of one stage's canary against its
+// stable, less what it is expected to be of equal ones, (K-1)(1/n + 1/m).
 func (d *drifted) add(canary, stable []uint64) {
-	for i := range canary {
-		d.canary[i] += canary[i]
-		d.stable[i] += stable[i]
-	}
-}
-
-// index is the population stability index of the canary's scores against
-// stable's, less what it is expected to be of equal ones, (K-1)(1/n + 1/m).
-func (d *drifted) index() float64 {
-	c, s := float64(sum(d.canary[:])), float64(sum(d.stable[:]))
+	c, s := float64(sum(canary)), float64(sum(stable))
 	if c == 0 || s == 0 {
-		return 0
+		return
 	}
 	psi, used := 0.0, -1.0
-	for i := range d.canary {
-		if d.canary[i]+d.stable[i] == 0 {
+	half := float64(len(canary)) / 2
+	for i := range canary {
+		if canary[i]+stable[i] == 0 {
 			continue
 		}
 		used++
-		p, q := (float64(d.canary[i])+0.5)/(c+5), (float64(d.stable[i])+0.5)/(s+5)
+		p, q := (float64(canary[i])+0.5)/(c+half), (float64(stable[i])+0.5)/(s+half)
 		psi += (p - q) * math.Log(p/q)
 	}
-	return max(0, psi-used*(1/c+1/s))
+	clock := c * s / (c + s)
+	d.index += clock * (psi - used*(1/c+1/s))
+	d.clock += clock
 }
+
+// psi is the mean over the stages, at least 0.
+func (d *drifted) psi() float64 { return max(0, d.index/math.Max(1, d.clock)) }

@@ -29,7 +29,7 @@ func (j *Judgement) worse(plan rollout.Plan) string {
 	case ScoreDrift:
 		return fmt.Sprintf("the canary's scores differ from stable's (PSI %.2g), %s by %s", s.Effect, j.shown(), by)
 	case LatencyP99:
-		return fmt.Sprintf("the canary's slowest requests are slower: p99 is %s and stable's %s, %s by %s", duration(j.Canary.P99MS*1e6), duration(j.Stable.P99MS*1e6), j.shown(), by)
+		return fmt.Sprintf("the canary's slowest requests are slower: its p99 is higher by %s, %s by %s", duration(s.Effect*1e6), j.shown(), by)
 	default:
 		return fmt.Sprintf("the canary is %s slower (%s), %s by %s", duration(j.DifferenceMS*1e6), j.confidence(plan), j.shown(), by)
 	}
@@ -67,11 +67,19 @@ func (j *Judgement) open(plan rollout.Plan) string {
 	case j.Promote.Shown:
 		s += fmt.Sprintf("; it is less than %s slower, but %s", j.tolerated(plan), j.Promote.Missing)
 	case j.ExpectedSeconds != nil && *j.ExpectedSeconds > 0:
-		s += fmt.Sprintf("; if the canary is as fast as stable, that is shown in about %s", time.Duration(*j.ExpectedSeconds*float64(time.Second)).Round(time.Second))
+		s += "; if the canary is as fast as stable, that is shown in " + wait(*j.ExpectedSeconds)
 	}
 	return s
 }
 
+func wait(seconds float64) string {
+	const day = 24 * 60 * 60
+	if seconds > 30*day {
+		return "more than 30 days at this traffic"
+	}
+	return "about " + time.Duration(seconds*float64(time.Second)).Round(time.Second).String()
+}
+
 func (j *Judgement) splitBroken() string {
-	return fmt.Sprintf("the split cannot be trusted: %.3g %% of the answered requests were the canary's, %.3g %% were planned, %s", 100*j.Guard.Observed, 100*j.Guard.Planned, j.shown())
+	return fmt.Sprintf("the split cannot be trusted: %.3g %% of the requests were the canary's, %.3g %% were planned, %s", 100*j.Guard.Observed, 100*j.Guard.Planned, j.shown())
 }

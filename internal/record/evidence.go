@@ -56,12 +56,14 @@ func (e *Evidence) Total() (stable, canary Arm) {
 
 // Add merges the evidence of another replica of the same rollout. Observations
 // and looks are added, in any order and any grouping to the same result; the
-// elapsed time is the longest. Stages must agree in share and reference; a
+// elapsed time is the longest. Stages must agree in share, settling and reference; a
 // replica that is behind may have fewer. On an error e is left as it was.
 func (e *Evidence) Add(other *Evidence) error {
 	for i := range min(len(e.Stages), len(other.Stages)) {
 		if a, b := &e.Stages[i], &other.Stages[i]; a.Share != b.Share {
 			return fmt.Errorf("merging evidence: stage %d has a share of %d here and %d there, in 1/10,000", i+1, a.Share, b.Share)
+		} else if a.Settling != b.Settling {
+			return fmt.Errorf("merging evidence: stage %d is settling in one of them", i+1)
 		} else if a.Reference != b.Reference {
 			return fmt.Errorf("merging evidence: stage %d is compared with another reference here than there", i+1)
 		}

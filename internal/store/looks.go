@@ -31,11 +31,11 @@ type Look struct {
 }
 
 // What is kept of the looks, so that they take bounded space: a look each ten
-// seconds for a day, of the rollouts that somebody may still ask about. What
+// seconds for eleven hours, of the rollouts that somebody may still ask about. What
 // they take is used again; the file does not shrink.
 const (
-	keepLooks    = 10_000 // of one rollout, the latest
-	keepRollouts = 20     // of one model, the latest that have looks
+	keepLooks    = 4000 // of one rollout, the latest
+	keepRollouts = 10   // of one model, the latest that have looks
 	maxLookText  = 16 << 10
 )
 
@@ -105,8 +105,8 @@ func (l *look) decode() (Look, error) {
 // evidence counts as saved, in the same transaction: either both are there or
 // neither is. If the rollout is not in progress any more it returns ErrStale.
 //
-// Of a rollout the latest 10,000 looks are kept, and of a model those of the
-// latest 20 rollouts that have any.
+// Of a rollout the latest 4,000 looks are kept, and of a model those of the
+// latest 10 rollouts that have any.
 func (s *Store) SaveLook(ctx context.Context, name, rolloutID string, l Look) (uint64, error) {
 	encoded, err := encodeLook(name, rolloutID, l)
 	if err == nil {

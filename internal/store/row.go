@@ -38,7 +38,7 @@ type Entry struct {
 }
 
 // maxRow bounds the contents of one row, in bytes. A state with its 100
-// remembered versions and full evidence takes less than 50 kB.
+// remembered versions and the evidence of a few stages takes less than 50 kB.
 const maxRow = 1 << 20
 
 // row is an entry as it is stored: all text but the evidence, so that any tool
