@@ -104,6 +104,9 @@ func (o Offline) Judge(plan rollout.Plan) (Report, error) {
 	}
 	r.split(m, &evidence, &report.Monitor)
 	report.Notes = r.notes(report.Reference)
+	if reference := &evidence.Stages[len(evidence.Stages)-1].Reference; reference.Count > 0 && sum(reference.Scores()) == 0 && sum(all.canary.Scores()) > 0 {
+		report.Notes = append(report.Notes, "the reference has no scores, so a drift of the canary's cannot be seen")
+	}
 	return report, nil
 }
 
