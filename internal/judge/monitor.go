@@ -163,7 +163,7 @@ type Opinion struct {
 // Opinion judges the evidence by both rules.
 func (m *Monitor) Opinion(e *record.Evidence) Opinion {
 	all := totalOf(e)
-	return Opinion{look(m.plan, all), m.judge(e, all)}
+	return Opinion{look(m.plan, all), m.judge(e, e, all)}
 }
 
 // Finding is what an event of this kind goes by. The monitor alone speaks for
@@ -182,16 +182,18 @@ func (o *Opinion) Finding(kind rollout.Kind) rollout.Finding {
 }
 
 // Judge looks at the evidence. It never changes it.
-func (m *Monitor) Judge(e *record.Evidence) Judgement { return m.judge(e, totalOf(e)) }
+func (m *Monitor) Judge(e *record.Evidence) Judgement { return m.judge(e, e, totalOf(e)) }
 
-func (m *Monitor) judge(e *record.Evidence, all *total) Judgement {
+// judge is told what was dealt apart, for the guard: some of it may not be
+// judged, and nothing of it may have been planned.
+func (m *Monitor) judge(e, dealt *record.Evidence, all *total) Judgement {
 	j := Judgement{Alarms: []string{}, LogThreshold: -math.Log(m.plan.Alpha), Ratio: 1, RatioLower: 1, RatioUpper: 1, Stages: len(e.Stages)}
 	m.prepare(e)
 	j.Stable, j.Canary = all.ofStable, all.ofCanary
 	est := estimateOf(e)
 	est.report(&j, m.plan)
 	m.signal(&j, e, est)
-	m.guard(&j, e)
+	m.guard(&j, dealt)
 	m.promotion(&j, e)
 	m.decide(&j)
 	m.outlook(&j, e, est)

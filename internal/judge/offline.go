@@ -67,9 +67,6 @@ const (
 	kept = 8000
 	// window is how often a trail must be told what was observed.
 	window = 10 * time.Second
-	// noSplit is the share of a stage in which no split was planned: that all go
-	// to the canary, of which there is nothing to test.
-	noSplit = 10_000
 )
 
 // Judge reads all rows and judges them once, at the end. An error is one of the
@@ -94,18 +91,23 @@ func (o Offline) Judge(plan rollout.Plan) (Report, error) {
 		return Report{}, err
 	}
 	evidence := r.trail.Evidence()
-	m := NewMonitor(plan)
-	all := totalOf(&evidence)
+	dealt := new(record.Evidence) // of nothing, the guard says nothing
+	if o.Planned {
+		dealt = r.dealt(&evidence)
+	} else {
+		observed(&evidence)
+	}
+	last, all := &evidence.Stages[len(evidence.Stages)-1], totalOf(&evidence)
 	report := Report{
-		Opinion:   m.Opinion(&evidence),
+		Opinion:   Opinion{look(plan, all), NewMonitor(plan).judge(&evidence, dealt, all)},
 		Stable:    distributionOf(&all.stable, plan.Alpha),
 		Canary:    distributionOf(&all.canary, plan.Alpha),
-		Reference: evidence.Stages[len(evidence.Stages)-1].Reference.Count,
+		Reference: last.Reference.Count,
+		Notes:     r.notes(last, all),
 	}
-	r.split(m, &evidence, &report.Monitor)
-	report.Notes = r.notes(report.Reference)
-	if reference := &evidence.Stages[len(evidence.Stages)-1].Reference; reference.Count > 0 && sum(reference.Scores()) == 0 && sum(all.canary.Scores()) > 0 {
-		report.Notes = append(report.Notes, "the reference has no scores, so a drift of the canary's cannot be seen")
+	if !o.Planned {
+		share := fraction(all.canary.Started, all.stable.Started)
+		report.Monitor.Guard.Planned, report.Monitor.Guard.Observed = share, share
 	}
 	return report, nil
 }
@@ -166,7 +168,7 @@ func (r *recording) untimed() error {
 	if err := drain(r.Canary, &r.canary); err != nil {
 		return err
 	}
-	r.trail = record.NewTrail(record.Evidence{}, noSplit, &r.reference, 0)
+	r.trail = record.NewTrail(record.Evidence{}, uint32(r.plan.Weight), &r.reference, 0)
 	r.trail.Update(&r.stable, &r.canary, 0)
 	return nil
 }
@@ -247,7 +249,7 @@ func (r *recording) timed() error {
 	if r.Reference == nil {
 		r.reference = r.before
 	}
-	r.trail = record.NewTrail(record.Evidence{}, noSplit, &r.reference, r.plan.InitialDelay)
+	r.trail = record.NewTrail(record.Evidence{}, uint32(r.plan.Weight), &r.reference, r.plan.InitialDelay)
 	elapsed := time.Duration(0)
 	for ; !canary.over; canary.step() {
 		for ; !stable.over && stable.row.Time <= canary.row.Time; stable.step() {
@@ -289,29 +291,31 @@ func (u *upcoming) step() {
 	}
 }
 
-// split tests the split, where one was planned, with everything in it that was
-// dealt: rows that were set aside were dealt like the others.
-func (r *recording) split(m *Monitor, e *record.Evidence, j *Judgement) {
-	if !r.Planned {
-		j.Guard.Planned = j.Guard.Observed
-		return
-	}
+// dealt is what the split is tested on: rows that were set aside were dealt like
+// the others.
+func (r *recording) dealt(e *record.Evidence) *record.Evidence {
 	dealt := record.Evidence{Stages: slices.Clone(e.Stages)}
-	for i := range dealt.Stages {
-		dealt.Stages[i].Share = uint32(r.plan.Weight)
-	}
 	dealt.Stages[0].Stable.Add(&r.aside)
-	m.guard(j, &dealt)
-	m.decide(j)
-	if j.Verdict == rollout.Invalid {
-		j.ExpectedSamples, j.ExpectedSeconds = nil, nil
+	return &dealt
+}
+
+// observed takes each stage's share for what was planned, rounded down: only
+// where stable has nothing it is all.
+func observed(e *record.Evidence) {
+	for i := range e.Stages {
+		s := &e.Stages[i]
+		s.Share = max(1, uint32(whole*fraction(s.Canary.Started, s.Stable.Started)))
 	}
-	m.explain(j)
+}
+
+// fraction is the canary's part of both.
+func fraction(canary, stable uint64) float64 {
+	return float64(canary) / max(1, float64(canary)+float64(stable))
 }
 
 // notes say what was made of the rows.
-func (r *recording) notes(used uint64) []string {
-	notes := []string{r.noteReference(used)}
+func (r *recording) notes(last *record.Stage, all *total) []string {
+	notes := []string{r.noteReference(last.Reference.Count)}
 	if n := answered(&r.before); n > 0 && r.Reference != nil {
 		notes = append(notes, fmt.Sprintf("%d stable requests from before the first canary request are left out", n))
 	}
@@ -323,6 +327,9 @@ func (r *recording) notes(used uint64) []string {
 		notes = append(notes, "without times there are no windows: latency centre says nothing, and no alarm about latency is confirmed")
 	case answered(&r.stable) == 0:
 		notes = append(notes, "no stable request was answered between the first canary request and the last: such arms cannot be compared")
+	}
+	if last.Reference.Count > 0 && sum(last.Reference.Scores()) == 0 && sum(all.canary.Scores()) > 0 {
+		notes = append(notes, "the reference has no scores, so a drift of the canary's cannot be seen")
 	}
 	return notes
 }

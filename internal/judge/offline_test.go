@@ -247,31 +247,43 @@ func TestWhatIsJudged(t *testing.T) {
 
 func TestOfflineVerdicts(t *testing.T) {
 	t.Parallel()
+	const tenth, all = 1000, 10_000
 	tests := []struct {
 		name           string
 		stable, canary int // rows
 		factor         float64
-		planned        bool
+		weight         rollout.Weight // that was planned; 0 for none
 		want           rollout.Verdict
 		observed       float64 // share, as the guard tells it
 	}{
-		{"as fast", 9000, 1000, 1, false, rollout.Pass, 1.0 / 8},
-		{"a quarter slower", 9000, 1000, 1.25, false, rollout.Fail, 1.0 / 8},
-		{"a tiny share, which was not planned", 500_000, 20, 1, false, rollout.Insufficient, 20.0 / 498_020},
-		{"the planned share, with what was set aside", 9000, 1000, 1, true, rollout.Pass, 0.1},
-		{"three times the planned share", 9000, 4000, 1, true, rollout.Invalid, 4.0 / 13},
-		{"three times the planned share, and slower", 9000, 4000, 2, true, rollout.Invalid, 4.0 / 13},
-		{"few", 150, 15, 1, false, rollout.Insufficient, 1.0 / 11},
-		{"few, and another share than planned", 150, 150, 1, true, rollout.Invalid, 0.5},
+		{"as fast", 9000, 1000, 1, 0, rollout.Pass, 1.0 / 8},
+		{"a quarter slower", 9000, 1000, 1.25, 0, rollout.Fail, 1.0 / 8},
+		{"a tiny share, which was not planned", 500_000, 20, 1, 0, rollout.Insufficient, 20.0 / 498_020},
+		{"the planned share, with what was set aside", 9000, 1000, 1, tenth, rollout.Pass, 0.1},
+		{"three times the planned share", 9000, 4000, 1, tenth, rollout.Invalid, 4.0 / 13},
+		{"three times the planned share, and slower", 9000, 4000, 2, tenth, rollout.Invalid, 4.0 / 13},
+		{"few", 150, 15, 1, 0, rollout.Insufficient, 1.0 / 11},
+		{"all, and stable has some", 150, 150, 1, all, rollout.Insufficient, 0.5},
+		{"no stable", 0, 2000, 1, 0, rollout.Insufficient, 1},
+		{"few, and another share than planned", 150, 150, 1, tenth, rollout.Invalid, 0.5},
 	}
 	for _, tt := range tests {
-		o := Offline{Stable: of(lognormal(tt.stable, 1, 1)), Canary: of(lognormal(tt.canary, tt.factor, 2)), Planned: tt.planned}
-		report, err := o.Judge(watched)
+		plan := watched
+		plan.Weight = tt.weight
+		o := Offline{Stable: of(lognormal(tt.stable, 1, 1)), Canary: of(lognormal(tt.canary, tt.factor, 2)), Planned: tt.weight > 0}
+		if !o.Planned {
+			plan.Weight = all // which does not matter
+		}
+		report, err := o.Judge(plan)
 		if err != nil {
 			t.Fatal(err)
 		}
 		j := report.Monitor
-		if j.Verdict != tt.want || math.Abs(j.Guard.Observed-tt.observed) > 1e-12 || !tt.planned && j.Guard.Planned != j.Guard.Observed || tt.planned && j.Guard.Planned != 0.1 {
+		planned := tt.observed
+		if o.Planned {
+			planned = tt.weight.Fraction()
+		}
+		if j.Verdict != tt.want || math.Abs(j.Guard.Observed-tt.observed) > 1e-12 || math.Abs(j.Guard.Planned-planned) > 1e-12 {
 			t.Errorf("%s: %s, guard %+v: %s", tt.name, j.Verdict, j.Guard, j.Sentence)
 		}
 		if j.Verdict == rollout.Invalid && (j.ExpectedSamples != nil || j.Confirmed || !strings.HasPrefix(j.Sentence, "the split cannot be trusted")) {
