@@ -179,7 +179,7 @@ func (m *Monitor) missing(e *record.Evidence, l leaning, guard float64) string {
 		return fmt.Sprintf("a canary's latencies are not judged in its first %v", m.plan.InitialDelay)
 	case last.Reference.Count == 0:
 		return "stable's usual latencies are not known yet"
-	case last.Share == whole:
+	case last.Canary.Started > 0 && last.Stable.Started == 0:
 		return "the canary answers every request, so there is nothing to compare it with"
 	case l.expected < tailSeen:
 		return "too few canary requests to have seen its slowest ones"

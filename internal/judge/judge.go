@@ -119,8 +119,10 @@ type total struct {
 	ofStable, ofCanary Summary
 }
 
-func totalOf(e *record.Evidence) *total {
-	t := new(total)
+func totalOf(e *record.Evidence) *total { return new(total).of(e) }
+
+// of fills the total, which is large enough to be used again.
+func (t *total) of(e *record.Evidence) *total {
 	t.stable, t.canary = e.Total()
 	t.ofStable, t.ofCanary = summarise(&t.stable), summarise(&t.canary)
 	return t
@@ -181,7 +183,8 @@ func summarise(a *record.Arm) Summary {
 	if a.Count > 0 {
 		_, mean, variance := a.Moments()
 		s.MeanMS, s.SDMS = ms(mean), ms(math.Sqrt(variance))
-		s.P50MS, s.P95MS, s.P99MS = ms(a.Quantile(0.5)), ms(a.Quantile(0.95)), ms(a.Quantile(0.99))
+		q := a.Quantiles([3]float64{0.5, 0.95, 0.99})
+		s.P50MS, s.P95MS, s.P99MS = ms(q[0]), ms(q[1]), ms(q[2])
 	}
 	return s
 }

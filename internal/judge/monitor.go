@@ -17,6 +17,7 @@ type Monitor struct {
 	bounds bounds
 	stages []prepared
 	raised []uint64 // scratch
+	all    total    // scratch
 }
 
 // NewMonitor returns a Monitor for a plan.
@@ -162,7 +163,7 @@ type Opinion struct {
 
 // Opinion judges the evidence by both rules.
 func (m *Monitor) Opinion(e *record.Evidence) Opinion {
-	all := totalOf(e)
+	all := m.all.of(e)
 	return Opinion{look(m.plan, all), m.judge(e, e, all)}
 }
 
@@ -182,7 +183,7 @@ func (o *Opinion) Finding(kind rollout.Kind) rollout.Finding {
 }
 
 // Judge looks at the evidence. It never changes it.
-func (m *Monitor) Judge(e *record.Evidence) Judgement { return m.judge(e, e, totalOf(e)) }
+func (m *Monitor) Judge(e *record.Evidence) Judgement { return m.judge(e, e, m.all.of(e)) }
 
 // judge is told what was dealt apart, for the guard: some of it may not be
 // judged, and nothing of it may have been planned.

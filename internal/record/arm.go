@@ -158,25 +158,35 @@ func ratio(a, b *big.Int) float64 {
 // Quantile returns the latency in ns below which the share q of the
 // observations lies, 0 <= q <= 1, interpolated within its bucket: at most 2 %
 // off from 50 ns up to 1000 s. It is NaN when nothing was observed.
-func (a *Arm) Quantile(q float64) float64 {
+func (a *Arm) Quantile(q float64) float64 { return a.Quantiles([3]float64{q, q, q})[0] }
+
+// Quantiles returns three of them, asked for in rising order, for the price of
+// one.
+func (a *Arm) Quantiles(q [3]float64) (at [3]float64) {
 	if a.Count == 0 {
-		return math.NaN()
+		nan := math.NaN()
+		return [3]float64{nan, nan, nan}
 	}
-	rank := q * float64(a.Count)
-	below := 0.0
+	next, below := 0, 0.0
 	for i, n := range &a.latencies {
 		if n == 0 {
 			continue
 		}
 		here := float64(n)
-		if below+here >= rank {
+		for next < len(q) && below+here >= q[next]*float64(a.Count) {
 			low, high := BucketRange(i)
-			return low + (high-low)*max(0, rank-below)/here
+			at[next] = low + (high-low)*max(0, q[next]*float64(a.Count)-below)/here
+			next++
+		}
+		if next == len(q) {
+			return at
 		}
 		below += here
 	}
-	_, high := BucketRange(bucketCount - 1)
-	return high
+	for _, high := BucketRange(bucketCount - 1); next < len(q); next++ {
+		at[next] = high
+	}
+	return at
 }
 
 // AtMost returns how many observations were at most the given latency, up to

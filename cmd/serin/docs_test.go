@@ -1,0 +1,46 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestDocumentedCommandsExist asks every command line that the documents name
+// for its help, with the flags that they give it: a flag or a command that does
+// not exist is an error.
+func TestDocumentedCommandsExist(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("../../docs/decisions/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile("(?m)^(?: {4}|\\| `|bin/)serin ([a-z][^\n`]*)|`serin ([a-z][^\n`]*)`")
+	found := 0
+	for _, file := range append(append(files, more...), "../../README.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range line.FindAllStringSubmatch(string(text), -1) {
+			given := m[1] + m[2]
+			if end := regexp.MustCompile(` {2,}|\s#|\\`).FindStringIndex(given); end != nil {
+				given = given[:end[0]]
+			}
+			args := strings.Fields(given)
+			found++
+			if code, _, errs := command(append(args, "--help")...); code != 0 || errs != "" {
+				t.Errorf("%s: serin %s: exit %d %s", filepath.Base(file), given, code, errs)
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d commands were found in the documents: the test looks in the wrong place", found)
+	}
+}
