@@ -130,7 +130,11 @@ func (r *rowReader) record() ([]string, error) {
 	r.bytes.left = longestRow
 	row, err := r.lines.Read()
 	if err == nil {
-		r.line, _ = r.lines.FieldPos(0)
+		line, _ := r.lines.FieldPos(0)
+		if len(row) == 1 && r.line > 0 && line > r.line+1 { // a blank line is passed over, but here it is a cell
+			return nil, r.wrong(r.line+1, "the latency is empty; give failed requests a column error, or leave the line out")
+		}
+		r.line = line
 		return row, nil
 	}
 	if errors.Is(err, io.EOF) {

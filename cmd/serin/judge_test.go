@@ -103,8 +103,7 @@ func rounded(number string) string {
 func TestBadFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	good := filepath.Join(dir, "good.csv")
-	timed := filepath.Join(dir, "timed.csv")
+	good, timed, bad := filepath.Join(dir, "good.csv"), filepath.Join(dir, "timed.csv"), filepath.Join(dir, "bad.csv")
 	write := func(path, text string) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -135,6 +134,7 @@ func TestBadFiles(t *testing.T) {
 		{"negative", "1\n-0.5\n", `bad.csv:2: latency "-0.5" is negative, as if a clock had been set; correct it or leave the row out`, nil},
 		{"another unit", "latency\n5000000\n", `bad.csv:2: latency "5000000" is more than 16m40s, if its unit is ms; name the right one with --unit or in the header (latency_us), or leave the row out`, nil},
 		{"no latency", "latency,error\n1,0\n,0\n", "bad.csv:3: the latency is empty; only a row whose error is 1 may have none", nil},
+		{"a blank line", "latency\n1\n\n2\n", "bad.csv:3: the latency is empty; give failed requests a column error, or leave the line out", nil},
 		{"error", "latency,error\n1,no\n", `bad.csv:2: error "no" is neither 0 (or false) nor 1 (or true)`, nil},
 		{"score", "latency,score\n1,1.5\n", `bad.csv:2: score "1.5" is not a probability, from 0 to 1; leave it empty where there is none`, nil},
 		{"score NaN", "latency,score\n1,NaN\n", `bad.csv:2: score "NaN" is not a probability`, nil},
@@ -163,7 +163,6 @@ func TestBadFiles(t *testing.T) {
 		{"output", "latency\n1\n", `output "xml" is unknown: use text or json`, []string{"--output", "xml"}},
 		{"an argument", "latency\n1\n", "unknown command", []string{"b.csv"}},
 	}
-	bad := filepath.Join(dir, "bad.csv")
 	write(bad, "")
 	if err := os.Symlink(bad, filepath.Join(dir, "link.csv")); err != nil {
 		t.Fatal(err)
@@ -187,6 +186,8 @@ func TestOddFiles(t *testing.T) {
 	for name, text := range map[string]string{
 		"spreadsheet":   "\ufeffLatency_MS , Error\r\n1.5,FALSE\r\n,TRUE\r\n\"2\",0\r\n",
 		"no newline":    "1.5\n2",
+		"blank lines":   "\n\nlatency\n1.5\n2\n\n\n",
+		"blank between": "latency,error\n1.5,0\n\n2,0\n",
 		"zero":          "latency_ns\n0\n-0\n",
 		"failed anyhow": "error,latency_s\n1,NaN\n1,-1\n0,1e-3\n0,1000\n",
 		"RFC 3339":      "time,latency\n2024-02-29T12:00:00Z,1\n2024-02-29T14:00:00.5+02:00,2\n",
