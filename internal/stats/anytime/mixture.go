@@ -20,13 +20,20 @@ func NormalScore(t, df float64) float64 {
 	if math.IsInf(df, 1) {
 		return t
 	}
-	// (t/sqrt(df))² without overflow: beyond 1e8 the 1 under the logarithm is lost anyway.
-	u := math.Abs(t) / math.Sqrt(df)
-	grown := math.Log1p(u * u)
-	if u > 1e8 {
-		grown = 2 * math.Log(u)
+	// u = |t|/sqrt(df). Where u² would over- or underflow the 1 beside it, or all
+	// but the logarithm's first term, is lost anyway.
+	root := math.Sqrt(df)
+	u := math.Abs(t) / root
+	distance := math.Abs(t)
+	switch {
+	case math.IsInf(u, 1):
+		distance = root * math.Sqrt(2*(math.Log(math.Abs(t))-math.Log(root)))
+	case u > 1e8:
+		distance = root * math.Sqrt(2*math.Log(u))
+	case u > 1e-8:
+		distance = root * math.Sqrt(math.Log1p(u*u))
 	}
-	return math.Copysign((8*df+1)/(8*df+3)*math.Sqrt(df*grown), t)
+	return math.Copysign((1-2/(8*df+3))*distance, t)
 }
 
 // BestRho is the Rho with which a two-sided Mixture at level alpha has its
