@@ -8,24 +8,28 @@ import "math"
 // several kinds of evidence into one number without assuming anything more, and no
 // weaker than alarming when any E_i reaches 1/(w_i alpha).
 //
-// Where one slice is longer its rest is not used. Terms whose weight is not above
-// 0, or whose logarithm is no number, are left out: -Inf if nothing remains.
+// Where one slice is longer its rest is not used. Terms whose weight is not a
+// finite number above 0, or whose logarithm is no number, are left out: -Inf if
+// nothing remains.
 // Source: Vovk and Wang, Annals of Statistics 49 (2021) 1736-1754.
 func Average(weights, logEs []float64) float64 {
-	largest := math.Inf(-1)
-	for i := range min(len(weights), len(logEs)) {
-		if weights[i] > 0 && logEs[i] > largest {
-			largest = logEs[i]
+	// ln w_i E_i: no weight is too large or too small for its logarithm.
+	term := func(i int) float64 {
+		if w := weights[i]; w > 0 && !math.IsInf(w, 1) && !math.IsNaN(logEs[i]) {
+			return math.Log(w) + logEs[i]
 		}
+		return math.Inf(-1)
+	}
+	terms, largest := min(len(weights), len(logEs)), math.Inf(-1)
+	for i := range terms {
+		largest = math.Max(largest, term(i))
 	}
 	if math.IsInf(largest, 0) {
 		return largest
 	}
 	sum := 0.0
-	for i := range min(len(weights), len(logEs)) {
-		if e := math.Exp(logEs[i] - largest); weights[i] > 0 && !math.IsNaN(e) {
-			sum += weights[i] * e
-		}
+	for i := range terms {
+		sum += math.Exp(term(i) - largest)
 	}
 	return largest + math.Log(sum)
 }

@@ -47,7 +47,7 @@ func (b Blocks) Test(margin float64) (test BlockTest, ok bool) {
 	}
 	r := BlockTest{Mean: mean, DF: b.N - 1, SE: math.Sqrt(squares / (b.N - 1) / b.W)}
 	r.T = (mean - margin) / r.SE
-	if math.IsNaN(r.T) || math.IsInf(r.T, 0) {
+	if math.IsInf(r.SE, 1) || math.IsNaN(r.T) || math.IsInf(r.T, 0) {
 		return BlockTest{}, false
 	}
 	r.Z = NormalScore(r.T, r.DF)

@@ -110,7 +110,11 @@ func (m Mixture) scale(z, n float64) (w, spread float64, ok bool) {
 		return 0, 0, false
 	}
 	z = math.Max(-largest, math.Min(z, largest))
-	return z / math.Sqrt(1+m.Rho/n), math.Log1p(n/m.Rho) / 2, true
+	spread = math.Log1p(n/m.Rho) / 2
+	if math.IsInf(spread, 1) {
+		spread = (math.Log(n) - math.Log(m.Rho)) / 2
+	}
+	return z / math.Sqrt(1+m.Rho/n), spread, true
 }
 
 // Boundary is the z at which LogE reaches ln(1/alpha) when the clock stands at
