@@ -67,7 +67,7 @@ bench-python: ## Measure POST /predict beside the same service in Python
 	bench/run.sh
 
 .PHONY: calibration
-calibration: ## Measure what docs/statistics.md promises: half an hour (RUNS=4000)
+calibration: ## Measure what docs/statistics.md promises: a quarter of an hour (RUNS=4000)
 	scripts/calibrate $(or $(RUNS),4000)
 
 .PHONY: cover

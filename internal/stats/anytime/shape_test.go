@@ -12,11 +12,11 @@ import (
 // step and latencies are as record has them, without its edges: ln(1.1)/5.
 const step = 0.019062035960864972
 
-// histogram counts n lognormal latencies of the given sigma over 400 buckets.
-func histogram(rng *rand.Rand, n int, sigma, factor float64) []uint64 {
+// histogram counts n lognormal latencies, sigma 0.5, over 400 buckets.
+func histogram(rng *rand.Rand, n int, factor float64) []uint64 {
 	counts := make([]uint64, 400)
 	for range n {
-		k := int((math.Log(factor)+sigma*rng.NormFloat64())/step) + 200
+		k := int((math.Log(factor)+0.5*rng.NormFloat64())/step) + 200
 		counts[max(0, min(k, 399))]++
 	}
 	return counts
@@ -63,7 +63,7 @@ func TestOddsMakeTheTestValid(t *testing.T) {
 // TestOddsHaveMeanOneUnderTheReference keeps the bets centred.
 func TestOddsHaveMeanOneUnderTheReference(t *testing.T) {
 	t.Parallel()
-	reference := histogram(rand.New(rand.NewPCG(1, 1)), 1000, 0.5, 1)
+	reference := histogram(rand.New(rand.NewPCG(1, 1)), 1000, 1)
 	density, _ := smooth(reference)
 	mass := 0.0
 	for _, f := range density {
@@ -88,7 +88,7 @@ func TestOddsHaveMeanOneUnderTheReference(t *testing.T) {
 func TestShapeIsMirrored(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(2, 1))
-	reference, canary, stable := histogram(rng, 500, 0.5, 1), histogram(rng, 300, 0.5, 0.8), histogram(rng, 2700, 0.5, 1)
+	reference, canary, stable := histogram(rng, 500, 1), histogram(rng, 300, 0.8), histogram(rng, 2700, 1)
 	flip := func(counts []uint64) []uint64 {
 		c := slices.Clone(counts)
 		slices.Reverse(c)
@@ -110,7 +110,7 @@ func TestShapeKeepsItsLevel(t *testing.T) {
 	slow, fast := 0, 0
 	for run := range uint64(runs) {
 		rng := rand.New(rand.NewPCG(run, 3))
-		reference := histogram(rng, 500, 0.5, 1)
+		reference := histogram(rng, 500, 1)
 		slower, faster := NewSlower(reference, step), NewFaster(reference, step)
 		canary, stable := make([]uint64, 400), make([]uint64, 400)
 		alarmed, passed := false, false
@@ -169,13 +169,13 @@ func TestShapeIsTotal(t *testing.T) {
 func TestShapeSeesWhatItBetsOn(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(5, 1))
-	reference, stable := histogram(rng, 6000, 0.5, 1), histogram(rng, 18_000, 0.5, 1)
+	reference, stable := histogram(rng, 6000, 1), histogram(rng, 18_000, 1)
 	s := NewSlower(reference, step)
 	for _, tt := range []struct {
 		factor   float64
 		from, to float64
 	}{{0.9, -1000, 0}, {1, -1000, 3}, {1.1, 10, 1000}, {1.25, 80, 1000}, {2, 500, 1e4}} {
-		if got := s.LogE(histogram(rng, 2000, 0.5, tt.factor), stable, 0.1); got < tt.from || got > tt.to {
+		if got := s.LogE(histogram(rng, 2000, tt.factor), stable, 0.1); got < tt.from || got > tt.to {
 			t.Errorf("latencies times %v: ln E %v, want %v to %v", tt.factor, got, tt.from, tt.to)
 		}
 	}
@@ -183,7 +183,7 @@ func TestShapeSeesWhatItBetsOn(t *testing.T) {
 
 func BenchmarkShape(b *testing.B) {
 	rng := rand.New(rand.NewPCG(6, 1))
-	reference, canary, stable := histogram(rng, 6000, 0.5, 1), histogram(rng, 3600, 0.5, 1), histogram(rng, 32_400, 0.5, 1)
+	reference, canary, stable := histogram(rng, 6000, 1), histogram(rng, 3600, 1), histogram(rng, 32_400, 1)
 	s := NewSlower(reference, step)
 	b.Run("LogE", func(b *testing.B) {
 		b.ReportAllocs()
