@@ -36,7 +36,8 @@ func betaTail(a, b, theta, rest float64) float64 {
 		return farTail(a, b, theta, rest)
 	}
 	whole := betaWhole(a, b, theta, rest)
-	return whole + math.Log1p(-math.Min(1, math.Exp(farTail(b, a, rest, theta)-whole)))
+	left := -math.Expm1(farTail(b, a, rest, theta) - whole)
+	return whole + math.Log(math.Max(left, 0x1p-53)) // less is rounding
 }
 
 // manyEvents is the count from which farTail integrates: the continued

@@ -159,6 +159,7 @@ func TestBlocksFromWindows(t *testing.T) {
 		"no windows":            {},
 		"few windows":           {9, 81, 1, 1},
 		"all alike":             {12, 108, 21.6, 4.32},
+		"alike but rounding":    {12, 108, 21.6, 4.32 * (1 + 1e-14)},
 		"no weight":             {12, 0, 0, 1},
 		"weight below 0":        {12, -108, 21.6, 5},
 		"squares too small":     {12, 108, 21.6, 1},

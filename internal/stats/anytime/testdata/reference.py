@@ -173,6 +173,12 @@ def labels():
     for share in (1e-4, 0.9999):
         for counts in ((0, 5000), (5000, 0), (2500, 2500), (5 * 10**8, 5 * 10**8)):
             yield label_case(share, 1.25, 10.0, *counts)
+    # the ends of the ranges
+    for share in (1e-6, 0.1, 1 - 1e-6):
+        for ratio in (1e-6, 1.0, 1e6):
+            for k in (1e-3, 10.0):
+                for counts in ((1, 2), (0, 1000)):
+                    yield label_case(share, ratio, k, *counts)
 
 
 def drift_case(canary, stable, share, concentrations):
