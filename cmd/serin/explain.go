@@ -110,6 +110,10 @@ type explained struct {
 }
 
 func (e *explanation) add(c judge.Case) error {
+	if len(c.Evidence) == 0 && c.Lost == "" { // an event of the journal
+		e.Cases = append(e.Cases, explained{Name: c.Name, At: c.At})
+		return nil
+	}
 	o, differs, err := c.Again()
 	switch {
 	case err != nil:
@@ -141,6 +145,10 @@ func (e *explanation) write(w io.Writer, all bool) {
 	var told []explained
 	before := "none yet"
 	for _, x := range e.Cases {
+		if x.Verdict == "" {
+			fmt.Fprintf(table, "%s\t%s\n", x.At.UTC().Format(time.DateTime), x.Name)
+			continue
+		}
 		changed := x.Look == 0 || x.Verdict != before
 		if x.Look > 0 {
 			before = x.Verdict
@@ -149,8 +157,16 @@ func (e *explanation) write(w io.Writer, all bool) {
 			told = append(told, x)
 		}
 		if all || changed || x.Differs != "" {
-			fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\t%s to %s\t%.2f\t%.2f\t%s\n", x.At.UTC().Format(time.DateTime), x.Name, x.Canary, x.Stable,
-				times(x.Ratio), times(x.RatioLower), times(x.RatioUpper), x.LogE, x.LogEPromote, x.Verdict)
+			verdict := x.Verdict
+			if x.Verdict != x.Again && x.Differs == "" {
+				verdict += " (Welch)"
+			}
+			typical, interval := "-", "-"
+			if x.RatioLower != x.RatioUpper {
+				typical, interval = times(x.Ratio), times(x.RatioLower)+" to "+times(x.RatioUpper)
+			}
+			fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\t%s\t%.2f\t%.2f\t%s\n", x.At.UTC().Format(time.DateTime), x.Name, x.Canary, x.Stable,
+				typical, interval, x.LogE, x.LogEPromote, verdict)
 		}
 	}
 	_ = table.Flush() // the writer below fails likewise

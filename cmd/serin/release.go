@@ -90,7 +90,7 @@ func newPromote(c console) *cobra.Command {
 	var request api.PromoteRequest
 	cmd := &cobra.Command{
 		Use:     "promote",
-		Short:   "Make the canary stable, if its verdict is a pass",
+		Short:   "Make the canary stable, if Welch's test passes it and the monitor does not object",
 		Example: "  serin promote\n  serin promote --force --reason \"latency was measured elsewhere\"",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -221,11 +221,11 @@ func writeHealth(w io.Writer, h api.Health) {
 // writeMonitor says what the monitor knows, and of an alarm when it was raised.
 func writeMonitor(w io.Writer, h api.Health) {
 	m := h.Monitor
-	fmt.Fprintf(w, "  monitor %s after %d looks: %s\n", h.MonitorVerdict, h.MonitorLook, h.MonitorFinding)
+	fmt.Fprintf(w, "  monitor %s: %s\n", h.MonitorVerdict, h.MonitorFinding)
 	if h.AlarmTime != "" {
 		fmt.Fprintf(w, "          its alarm was raised at %s and stays until the rollout ends\n", h.AlarmTime)
 	}
-	fmt.Fprintf(w, "          ln E %.3g against the canary, an alarm at %.3g; %.3g for a pass, shown at %.3g\n", m.LogE, m.LogThreshold, m.Promote.LogE, m.Promote.LogThreshold)
+	fmt.Fprintf(w, "          ln E %.2f against the canary, an alarm at %.2f; %.2f for a pass, shown at %.2f\n", m.LogE, m.LogThreshold, m.Promote.LogE, m.Promote.LogThreshold)
 }
 
 func milliseconds(ms float64) string { return fmt.Sprintf("%.4g ms", ms) }

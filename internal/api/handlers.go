@@ -134,6 +134,9 @@ func (h *handlers) deploy(ctx context.Context, in *struct {
 	if done.Rollout.Canary.SHA256 == done.State.Stable.SHA256 {
 		message += "; it is the same file as stable, so a version is compared with itself"
 	}
+	if plan.InitialDelay >= plan.Period {
+		message += fmt.Sprintf("; the monitor will not judge its latencies, since the initial delay of %v is not shorter", plan.InitialDelay)
+	}
 	if done.State.Slowdown {
 		message += "; a drill is on and slows it down on purpose"
 	}
@@ -237,7 +240,11 @@ func (h *handlers) promote(ctx context.Context, in *struct {
 		}
 		return nil, p
 	}
-	return change(fmt.Sprintf("%s is stable now and answers every request", done.State.Stable.Name), done), nil
+	message := done.State.Stable.Name + " is stable now and answers every request"
+	if !command.Force {
+		message += "; it passed Welch's test at this look, which is what a promotion by hand goes by unless the monitor objects"
+	}
+	return change(message, done), nil
 }
 
 func (h *handlers) reweigh(ctx context.Context, in *struct {

@@ -134,7 +134,7 @@ type Health struct {
 	Drilled          bool    `json:"drilled" doc:"The canary was slowed down on purpose during this rollout."`
 	MonitorVerdict   string  `json:"monitor_verdict" enum:"none,insufficient,pass,fail,invalid" doc:"Of the monitor, whose tests stay true however often it looks."`
 	MonitorFinding   string  `json:"monitor_finding"`
-	MonitorLook      uint64  `json:"monitor_look" doc:"How many looks of the monitor are stored of this rollout."`
+	MonitorLook      uint64  `json:"monitor_look" doc:"Number of the monitor's last look that is stored; 0 until the first one after a start."`
 	AlarmTime        string  `json:"alarm_time" doc:"When the monitor latched its alarm, RFC 3339; empty without one."`
 	// The monitor's numbers, in one place.
 	Monitor judge.Judgement `json:"monitor"`

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"serin/internal/control"
 	"serin/internal/judge"
@@ -16,6 +18,9 @@ import (
 // that does not run, and gives them to yield in the order of decisions first,
 // then looks. See judge.Case.
 func History(ctx context.Context, dir, model, rolloutID string, yield func(judge.Case) error) (err error) {
+	if _, err := os.Stat(filepath.Join(dir, "head.json")); err != nil { // Open would make one
+		return fmt.Errorf("there is no state directory at %s: %w", dir, err)
+	}
 	memory, err := store.Open(dir, store.Options{})
 	if errors.Is(err, store.ErrLocked) {
 		return fmt.Errorf("%w: ask the server, with --server", err)
@@ -37,7 +42,7 @@ type history struct {
 // history keeps nobody from committing.
 const pageSize = 100
 
-// Cases gives the decisions that were judged, then the looks.
+// Cases gives the events of the journal, then the looks.
 func (h history) Cases(ctx context.Context, rolloutID string, yield func(judge.Case) error) error {
 	plan, err := h.decisions(ctx, rolloutID, yield)
 	if err != nil {
@@ -62,7 +67,8 @@ func (h history) Cases(ctx context.Context, rolloutID string, yield func(judge.C
 	}
 }
 
-// decisions gives the journal's part, and returns the rollout's plan.
+// decisions gives the journal's part, and returns the rollout's plan. An event
+// that nothing was judged for is a case without evidence.
 func (h history) decisions(ctx context.Context, rolloutID string, yield func(judge.Case) error) (rollout.Plan, error) {
 	var plan rollout.Plan
 	known, after := false, uint64(0)
@@ -82,11 +88,21 @@ func (h history) decisions(ctx context.Context, rolloutID string, yield func(jud
 			if e.State.Rollout != nil && e.State.Rollout.ID == rolloutID {
 				plan, known = e.State.Rollout.Plan, true
 			}
-			if e.Finding == nil || e.Evidence == nil {
-				continue
+			c := judge.Case{Name: fmt.Sprintf("%s by %s", e.Event, e.Actor), Event: e.Event, At: e.At, Plan: plan}
+			evidence := e.Evidence
+			switch {
+			case e.Finding != nil && evidence != nil:
+				c.Finding, c.Detail = *e.Finding, e.Detail
+			case e.Event == rollout.Reweigh:
+				c.Name += " to " + e.State.Rollout.Weight.String()
+				evidence = nil
+			case e.Event == rollout.Drill && !e.State.Slowdown:
+				c.Name = "end of the " + c.Name
+				evidence = nil
+			default:
+				evidence = nil
 			}
-			c := judge.Case{Name: fmt.Sprintf("%s by %s", e.Event, e.Actor), Event: e.Event, At: e.At, Plan: plan, Finding: *e.Finding, Detail: e.Detail}
-			if err := send(c, e.Evidence, yield); err != nil {
+			if err := send(c, evidence, yield); err != nil {
 				return plan, err
 			}
 		}

@@ -28,7 +28,8 @@ type Case struct {
 	// a decision's Opinion.
 	Finding rollout.Finding `json:"finding"`
 	Detail  json.RawMessage `json:"detail"`
-	// Evidence is record.Evidence, encoded.
+	// Evidence is record.Evidence, encoded; empty for an event that nothing was
+	// judged for, as a drill.
 	Evidence []byte `json:"evidence"`
 	// Lost says why the case could not be read; there is nothing in it then.
 	Lost string `json:"lost"`

@@ -89,13 +89,14 @@ func (est estimate) report(j *Judgement, plan rollout.Plan) {
 // outlook says what could have been seen by now, and where there is no verdict
 // yet, how long one may take.
 func (m *Monitor) outlook(j *Judgement, e *record.Evidence, est estimate) {
-	if est.se == 0 || est.clock < 1 {
+	if est.se == 0 || est.clock < 1 || j.Canary.Count < m.plan.MinSamples || j.Stable.Count < m.plan.MinSamples {
 		return
 	}
 	const power = 0.8416 // the normal quantile of 80 %
 	level := m.plan.Alpha * weights[shape]
 	mixture := m.mixture(bestClock)
 	visible := math.Expm1(min(40, m.bounds.margin+(mixture.Boundary(est.clock, level)+power)*est.se))
+	visible = max(visible, float64(m.plan.MinEffect)/est.typical) // below the floor nothing is an alarm
 	j.SmallestSlowdown = &visible
 	if j.Verdict == rollout.Insufficient {
 		m.expect(j, e, est)

@@ -103,12 +103,12 @@ func TestMonitorFindsWhatIsWrong(t *testing.T) {
 		signal   string // among the alarms
 		sentence string // begins with, with numbers as #
 	}{
-		{"twice as slow", with(func(c *canaryOf) { c.factor = 2 }), rollout.Fail, 2, LatencyShape, "the canary is # ms slower (# ms to # ms with # % confidence), shown after # canary and # stable requests by latency shape"},
-		{"a quarter slower", with(func(c *canaryOf) { c.factor = 1.25 }), rollout.Fail, 6, LatencyShape, "the canary is # ms slower (# ms to # ms with # % confidence), shown after"},
+		{"twice as slow", with(func(c *canaryOf) { c.factor = 2 }), rollout.Fail, 2, LatencyShape, "the canary is typically # ms slower (# ms to # ms with # % confidence), shown after # canary and # stable requests by latency shape"},
+		{"a quarter slower", with(func(c *canaryOf) { c.factor = 1.25 }), rollout.Fail, 6, LatencyShape, "the canary is typically # ms slower (# ms to # ms with # % confidence), shown after"},
 		{"slow in the tail", with(func(c *canaryOf) { c.tail = 0.05 }), rollout.Fail, 20, LatencyP99, "the canary"},
 		{"fails more", with(func(c *canaryOf) { c.failures = 0.1 }), rollout.Fail, 6, Errors, "the canary failed # of # requests and stable # of #, shown after # canary and # stable requests by errors"},
 		{"other scores", with(func(c *canaryOf) { c.shift = 1 }), rollout.Fail, 4, ScoreDrift, "the canary's scores differ from stable's (PSI #), shown after # canary and # stable requests by score drift"},
-		{"as fast", same, rollout.Pass, 30, "", "the canary is less than # % or #µs slower: its typical latency is # % (# % to # %), shown after # canary and # stable requests"},
+		{"as fast", same, rollout.Pass, 30, "", "the canary is less than # % slower: its typical latency is # % (# % to # %) of stable's, shown after # canary and # stable requests"},
 		{"three times its share", with(func(c *canaryOf) { c.share = 0.3 }), rollout.Invalid, 3, "", "the split cannot be trusted: # % of the requests were the canary's, # % were planned, shown after # canary and # stable requests"},
 	}
 	for _, tt := range tests {

@@ -31,7 +31,7 @@ func (j *Judgement) worse(plan rollout.Plan) string {
 	case LatencyP99:
 		return fmt.Sprintf("the canary's slowest requests are slower: its p99 is higher by %s, %s by %s", duration(s.Effect*1e6), j.shown(), by)
 	default:
-		return fmt.Sprintf("the canary is %s slower (%s), %s by %s", duration(j.DifferenceMS*1e6), j.confidence(plan), j.shown(), by)
+		return fmt.Sprintf("the canary is typically %s slower (%s), %s by %s", duration(j.DifferenceMS*1e6), j.confidence(plan), j.shown(), by)
 	}
 }
 
@@ -41,18 +41,25 @@ func (j *Judgement) confidence(plan rollout.Plan) string {
 }
 
 func (j *Judgement) fine(plan rollout.Plan) string {
-	return fmt.Sprintf("the canary is less than %s slower: its typical latency is %s (%s), %s", j.tolerated(plan), percentChange(j.Ratio), j.span(), j.shown())
+	return fmt.Sprintf("the canary is less than %s slower: its typical latency is %s (%s to %s) of stable's, %s",
+		j.tolerated(plan), times(j.Ratio), times(j.RatioLower), times(j.RatioUpper), j.shown())
 }
 
+// tolerated is which of the two bounds was refuted: the larger one.
 func (j *Judgement) tolerated(plan rollout.Plan) string {
-	return fmt.Sprintf("%.3g %% or %s", 100*j.Promote.Tolerance, plan.MinEffect)
+	if j.RatioUpper > 1+j.Promote.Tolerance {
+		return fmt.Sprintf("%v (or %.3g %%)", plan.MinEffect, 100*j.Promote.Tolerance)
+	}
+	return fmt.Sprintf("%.3g %%", 100*j.Promote.Tolerance)
 }
 
-func (j *Judgement) span() string {
-	return fmt.Sprintf("%s to %s", percentChange(j.RatioLower), percentChange(j.RatioUpper))
+// times writes a ratio as people do: in per cent, or as a factor if it is large.
+func times(ratio float64) string {
+	if ratio >= 10 {
+		return fmt.Sprintf("%.3g times", ratio)
+	}
+	return fmt.Sprintf("%.1f %%", 100*ratio)
 }
-
-func percentChange(ratio float64) string { return fmt.Sprintf("%+.3g %%", 100*(ratio-1)) }
 
 // open says what is known while there is no verdict.
 func (j *Judgement) open(plan rollout.Plan) string {
@@ -61,11 +68,11 @@ func (j *Judgement) open(plan rollout.Plan) string {
 	case j.SmallestSlowdown == nil && j.Promote.Missing != "":
 		return s + ": " + j.Promote.Missing
 	case j.SmallestSlowdown != nil:
-		s += fmt.Sprintf(": a slowdown of %.2g %% would have been seen by now", 100**j.SmallestSlowdown)
+		s += fmt.Sprintf(": a typical latency of %s of stable's would have been seen by now", times(1+*j.SmallestSlowdown))
 	}
 	switch {
 	case j.Promote.Shown:
-		s += fmt.Sprintf("; it is less than %s slower, but %s", j.tolerated(plan), j.Promote.Missing)
+		s += fmt.Sprintf("; it is shown to be less than %s slower, but %s", j.tolerated(plan), j.Promote.Missing)
 	case j.ExpectedSeconds != nil && *j.ExpectedSeconds > 0:
 		s += "; if the canary is as fast as stable, that is shown in " + wait(*j.ExpectedSeconds)
 	}
