@@ -48,7 +48,7 @@ def false_alarms(source, out):
             climb(axes, values, runs, 60, color=colour, linestyle=line, linewidth=1.4, label=f"{name}, {law}")
     axes.axhline(5, color="#777777", linewidth=0.8)
     axes.text(60, 5.3, "alpha", ha="right", color="#555555")
-    axes.set(xlabel="minutes, a look each 10 s", ylabel="canaries accused so far, %", xlim=(0, 60), ylim=(0, None), title="Canaries that are just like stable")
+    axes.set(xlabel="minutes, a look each 10 s", ylabel="canaries accused so far, %", xlim=(0, 60), ylim=(0, 32), title="Canaries that are just like stable")
     axes.legend(fontsize=8, frameon=False, ncols=2, loc="upper left")
     figure.savefig(out / "false-alarms.svg", bbox_inches="tight", metadata={"Date": None})
 
@@ -61,7 +61,7 @@ def delays(source, out):
             values, runs = firsts(path, mark, "canary")
             climb(axes, values, runs, 1200, color=colour, linestyle=line, linewidth=1.4, label=f"{name}, {slower} % slower")
     axes.set(xscale="log", xlabel="canary requests", ylabel="canaries found, %", xlim=(2, 1200), ylim=(0, 100), title="Canaries that are slower (lognormal latencies, sigma 0.5)")
-    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(out / "delays.svg", bbox_inches="tight", metadata={"Date": None})
 
 
