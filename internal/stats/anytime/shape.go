@@ -12,8 +12,8 @@ var slowdowns = [...]float64{0.03, 0.06, 0.12, 0.25, 0.5, 1}
 const bets = len(slowdowns) + 1
 
 // stakes divide the capital over the bets. They favour slowdowns between 10 and
-// 25 %, which take long enough to see that a few requests matter; a slowdown by
-// half or more is seen within ten requests on any stake.
+// 25 %, which take long enough to see that a few requests matter; twice as slow
+// is seen within ten or twenty requests whatever is staked on it.
 var stakes = [bets]float64{0.06, 0.13, 0.24, 0.29, 0.12, 0.11, 0.05}
 
 // Shape is the histogram label test: the e-process that compares how two arms'
