@@ -125,3 +125,25 @@ func TestReweighTornApart(t *testing.T) {
 		}
 	})
 }
+
+// TestAnAlarmTornApart: an alarm whose commit is found out about later is
+// latched once, and nothing else waits for it.
+func TestAnAlarmTornApart(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(w *world) {
+		w.cars.baseline = usual()
+		w.must(rollout.Deploy, "v2")
+		pass(9 * time.Second)
+		w.cars.traffic(40, 8*time.Millisecond)
+		w.store.torn = true
+		pass(4 * time.Second)
+		w.want("v1 and v2", "install deploy loaded alarm")
+		if _, err := w.do(rollout.Promote, ""); !unhealthy(err) {
+			t.Errorf("after the alarm was found: %v", err)
+		}
+		if _, err := w.Do(w.t.Context(), Command{Kind: rollout.Promote, Actor: "ana", Reason: "it is meant", Force: true}); err != nil {
+			t.Errorf("by force: %v", err)
+		}
+		w.want("v2", "install deploy loaded alarm promote")
+	})
+}

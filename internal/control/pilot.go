@@ -242,15 +242,21 @@ func (p *Pilot) commit(e rollout.Event, o *opinion, seen *record.Evidence) ([]ro
 		p.Log.Error("commit failed", "model", p.Model, "event", string(e.Kind), "err", err)
 		return nil, storeDown(err)
 	}
-	if e.Kind == rollout.Reweigh && before.Phase.Split() {
-		p.observe() // what was dealt until now was dealt by the share of before
-	}
-	p.state = next
+	p.adopt(next)
 	p.decided = maps.Clone(p.decided)
 	p.decided[Decision{e.Kind, e.Actor == self}]++
 	p.publish()
 	p.logDecision(before, e, o)
 	return effects, nil
+}
+
+// adopt makes a committed state the one in force. What was dealt until now was
+// dealt by the state of before, its share above all.
+func (p *Pilot) adopt(next rollout.State) {
+	if p.state.Phase.Split() {
+		p.observe()
+	}
+	p.state = next
 }
 
 func storeDown(err error) *Fault {
@@ -282,10 +288,7 @@ func (p *Pilot) settle() {
 		return
 	}
 	p.Log.Warn("a commit that was reported as failed is in the journal after all", "model", p.Model, "generation", state.Generation, "phase", string(state.Phase))
-	if p.state.Phase.Split() {
-		p.observe()
-	}
-	p.state = state
+	p.adopt(state)
 	p.publish()
 	if state.Phase == rollout.Loading {
 		p.load(p.ctx)
@@ -335,7 +338,11 @@ func (p *Pilot) logDecision(before rollout.State, e rollout.Event, o *opinion) {
 }
 
 func (p *Pilot) publish() {
-	p.view.Store(&view{p.state, p.seen, p.observed, p.looks, p.watch, p.decided})
+	p.view.Store(p.current())
+}
+
+func (p *Pilot) current() *view {
+	return &view{p.state, p.seen, p.observed, p.looks, p.watch, p.decided}
 }
 
 // evidence is everything seen of the rollout in the view: what it had seen, and
@@ -358,7 +365,7 @@ func (p *Pilot) evidence(v *view) record.Evidence {
 // observe brings the evidence up to now. The loop goes on from there; readers
 // who look in between do so for themselves.
 func (p *Pilot) observe() record.Evidence {
-	p.seen = p.evidence(p.view.Load())
+	p.seen = p.evidence(p.current())
 	p.publish()
 	return p.seen
 }

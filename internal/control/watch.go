@@ -79,6 +79,9 @@ func (p *Pilot) watchOver() {
 // have been shown at an earlier look, and one that is confirmed, where the plan
 // acts on it.
 func (p *Pilot) alarm(o *opinion) error {
+	if p.state.Rollout.Alarm != nil {
+		p.shown = nil // it is durable, perhaps by a commit that was reported as failed
+	}
 	if first := p.shown; first != nil {
 		err := p.apply(rollout.Event{Kind: rollout.Alarm, Actor: self, Finding: first.Monitor.Finding, Confirmed: first.Monitor.Confirmed}, first)
 		if err != nil {
