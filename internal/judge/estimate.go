@@ -134,12 +134,10 @@ func (m *Monitor) expect(j *Judgement, e *record.Evidence, est estimate) {
 // promotion fills in what speaks for the canary.
 func (m *Monitor) promotion(j *Judgement, e *record.Evidence) {
 	p := Promotion{LogThreshold: -math.Log(m.plan.Alpha), Tolerance: m.bounds.tolerance()}
-	var against leaning
+	against := leaning{errors: j.Signals[errorRate].LogE}
 	for i := range e.Stages {
 		s, ready := &e.Stages[i], &m.stages[i]
-		share := realised(s)
-		against.errors += label(share).Above(failures(&s.Canary), failures(&s.Stable))
-		against.unfinished += label(share).Above(s.Canary.Unfinished(), s.Stable.Unfinished())
+		against.unfinished += label(realised(s)).Above(s.Canary.Unfinished(), s.Stable.Unfinished())
 		if s.Settling || ready.faster == nil {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 
 	"serin/internal/record"
 	"serin/internal/rollout"
+	"serin/internal/stats"
 	"serin/internal/stats/anytime"
 )
 
@@ -86,13 +87,9 @@ func (m *Monitor) derive(reference *record.Arm) prepared {
 
 // upper returns the first bucket from which on at most the share lies.
 func upper(counts []uint64, share float64) int {
-	total := uint64(0)
-	for _, n := range counts {
-		total += n
-	}
-	most, sum := uint64(share*float64(total)), uint64(0)
+	most, above := uint64(share*float64(sum(counts))), uint64(0)
 	for i, n := range slices.Backward(counts) {
-		if sum += n; sum > most {
+		if above += n; above > most {
 			return i + 1
 		}
 	}
@@ -104,16 +101,13 @@ func upper(counts []uint64, share float64) int {
 // last bucket of its part. Where all share one, what lies below it and above it
 // are the other parts.
 func deciles(counts []uint64) []int {
-	total := uint64(0)
-	for _, n := range counts {
-		total += n
-	}
+	total := sum(counts)
 	var cuts []int
-	sum, next := uint64(0), uint64(1)
+	below, next := uint64(0), uint64(1)
 	for i, n := range counts {
-		if sum += n; n > 0 && sum < total && 10*sum >= next*total {
+		if below += n; n > 0 && below < total && 10*below >= next*total {
 			cuts = append(cuts, i)
-			next = 10*sum/total + 1
+			next = 10*below/total + 1
 		}
 	}
 	if only := slices.IndexFunc(counts, func(n uint64) bool { return n > 0 }); len(cuts) == 0 && only >= 0 {
@@ -249,24 +243,18 @@ func scoreDrift(canary, stable []uint64) float64 {
 type drifted struct{ index, clock float64 }
 
 // add takes the population stability index of one stage's canary against its
-// stable, less what it is expected to be of equal ones, (K-1)(1/n + 1/m).
+// stable, less what it is on average of equal ones.
 func (d *drifted) add(canary, stable []uint64) {
 	c, s := float64(sum(canary)), float64(sum(stable))
 	if c == 0 || s == 0 {
 		return
 	}
-	psi, used := 0.0, -1.0
-	half := float64(len(canary)) / 2
-	for i := range canary {
-		if canary[i]+stable[i] == 0 {
-			continue
-		}
-		used++
-		p, q := (float64(canary[i])+0.5)/(c+half), (float64(stable[i])+0.5)/(s+half)
-		psi += (p - q) * math.Log(p/q)
+	size, err := stats.PSI(stable, canary)
+	if err != nil { // beyond 1e12 scores an index of the first ones does
+		return
 	}
 	clock := c * s / (c + s)
-	d.index += clock * (psi - used*(1/c+1/s))
+	d.index += clock * (size.PSI - size.Noise)
 	d.clock += clock
 }
 
