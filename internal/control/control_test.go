@@ -386,7 +386,7 @@ func TestACommitOfUnknownOutcome(t *testing.T) {
 			bubble(t, func(w *world) {
 				w.must(rollout.Deploy, "v2")
 				w.cars.traffic(30, 0)
-				w.store.torn = true
+				w.store.tear()
 				if _, err := w.do(tt.command, ""); code(err) != "store_unavailable" {
 					t.Errorf("told: %v", err)
 				}
@@ -399,7 +399,7 @@ func TestACommitOfUnknownOutcome(t *testing.T) {
 	t.Run("deploy", func(t *testing.T) {
 		t.Parallel()
 		bubble(t, func(w *world) {
-			w.store.torn = true
+			w.store.tear()
 			if _, err := w.do(rollout.Deploy, "v2"); code(err) != "store_unavailable" {
 				t.Errorf("told: %v", err)
 			}

@@ -81,6 +81,14 @@ func (m *memory) breakDown(err error) {
 	m.fail = err
 }
 
+// tear lets the next commit be torn. It locks because the commit may be that of
+// a look, which nothing but the clock orders after the test's own steps.
+func (m *memory) tear() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.torn = true
+}
+
 func (m *memory) events() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

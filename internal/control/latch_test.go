@@ -111,7 +111,7 @@ func TestReweighTornApart(t *testing.T) {
 		w.must(rollout.Deploy, "v2")
 		w.cars.traffic(30, 0)
 		pass(time.Second)
-		w.store.torn = true
+		w.store.tear()
 		if _, err := w.Do(w.t.Context(), Command{Kind: rollout.Reweigh, Actor: "ana", Weight: 2500}); err == nil {
 			t.Fatal("a torn commit was reported as done")
 		}
@@ -135,7 +135,7 @@ func TestAnAlarmTornApart(t *testing.T) {
 		w.must(rollout.Deploy, "v2")
 		pass(9 * time.Second)
 		w.cars.traffic(40, 8*time.Millisecond)
-		w.store.torn = true
+		w.store.tear()
 		pass(4 * time.Second)
 		w.want("v1 and v2", "install deploy loaded alarm")
 		if _, err := w.do(rollout.Promote, ""); !unhealthy(err) {

@@ -55,7 +55,7 @@ func TestADeployRepeatedAfterAnUnknownOutcome(t *testing.T) {
 		w := newWorld(t)
 		w.cars.hold = make(chan struct{})
 		w.start(Start{})
-		w.store.torn = true
+		w.store.tear()
 		if _, err := w.do(rollout.Deploy, "v2"); !strings.Contains(err.Error(), "not known") {
 			t.Errorf("first: %v", err)
 		}
@@ -73,7 +73,7 @@ func TestNothingIsCommittedWhileTheStoreIsUnsure(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(w *world) {
 		w.must(rollout.Deploy, "v2")
-		w.store.torn = true
+		w.store.tear()
 		if _, err := w.do(rollout.Drill, ""); !strings.Contains(err.Error(), "before you repeat it") {
 			t.Errorf("told: %v", err)
 		}
@@ -94,7 +94,7 @@ func TestPromoteRightAfterATornLoad(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.cars.hold = make(chan struct{})
 		deployed := w.deploying("v2")
-		w.store.torn = true
+		w.store.tear()
 		close(w.cars.hold)
 		<-deployed
 		_, err := w.do(rollout.Promote, "")
