@@ -75,7 +75,16 @@ var rooms = map[string]room{
 	"notify": {[]string{"rollout"}, "it tells of committed events and decides nothing"},
 
 	"stats/anytime": {nil, "it stands beside stats, below the judge: a layer between them would be the seventh"},
-	"model/sklearn": {[]string{"model", "pickle"}, "a format turns bytes into a Predictor and knows nothing of serving"},
+	"skops":         {[]string{"pickle"}, "another wrapping of the same inert values, under the same allow-list"},
+
+	"model/forest":  {nil, "trees are flat numbers, whichever library grew them"},
+	"model/kernel":  {nil, "dense arithmetic is numbers in, numbers out"},
+	"model/heads":   {[]string{"model", "model/forest", "model/kernel"}, "an estimator's arithmetic does not know the file it came from"},
+	"model/steps":   {[]string{"model", "model/kernel"}, "a transformer's arithmetic does not know the file it came from"},
+	"model/sklearn": {[]string{"model", "model/heads", "model/steps", "model/forest", "model/gbdt", "pickle"}, "it reads attributes and builds engines; wrappers of other libraries lie in the same files"},
+	"model/gbdt":    {[]string{"model", "model/forest"}, "a format turns bytes into a Predictor and knows nothing of serving"},
+	"model/onnx":    {[]string{"model", "model/forest", "model/kernel"}, "a format turns bytes into a Predictor and knows nothing of serving"},
+	"model/format":  {[]string{"model", "model/*", "pickle", "skops"}, "the quay knows every format, so that nobody else need"},
 	"model/*":       {[]string{"model"}, "a format turns bytes into a Predictor and knows nothing of serving"},
 	"train":         {[]string{"model/sklearn", "pickle"}, "the workshop works offline: it fits, and writes a file"},
 

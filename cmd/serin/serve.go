@@ -89,7 +89,7 @@ func newLog(w io.Writer, format string) (*slog.Logger, error) {
 func announce(w io.Writer, r app.Ready, c app.Config, modelGiven bool) {
 	s := r.State
 	fmt.Fprintf(w, "serin serves %s on %s\n", s.Stable.Name, r.URL)
-	fmt.Fprintf(w, "  model       %s, %s, %d features, classes %s\n", r.Signature.Estimator, r.Signature.Library, r.Signature.Features, classes(r))
+	fmt.Fprintf(w, "  model       %s, %s, %d features, classes %s\n", r.Signature.Estimator, r.Signature.Library, len(r.Signature.Features), classes(r))
 	fmt.Fprintf(w, "  sha256      %s\n", s.Stable.SHA256)
 	fmt.Fprintf(w, "  state       %s, durable (fsync) before anything is acknowledged\n", c.Data)
 	fmt.Fprintf(w, "  control     open to every process of this machine; no credentials\n")
@@ -104,8 +104,8 @@ func announce(w io.Writer, r app.Ready, c app.Config, modelGiven bool) {
 	if r.Changed {
 		fmt.Fprintf(w, "  note        %s has changed since it was deployed, and the copy from then is served; release it with serin deploy\n", s.Stable.Path)
 	}
-	row := strings.TrimSuffix(strings.Repeat("0.5, ", r.Signature.Features), ", ")
-	if r.Signature.Features == 5 {
+	row := strings.TrimSuffix(strings.Repeat("0.5, ", len(r.Signature.Features)), ", ")
+	if len(r.Signature.Features) == 5 {
 		row = "0.5, 1.2, 0.8, 0.3, 1.1"
 	}
 	fmt.Fprintf(w, "try\n  curl -X POST %s/predict -H 'Content-Type: application/json' -d '{\"features\": [%s]}'\n", r.URL, row)

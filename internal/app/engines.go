@@ -285,7 +285,8 @@ func warm(ctx context.Context, p model.Predictor) (err error) {
 	}()
 	const rounds, budget = 2000, 500 * time.Millisecond
 	s := p.Signature()
-	row, probs := make([]float64, s.Features), make([]float64, len(s.Classes))
+	row := make([]float64, len(s.Features))
+	in, out := model.Row(row), model.Answers{Values: make([]float64, s.Outputs), Classes: make([]int, 1)}
 	end := time.Now().Add(budget)
 	for i := range rounds {
 		if ctx.Err() != nil || time.Now().After(end) {
@@ -294,7 +295,7 @@ func warm(ctx context.Context, p model.Predictor) (err error) {
 		for j := range row {
 			row[j] = float64((i+i%2*j)%5) - 2 // all the same, and all different, in turns
 		}
-		if class := p.Predict(row, probs); math.IsNaN(probs[class]) {
+		if err := p.Predict(in, out); err != nil || math.IsNaN(out.Values[0]) {
 			return &control.Fault{
 				Code: control.ModelRefused, Detail: fmt.Sprintf("the model has no number for a row as ordinary as %v", row[:min(len(row), 8)]),
 				Next: "Look at its coefficients and at the scales of its features; fit it again on columns in ordinary units.",

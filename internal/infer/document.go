@@ -75,8 +75,8 @@ func (d *document) features() *problem {
 	case '[':
 		return d.array()
 	case '{':
-		if d.signature.Names == nil {
-			return d.wrong("body.features", "this model knows no feature names", fmt.Sprintf("Send an array of %d numbers.", d.signature.Features))
+		if !d.signature.Named {
+			return d.wrong("body.features", "this model knows no feature names", fmt.Sprintf("Send an array of %d numbers.", len(d.signature.Features)))
 		}
 		return d.byName()
 	default:
@@ -97,15 +97,15 @@ func (d *document) array() *problem {
 		if p != nil {
 			return p
 		}
-		if count < d.signature.Features { // a longer row is refused, not kept
+		if count < len(d.signature.Features) { // a longer row is refused, not kept
 			d.row = append(d.row, value)
 		}
 	}
 	if _, err := d.json.ReadToken(); err != nil {
 		return d.malformed(err)
 	}
-	if count != d.signature.Features {
-		return d.wrong("body.features", fmt.Sprintf("expected %d values, got %d", d.signature.Features, count), "Send "+d.example()+".")
+	if count != len(d.signature.Features) {
+		return d.wrong("body.features", fmt.Sprintf("expected %d values, got %d", len(d.signature.Features), count), "Send "+d.example()+".")
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (d *document) byName() *problem {
 	if _, err := d.json.ReadToken(); err != nil {
 		return d.malformed(err)
 	}
-	names := d.signature.Names
+	names := d.signature.Names()
 	d.row = append(d.row[:0], make([]float64, len(names))...)
 	given := make([]bool, len(names))
 	for d.json.PeekKind() != '}' {
@@ -245,7 +245,7 @@ func (d *document) wrong(location, message, next string) *problem {
 // example is a body that this model takes.
 func (d *document) example() string {
 	const shown = 8
-	n := d.signature.Features
+	n := len(d.signature.Features)
 	row := strings.TrimSuffix(strings.Repeat("0.5, ", min(n, shown)), ", ")
 	if n > shown {
 		return fmt.Sprintf(`{"features": [%s, ...]} with %d numbers`, row, n)

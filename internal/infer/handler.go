@@ -45,10 +45,11 @@ func (h *Handler) Refused(f func(status int, count uint64)) {
 
 // request is the memory of one request, used again by a later one.
 type request struct {
-	body  []byte
-	row   []float64
-	probs []float64
-	reply []byte
+	body   []byte
+	row    []float64
+	values []float64
+	class  [1]int
+	reply  []byte
 }
 
 var requests = sync.Pool{New: func() any { return &request{body: make([]byte, 0, 1024)} }}
@@ -113,7 +114,7 @@ func (req *request) read(w http.ResponseWriter, r *http.Request) *problem {
 // decode takes the row from the body.
 func (req *request) decode(signature *model.Signature) (p *problem) {
 	var ok bool
-	if req.row, ok = scanRow(req.body, req.row[:0], signature.Features); ok {
+	if req.row, ok = scanRow(req.body, req.row[:0], len(signature.Features)); ok {
 		return nil
 	}
 	req.row, p = parseDocument(req.body, req.row[:0], signature)
@@ -170,43 +171,50 @@ var tooLarge = &problem{
 // answer predicts on the arm, reports to its gauge, and encodes the reply. The
 // context ends when the client has gone.
 func (req *request) answer(ctx context.Context, arm *route.Arm) error {
-	classes := arm.Predictor.Signature().Classes
-	if cap(req.probs) < len(classes) {
-		req.probs = make([]float64, len(classes))
+	signature := arm.Predictor.Signature()
+	if cap(req.values) < signature.Outputs {
+		req.values = make([]float64, signature.Outputs)
 	}
-	req.probs = req.probs[:len(classes)]
+	req.values = req.values[:signature.Outputs]
 	routed := time.Now()
 	arm.Evidence.Begin()
-	class, err := predict(arm, req.row, req.probs)
+	err := predict(arm, model.Row(req.row), model.Answers{Values: req.values, Classes: req.class[:]})
 	if arm.Slowdown > 0 {
 		<-time.After(arm.Slowdown)
 	}
 	latency := time.Since(routed)
-	if err == nil && math.IsNaN(req.probs[class]) {
-		err = errOverflow // of this version; the other arm may well have an answer
-	}
 	if err != nil {
 		arm.Evidence.Fail()
 		return err
 	}
-	arm.Evidence.Observe(latency, score(class, req.probs))
+	said := score(signature, req.values, req.class[0])
+	if math.IsNaN(said) {
+		arm.Evidence.Fail()
+		return errOverflow // of this version; the other arm may well have an answer
+	}
+	arm.Evidence.Observe(latency, said)
 	if ctx.Err() != nil {
 		arm.Evidence.Abandon()
 	}
-	req.reply = appendReply(req.reply[:0], arm, class, req.probs, latency)
+	req.reply = appendReply(req.reply[:0], arm, req.values, req.class[0], latency)
 	return nil
 }
 
 // score is the one number of an answer whose distribution is watched: of two
-// classes the probability of the last, of more that of the one predicted.
-func score(class int, probs []float64) float64 {
-	if len(probs) == 2 {
-		return probs[1]
+// classes the probability of the last, of more that of the one predicted; of
+// what is no probability the first number, squashed into (0, 1).
+func score(s *model.Signature, values []float64, class int) float64 {
+	switch {
+	case s.Values != model.Probabilities:
+		return 1 / (1 + math.Exp(-math.Asinh(values[0])/2))
+	case len(values) == 2:
+		return values[1]
+	default:
+		return values[class]
 	}
-	return probs[class]
 }
 
-var errOverflow = errors.New("the features are so far from what the model was fitted on that it gives no number")
+var errOverflow error = &model.Unanswerable{Feature: -1, Reason: "the features are so far from what the model was fitted on that it gives no number"}
 
 // panicked is a predictor that broke its promise. One request fails; the
 // process goes on.
@@ -217,13 +225,13 @@ type panicked struct {
 
 func (p *panicked) Error() string { return fmt.Sprint("the predictor panicked: ", p.value) }
 
-func predict(arm *route.Arm, row, probs []float64) (class int, err error) {
+func predict(arm *route.Arm, in model.Rows, out model.Answers) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &panicked{v, debug.Stack()}
 		}
 	}()
-	return arm.Predictor.Predict(row, probs), nil
+	return arm.Predictor.Predict(in, out)
 }
 
 // explain turns a failed prediction into what the client may know of it.

@@ -29,9 +29,10 @@ type sum struct{ signature model.Signature }
 
 func (s *sum) Signature() *model.Signature { return &s.signature }
 
-func (s *sum) Predict(row, probs []float64) int {
+func (s *sum) Predict(in model.Rows, out model.Answers) error {
+	probs, class := out.Values, out.Classes
 	total := 0.0
-	for _, v := range row {
+	for _, v := range in.Numbers {
 		total += v
 	}
 	if total == 666 {
@@ -42,12 +43,14 @@ func (s *sum) Predict(row, probs []float64) int {
 	probs[0] = 1 - probs[1]
 	if math.IsInf(total, 0) {
 		probs[1] = math.NaN()
-		return 1
+		class[0] = 1
+		return nil
 	}
+	class[0] = 0
 	if probs[1] > probs[0] {
-		return 1
+		class[0] = 1
 	}
-	return 0
+	return nil
 }
 
 func armFor(p model.Predictor, role route.Role) *route.Arm {
@@ -58,7 +61,7 @@ func armFor(p model.Predictor, role route.Role) *route.Arm {
 }
 
 func binary(names ...string) *sum {
-	return &sum{model.Signature{Features: 5, Names: names, Classes: []model.Label{"0", "1"}}}
+	return &sum{model.Signature{Features: model.Numbers(5, names), Named: names != nil, Outputs: 2, Classes: []model.Label{"0", "1"}}}
 }
 
 func handlerFor(t *route.Table) *Handler {
@@ -109,7 +112,7 @@ func TestAnswer(t *testing.T) {
 
 func TestMoreThanTwoClasses(t *testing.T) {
 	t.Parallel()
-	p := &sum{model.Signature{Features: 1, Classes: []model.Label{`"low"`, `"mid"`, `"high"`}}}
+	p := &sum{model.Signature{Features: model.Numbers(1, nil), Outputs: 3, Classes: []model.Label{`"low"`, `"mid"`, `"high"`}}}
 	w := post(handlerFor(&route.Table{Stable: armFor(p, route.Stable)}), `{"features": [-1000]}`)
 	var got struct {
 		Probability   float64
@@ -127,17 +130,62 @@ func TestMoreThanTwoClasses(t *testing.T) {
 func TestScore(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		class int
-		probs []float64
-		want  float64
+		meaning model.Meaning
+		class   int
+		values  []float64
+		want    float64
 	}{
-		{0, []float64{0.9, 0.1}, 0.1},
-		{1, []float64{0.3, 0.7}, 0.7},
-		{0, []float64{0.6, 0.3, 0.1}, 0.6},
-		{2, []float64{0.2, 0.3, 0.5}, 0.5},
+		{model.Probabilities, 0, []float64{0.9, 0.1}, 0.1},
+		{model.Probabilities, 1, []float64{0.3, 0.7}, 0.7},
+		{model.Probabilities, 0, []float64{0.6, 0.3, 0.1}, 0.6},
+		{model.Probabilities, 2, []float64{0.2, 0.3, 0.5}, 0.5},
+		{model.Scores, 1, []float64{0}, 0.5},
+		{model.Quantities, 0, []float64{math.Sinh(2)}, 1 / (1 + math.Exp(-1))},
+		{model.Quantities, 0, []float64{math.Inf(-1), 7}, 0},
 	} {
-		if got := score(tt.class, tt.probs); got != tt.want {
-			t.Errorf("class %d of %v: %v, want %v", tt.class, tt.probs, got, tt.want)
+		if got := score(&model.Signature{Values: tt.meaning}, tt.values, tt.class); math.Abs(got-tt.want) > 1e-15 {
+			t.Errorf("class %d of %v: %v, want %v", tt.class, tt.values, got, tt.want)
+		}
+	}
+}
+
+// fixed answers every row with the same values, and the first with none.
+type fixed struct {
+	signature model.Signature
+	values    []float64
+}
+
+func (f *fixed) Signature() *model.Signature { return &f.signature }
+
+func (f *fixed) Predict(in model.Rows, out model.Answers) error {
+	if in.Numbers[0] < 0 {
+		return &model.Unanswerable{Feature: 0, Reason: "the value is below zero"}
+	}
+	copy(out.Values, f.values)
+	out.Classes[0] = len(f.signature.Classes) - 1
+	return nil
+}
+
+func TestAnswersWithoutProbabilities(t *testing.T) {
+	t.Parallel()
+	two, three := []model.Label{"-1", "1"}, []model.Label{`"a"`, `"b"`, `"c"`}
+	for _, tt := range []struct {
+		signature model.Signature
+		values    []float64
+		want      string
+	}{
+		{model.Signature{Values: model.Scores, Classes: two}, []float64{0.25}, `{"prediction":1,"score":0.25,"model`},
+		{model.Signature{Values: model.Scores, Classes: three}, []float64{-1, 0, 2.5}, `{"prediction":"c","scores":[-1,0,2.5],"model`},
+		{model.Signature{Values: model.Quantities, Task: model.Regression}, []float64{1e21}, `{"prediction":1e+21,"model`},
+		{model.Signature{Values: model.Quantities, Task: model.Regression}, []float64{3, 4}, `{"prediction":[3,4],"model`},
+	} {
+		tt.signature.Features, tt.signature.Outputs = model.Numbers(1, nil), len(tt.values)
+		h := handlerFor(&route.Table{Stable: armFor(&fixed{tt.signature, tt.values}, route.Stable)})
+		if w := post(h, `{"features": [1]}`); w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), tt.want) || !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%d %s, want %s", w.Code, w.Body, tt.want)
+		}
+		if w := post(h, `{"features": [-1]}`); w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), "the value is below zero") {
+			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	}
 }
@@ -372,13 +420,13 @@ func FuzzRow(f *testing.F) {
 	signature := binary("tenure", "calls", "a", "b", "c").Signature()
 	f.Fuzz(func(t *testing.T, body []byte) {
 		precise, p := parseDocument(body, nil, signature)
-		if p == nil && len(precise) != signature.Features {
+		if p == nil && len(precise) != len(signature.Features) {
 			t.Fatalf("%d values accepted", len(precise))
 		}
 		if p != nil {
 			p.write(httptest.NewRecorder())
 		}
-		fast, ok := scanRow(body, nil, signature.Features)
+		fast, ok := scanRow(body, nil, len(signature.Features))
 		if ok && p != nil {
 			t.Fatalf("the fast reader accepts what the precise one refuses: %s", p.Detail)
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"serin/internal/model"
 	"serin/internal/route"
 )
 
@@ -16,25 +17,37 @@ import (
 //
 // With two classes, probability is that of the second one, as the seed's
 // service answers; with more it is that of the predicted class, and
-// probabilities lists them all.
-func appendReply(b []byte, arm *route.Arm, class int, probs []float64, latency time.Duration) []byte {
-	probability := probs[class]
-	if len(probs) == 2 {
-		probability = probs[1]
-	}
-	b = append(b, `{"probability":`...)
-	b = strconv.AppendFloat(b, probability, 'g', -1, 64)
-	b = append(b, `,"prediction":`...)
-	b = append(b, arm.Predictor.Signature().Classes[class]...)
-	if len(probs) > 2 {
-		b = append(b, `,"probabilities":[`...)
-		for i, p := range probs {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = strconv.AppendFloat(b, p, 'g', -1, 64)
+// probabilities lists them all. A model without probabilities answers its score
+// or scores instead, and a regression's prediction is its number or numbers.
+func appendReply(b []byte, arm *route.Arm, values []float64, class int, latency time.Duration) []byte {
+	s := arm.Predictor.Signature()
+	switch s.Values {
+	case model.Probabilities:
+		b = append(b, `{"probability":`...)
+		b = strconv.AppendFloat(b, score(s, values, class), 'g', -1, 64)
+		b = append(b, `,"prediction":`...)
+		b = append(b, s.Classes[class]...)
+		if len(values) > 2 {
+			b = append(b, `,"probabilities":`...)
+			b = appendNumbers(b, values)
 		}
-		b = append(b, ']')
+	case model.Scores:
+		b = append(b, `{"prediction":`...)
+		b = append(b, s.Classes[class]...)
+		if len(values) == 1 {
+			b = append(b, `,"score":`...)
+			b = strconv.AppendFloat(b, values[0], 'g', -1, 64)
+		} else {
+			b = append(b, `,"scores":`...)
+			b = appendNumbers(b, values)
+		}
+	case model.Quantities:
+		b = append(b, `{"prediction":`...)
+		if len(values) == 1 {
+			b = strconv.AppendFloat(b, values[0], 'g', -1, 64)
+		} else {
+			b = appendNumbers(b, values)
+		}
 	}
 	b = append(b, `,"model_used":"`...)
 	b = append(b, arm.Role...)
@@ -43,6 +56,17 @@ func appendReply(b []byte, arm *route.Arm, class int, probs []float64, latency t
 	b = append(b, `,"latency_ms":`...)
 	b = strconv.AppendFloat(b, float64(latency.Nanoseconds())/1e6, 'f', 6, 64)
 	return append(b, '}')
+}
+
+func appendNumbers(b []byte, values []float64) []byte {
+	b = append(b, '[')
+	for i, v := range values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendFloat(b, v, 'g', -1, 64)
+	}
+	return append(b, ']')
 }
 
 // appendString quotes a name that may hold anything a file's name may.

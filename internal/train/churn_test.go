@@ -66,10 +66,12 @@ func TestSeedModels(t *testing.T) {
 func coefficients(p model.Predictor) []float64 {
 	logOdds := func(row []float64) float64 {
 		var probs [2]float64
-		p.Predict(row, probs[:])
+		if err := p.Predict(model.Row(row), model.Answers{Values: probs[:], Classes: make([]int, 1)}); err != nil {
+			panic(err)
+		}
 		return math.Log(probs[1] / probs[0])
 	}
-	width := p.Signature().Features
+	width := len(p.Signature().Features)
 	found := []float64{logOdds(make([]float64, width))}
 	for j := range width {
 		row := make([]float64, width)

@@ -52,16 +52,18 @@ func TestServerReadsWhatIsWritten(t *testing.T) {
 			m := Model{Names: []string{"tenure", "späte Zahlungen"}, Classes: tt.classes, Coef: []float64{-1.25, 3e-7}, Intercept: 0.5, C: 1, Iterations: 7}
 			p := load(t, joblibOf(t, m))
 			s := p.Signature()
-			if diff := cmp.Diff(m.Names, s.Names) + cmp.Diff(tt.labels, s.Classes); diff != "" || s.Features != 2 {
+			if diff := cmp.Diff(m.Names, s.Names()) + cmp.Diff(tt.labels, s.Classes); diff != "" || len(s.Features) != 2 {
 				t.Errorf("signature %+v: %s", s, diff)
 			}
 			random := rand.New(rand.NewPCG(1, 2))
 			for range 200 {
 				row := []float64{random.NormFloat64() * 50, random.NormFloat64() * 1e7}
 				var probs [2]float64
-				index := p.Predict(row, probs[:])
+				var class [1]int
+				err := p.Predict(model.Row(row), model.Answers{Values: probs[:], Classes: class[:]})
+				index := class[0]
 				want := m.Probability(row)
-				if math.Abs(probs[1]-want) > 1e-15 || (index == 1) != (want > 0.5) {
+				if err != nil || math.Abs(probs[1]-want) > 1e-15 || (index == 1) != (want > 0.5) {
 					t.Fatalf("row %v: class %d of %v, want probability %v", row, index, probs, want)
 				}
 			}

@@ -27,7 +27,7 @@ func (p place) logistic(object *pickle.Object) (fitted, *model.Refusal) {
 		e.wrong("coef_", coef, fmt.Sprintf("an array of shape (%d, %d), for %d classes and %d features", rows, n, len(classes), n))
 	}
 	h := &head{coef: e.finite("coef_", coef), intercept: e.intercepts(rows), features: n, link: e.link(version, len(classes))}
-	return fitted{head: h, classes: classes, in: n, names: e.names(n)}, e.err
+	return fitted{methods: &methods{classes: classes, proba: h}, in: n, names: e.names(n)}, e.err
 }
 
 // intercepts reads intercept_, which is one number where nothing was fitted.

@@ -48,8 +48,8 @@ func (p place) columns(object *pickle.Object) (fitted, *model.Refusal) {
 		if err != nil {
 			return fitted{}, err
 		}
-		if f.head != nil {
-			return fitted{}, p.refuse(nextRefit, "part %s is a classifier", quoted(name))
+		if f.methods != nil {
+			return fitted{}, p.refuse(nextRefit, "part %s is an estimator", quoted(name))
 		}
 		s.parts = append(s.parts, part{from: from, chain: f.chain, weight: weight})
 		s.width += f.out

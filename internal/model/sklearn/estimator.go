@@ -9,15 +9,55 @@ import (
 	"serin/internal/pickle"
 )
 
-// fitted is one estimator as read: its stages, and a head if it ends in a
-// classifier.
+// fitted is one object as read: a transformer, or an estimator, perhaps behind
+// transformers.
 type fitted struct {
 	chain   chain
-	head    *head
-	classes []model.Label
+	methods *methods // nil for a transformer
 	names   []string // of its input, nil when it was fitted on an unnamed matrix
-	in, out int      // width of its input and, without a head, of its result
+	in, out int      // width of its input and, of a transformer, of its result
 	text    string   // "StandardScaler", "Pipeline(StandardScaler, LogisticRegression)"
+}
+
+// methods are what an estimator can be asked, by scikit-learn's names. All of a
+// classifier's engines tell the predicted class, too. A method that it has not
+// is nil.
+type methods struct {
+	classes  []model.Label // nil for a regressor
+	proba    model.Engine  // predict_proba: len(classes) numbers a row
+	decision model.Engine  // decision_function: one number a row for two classes, else len(classes)
+	predict  model.Engine  // of a regressor: outputs numbers a row
+	outputs  int           // of predict
+}
+
+// answers chooses what a client gets, and says what it is.
+func (m *methods) answers(s *model.Signature) model.Engine {
+	s.Classes = m.classes
+	switch {
+	case m.classes == nil:
+		s.Task, s.Values, s.Outputs = model.Regression, model.Quantities, m.outputs
+		return m.predict
+	case m.proba != nil:
+		s.Values, s.Outputs = model.Probabilities, len(m.classes)
+		return m.proba
+	default:
+		s.Values, s.Outputs = model.Scores, len(m.classes)
+		if len(m.classes) == 2 {
+			s.Outputs = 1
+		}
+		return m.decision
+	}
+}
+
+// each puts f around every engine.
+func (m *methods) each(f func(model.Engine) model.Engine) *methods {
+	all := *m
+	for _, e := range []*model.Engine{&all.proba, &all.decision, &all.predict} {
+		if *e != nil {
+			*e = f(*e)
+		}
+	}
+	return &all
 }
 
 // place is where an estimator stands in the file.
@@ -43,8 +83,8 @@ func fromValue(v pickle.Value) (model.Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.head == nil {
-		return nil, refuse(nextSupported, "%s is a transformer: there is no classifier at its end", f.text)
+	if f.methods == nil {
+		return nil, refuse(nextSupported, "%s is a transformer: there is no estimator at its end", f.text)
 	}
 	e := &estimator{object: object, path: outermost.path}
 	version := e.version()
@@ -52,13 +92,11 @@ func fromValue(v pickle.Value) (model.Predictor, error) {
 		return nil, e.err
 	}
 	signature := model.Signature{
-		Features: f.in, Names: f.names, Classes: f.classes,
+		Features: model.Numbers(f.in, f.names), Named: f.names != nil,
 		Library: "scikit-learn " + version, Estimator: f.text,
 	}
-	if len(f.chain) == 0 {
-		return &logistic{signature: signature, head: f.head}, nil
-	}
-	return newPipeline(signature, f.chain, f.head), nil
+	engine := f.methods.answers(&signature)
+	return model.New(signature, engine), nil
 }
 
 var versionForm = regexp.MustCompile(`^\d{1,4}\.\d{1,4}[0-9A-Za-z.+]{0,40}$`)
@@ -138,6 +176,7 @@ func (p place) pipeline(object *pickle.Object) (fitted, *model.Refusal) {
 		return fitted{}, e.err
 	}
 	whole := fitted{in: p.width, out: p.width}
+	arriving := p.width // width of the rows that the last step gets
 	var texts []string
 	for i, item := range steps.Items {
 		name, v, ok := named(item)
@@ -149,20 +188,26 @@ func (p place) pipeline(object *pickle.Object) (fitted, *model.Refusal) {
 		if err != nil {
 			return fitted{}, err
 		}
-		if f.head != nil && i < len(steps.Items)-1 {
-			return fitted{}, p.refuse(nextRefit, "step %s is a classifier and not the last step", quoted(name))
+		if f.methods != nil && i < len(steps.Items)-1 {
+			return fitted{}, p.refuse(nextRefit, "step %s is an estimator and not the last step", quoted(name))
 		}
 		if whole.in == 0 {
 			whole.in, whole.names = f.in, f.names
 		}
 		whole.chain = append(whole.chain, f.chain...)
-		whole.head, whole.classes, whole.out = f.head, f.classes, f.out
+		arriving = f.in
+		whole.methods, whole.out = f.methods, f.out
 		texts = append(texts, f.text)
 	}
 	if whole.in == 0 {
 		return fitted{}, p.refuse(nextSupported, "it does nothing but pass through")
 	}
 	whole.text = textOf("Pipeline", texts)
+	if whole.methods != nil && len(whole.chain) > 0 {
+		chain := whole.chain
+		whole.methods = whole.methods.each(func(e model.Engine) model.Engine { return behind(chain, whole.in, arriving, e) })
+		whole.chain = nil
+	}
 	return whole, nil
 }
 

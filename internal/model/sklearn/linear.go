@@ -1,6 +1,10 @@
 package sklearn
 
-import "math"
+import (
+	"math"
+
+	"serin/internal/model"
+)
 
 // head is a fitted logistic regression: scores = coef . x + intercept, one per
 // class, or a single one for the second of two classes. link turns scores into
@@ -10,6 +14,15 @@ type head struct {
 	intercept []float64
 	features  int
 	link      func(scores []float64)
+}
+
+// Predict answers with probabilities.
+func (h *head) Predict(in model.Rows, out model.Answers) error {
+	classes := max(2, len(h.intercept))
+	for i := range in.N {
+		out.Classes[i] = h.predict(in.Numbers[i*h.features:], out.Values[i*classes:][:classes])
+	}
+	return nil
 }
 
 // predict fills probs, one per class, and returns the index of the predicted

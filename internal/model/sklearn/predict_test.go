@@ -24,6 +24,13 @@ func load(t testing.TB, c *corpus, name string) model.Predictor {
 	return p
 }
 
+// predict answers one row.
+func predict(p model.Predictor, row, values []float64) (class int, err error) {
+	var classes [1]int
+	err = p.Predict(model.Row(row), model.Answers{Values: values, Classes: classes[:]})
+	return classes[0], err
+}
+
 func TestSignature(t *testing.T) {
 	t.Parallel()
 	c := readCorpus(t, newest)
@@ -57,7 +64,8 @@ func TestPredictDoesNotAllocate(t *testing.T) {
 	for name, want := range c.Models {
 		p := load(t, c, name)
 		probs := make([]float64, len(want.Classes))
-		if n := testing.AllocsPerRun(100, func() { p.Predict(row, probs) }); n != 0 {
+		in, out := model.Row(row), model.Answers{Values: probs, Classes: make([]int, 1)}
+		if n := testing.AllocsPerRun(100, func() { _ = p.Predict(in, out) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
@@ -74,7 +82,9 @@ func TestConcurrent(t *testing.T) {
 		alone := make([][]float64, len(c.Rows))
 		for i, row := range c.Rows {
 			alone[i] = make([]float64, classes)
-			p.Predict(row, alone[i])
+			if _, err := predict(p, row, alone[i]); err != nil {
+				alone[i] = nil
+			}
 		}
 		var wg sync.WaitGroup
 		for worker := range 8 {
@@ -82,8 +92,12 @@ func TestConcurrent(t *testing.T) {
 				probs := make([]float64, classes)
 				for n := range 500 {
 					i := (n + 3*worker) % len(c.Rows)
-					p.Predict(c.Rows[i], probs)
-					for k := range probs {
+					_, err := predict(p, c.Rows[i], probs)
+					if (err != nil) != (alone[i] == nil) {
+						t.Errorf("%s, row %d: %v among others", name, i, err)
+						return
+					}
+					for k := range alone[i] {
 						if math.Float64bits(probs[k]) != math.Float64bits(alone[i][k]) {
 							t.Errorf("%s, row %d: %v among others, %v alone", name, i, probs, alone[i])
 							return
@@ -97,8 +111,8 @@ func TestConcurrent(t *testing.T) {
 }
 
 // TestAnyRow states what holds for every finite row: nothing panics, the row
-// stays as it was, and probabilities are all NaN or add up to 1 with the
-// predicted class among the most probable.
+// stays as it was, and there is no answer, or probabilities are all NaN or add up to
+// 1 with the predicted class among the most probable.
 func TestAnyRow(t *testing.T) {
 	t.Parallel()
 	c := readCorpus(t, newest)
@@ -111,9 +125,12 @@ func TestAnyRow(t *testing.T) {
 		row := rapid.SliceOfN(rapid.Float64(), 5, 5).Draw(t, "row")
 		before := [5]float64(row)
 		probs := make([]float64, len(p.Signature().Classes))
-		best := p.Predict(row, probs)
+		best, err := predict(p, row, probs)
 		if [5]float64(row) != before {
 			t.Fatalf("%s changed its row", p.Signature().Estimator)
+		}
+		if err != nil {
+			return
 		}
 		if best < 0 || best >= len(probs) {
 			t.Fatalf("predicted class %d of %d", best, len(probs))
@@ -148,10 +165,11 @@ func BenchmarkPredict(b *testing.B) {
 	for _, name := range []string{"binary", "multi", "pipe-standard", "columns-names", "columns-nested"} {
 		p := load(b, c, name+".joblib")
 		probs := make([]float64, len(p.Signature().Classes))
+		in, out := model.Row(c.Rows[0]), model.Answers{Values: probs, Classes: make([]int, 1)}
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				p.Predict(c.Rows[0], probs)
+				_ = p.Predict(in, out)
 			}
 		})
 	}

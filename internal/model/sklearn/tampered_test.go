@@ -139,7 +139,7 @@ func TestTamperedPipeline(t *testing.T) {
 		{"classifier first", "pipe-standard", func(t *testing.T, p *pickle.Object) {
 			last := step(t, p, "steps", 1)
 			set(p, "steps", list(last, last))
-		}, `step "logisticregression" is a classifier and not the last step`},
+		}, `step "logisticregression" is an estimator and not the last step`},
 		{"unknown attribute of a scaler", "pipe-standard", func(t *testing.T, p *pickle.Object) {
 			set(step(t, p, "steps", 0).Items[1].(*pickle.Object), "power", 2.0)
 		}, `step "standardscaler" (StandardScaler): it has the string "power" as an attribute`},
@@ -203,7 +203,7 @@ func TestTamperedColumns(t *testing.T) {
 			all := list(int64(0), int64(1), int64(2), int64(3), int64(4))
 			set(o, "transformers_", list(tuple("s", tree(t, c, "binary.joblib"), all)))
 			set(o, "_transformer_to_input_indices", dict("s", all))
-		}, `part "s" is a classifier`},
+		}, `part "s" is an estimator`},
 		{"a function", func(t *testing.T, o *pickle.Object) {
 			identity := step(t, o, "transformers_", 2).Items[1].(*pickle.Object)
 			set(identity, "func", pickle.Global{Module: "numpy", Name: "float64"})
@@ -290,19 +290,19 @@ func tryLoad(t *testing.T, content []byte) {
 		return
 	}
 	s := p.Signature()
-	if s.Features < 1 || len(s.Classes) < 2 || s.Names != nil && len(s.Names) != s.Features || s.Library == "" || s.Estimator == "" {
+	if len(s.Features) < 1 || s.Outputs < 1 || s.Task == model.Classification && len(s.Classes) < 2 || s.Library == "" || s.Estimator == "" {
 		t.Fatalf("signature %+v", s)
 	}
-	if s.Features > 1<<16 {
+	if len(s.Features) > 1<<16 {
 		return
 	}
-	row, probs := make([]float64, s.Features), make([]float64, len(s.Classes))
+	row, values := make([]float64, len(s.Features)), make([]float64, s.Outputs)
 	for _, v := range []float64{0, 1, -1, 5e-324, math.MaxFloat64, -math.MaxFloat64} {
 		for i := range row {
 			row[i] = v
 		}
-		if best := p.Predict(row, probs); best < 0 || best >= len(probs) {
-			t.Fatalf("predicted class %d of %d", best, len(probs))
+		if best, err := predict(p, row, values); err == nil && (best < 0 || s.Classes != nil && best >= len(s.Classes)) {
+			t.Fatalf("predicted class %d of %d", best, len(s.Classes))
 		}
 	}
 }
