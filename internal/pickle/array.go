@@ -19,6 +19,8 @@ type Array struct {
 	Type  DType
 
 	raw     []byte
+	count   int // elements
+	step    int // bytes from one element to the next; more than Type.Size in a Field
 	objects []Value
 	fortran bool // raw is in Fortran order: the first index runs fastest
 	built   bool
@@ -35,15 +37,7 @@ func (a *Array) String() string {
 }
 
 // Len is the number of elements.
-func (a *Array) Len() int {
-	if a.Type.Kind == 'O' {
-		return len(a.objects)
-	}
-	if a.Type.Size == 0 {
-		return 0
-	}
-	return len(a.raw) / a.Type.Size
-}
+func (a *Array) Len() int { return a.count }
 
 // Floats decodes numbers and booleans. Floats of 16 and 32 bits are exact, as
 // are integers up to 2^53.
@@ -72,7 +66,7 @@ func (a *Array) floats() ([]float64, error) {
 	case 8:
 		if !a.Type.BigEndian && !a.turned() {
 			for i := range out { // the common case, in one pass
-				out[i] = math.Float64frombits(binary.LittleEndian.Uint64(a.raw[8*i:]))
+				out[i] = math.Float64frombits(binary.LittleEndian.Uint64(a.raw[a.step*i:]))
 			}
 			return out, nil
 		}
@@ -134,7 +128,7 @@ func (a *Array) Bools() ([]bool, error) {
 		return nil, fmt.Errorf("%v holds no booleans", a)
 	}
 	out := make([]bool, a.Len())
-	a.each(func(to, from int) { out[to] = a.raw[from] != 0 })
+	a.each(func(to, from int) { out[to] = a.raw[from*a.step] != 0 })
 	return out, nil
 }
 
@@ -169,7 +163,7 @@ func (a *Array) Strings() ([]string, error) {
 		text = text[:0]
 		end := 0 // numpy fills up with zeros, which are not part of the text
 		for i := 0; i < a.Type.Size; i += 4 {
-			r := order.Uint32(a.raw[from*a.Type.Size+i:])
+			r := order.Uint32(a.raw[from*a.step+i:])
 			bad = bad || r > utf8.MaxRune || !utf8.ValidRune(rune(r))
 			text = utf8.AppendRune(text, rune(r))
 			if r != 0 {
@@ -193,9 +187,8 @@ func (a *Array) order() binary.ByteOrder {
 
 // word returns the bits of stored element i, whose size is at most 8.
 func (a *Array) word(i int) uint64 {
-	n := a.Type.Size
-	b := a.raw[i*n : (i+1)*n]
-	switch n {
+	b := a.raw[i*a.step:]
+	switch a.Type.Size {
 	case 1:
 		return uint64(b[0])
 	case 2:

@@ -47,11 +47,13 @@ func samples() []string {
 	}
 	dtype := pickledDType("f8", ">", -1)
 	objects := plain(pickledDType("O8", "|", -1), false, "](NK\x01e", 2) + "."
+	records := pickledRecord(24, 16, [3]string{"x", dtype, "K\x0f"}, [3]string{"y", pickledDType("i4", "<", -1), "K\x04"})
 	return append(all,
 		plain(dtype, true, rawBytes(littleFloats(1, 2)), 2)+".",
 		wrapper(dtype, "F", 2, 1)+pickledText("numpy_array_alignment_bytes")+"K\x10sb\x02\xff\xff"+string(littleFloats(1, 2))+".",
 		wrapper(pickledDType("O8", "|", -1), "C", 2)+"b"+objects+".",
 		plain(pickledDType("U2", "<", 8), false, rawBytes(make([]byte, 8)), 1)+".",
+		plain(records, true, rawBytes(make([]byte, 48)), 1, 2)+".",
 	)
 }
 
@@ -162,6 +164,13 @@ func decodeAnything(t *testing.T, a *Array) {
 		if err == nil && n != a.Len() {
 			t.Fatalf("%v: %d elements decoded of %d", a, n, a.Len())
 		}
+	}
+	for _, name := range a.Type.Names() {
+		field, err := a.Field(name)
+		if err != nil {
+			t.Fatalf("%v: field %q: %v", a, name, err)
+		}
+		decodeAnything(t, field)
 	}
 	floats, err := a.Floats()
 	check(len(floats), err)

@@ -15,7 +15,7 @@ func (m *machine) readWrapped(wrapper *Object) (Value, error) {
 	if kind, ok := attr("subclass").(Global); !ok || kind.Module != "numpy" || kind.Name != "ndarray" && kind.Name != "memmap" {
 		return nil, m.refuse("arrays of %s are not read", Describe(attr("subclass")))
 	}
-	dtype, ok := attr("dtype").(*DType)
+	dtype, ok := whole(attr("dtype"))
 	order := attr("order")
 	if !ok || order != "C" && order != "F" {
 		return nil, m.refuse("joblib's description of an array is incomplete")
@@ -34,7 +34,7 @@ func (m *machine) readWrapped(wrapper *Object) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Array{Shape: shape, Type: *dtype, raw: raw, fortran: order == "F", built: true}, nil
+	return &Array{Shape: shape, Type: *dtype, raw: raw, count: count, step: dtype.Size, fortran: order == "F", built: true}, nil
 }
 
 // skipPadding skips what joblib puts before the elements so that they can be

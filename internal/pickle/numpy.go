@@ -10,16 +10,17 @@ import (
 // array_reduce, array_setstate and arraydescr_setstate in numpy's C sources and
 // have not changed since numpy 1.
 
-// DType says how the elements of an Array are stored. Structured, time and
-// byte-string dtypes are refused while reading.
+// DType says how the elements of an Array are stored. Time and byte-string
+// dtypes are refused while reading, and so are records of anything but numbers.
 type DType struct {
 	// Kind is numpy's: 'b' bool, 'i' and 'u' integers, 'f' floats, 'c' complex,
-	// 'U' text in UTF-32, 'O' Python objects.
+	// 'U' text in UTF-32, 'O' Python objects, 'V' records of named numbers.
 	Kind byte
 	// Size is the bytes of one element; 0 for objects.
 	Size int
 	// BigEndian is the byte order of numbers and of text.
 	BigEndian bool
+	fields    []field // of records
 	built     bool
 }
 
@@ -35,6 +36,8 @@ func (d DType) String() string {
 		return "object"
 	case 'U':
 		return order + "U" + strconv.Itoa(d.Size/4)
+	case 'V':
+		return "record"
 	}
 	return order + map[byte]string{'i': "int", 'u': "uint", 'f': "float", 'c': "complex"}[d.Kind] + strconv.Itoa(8*d.Size)
 }
@@ -63,10 +66,19 @@ func buildDType(m *machine, g Global, args []Value) (Value, error) {
 	case d.Kind == 'U' && n > 0 && n < 1<<20:
 		d.Size *= 4
 		return d, nil
+	case d.Kind == 'V' && n > 0 && n <= maxRecord: // its state must name fields
+		return d, nil
 	case wordIn(sizes[d.Kind], text[1:]):
 		return d, nil
 	}
 	return nil, m.refuse("arrays of dtype %s are not read", shown(text))
+}
+
+// whole returns a dtype that says how elements are stored: a record says it
+// only once its fields are there.
+func whole(v Value) (d *DType, ok bool) {
+	d, ok = v.(*DType)
+	return d, ok && (d.Kind != 'V' || d.built)
 }
 
 func wordIn(words, word string) bool {
@@ -91,9 +103,12 @@ func (m *machine) setDType(d *DType, state Value) error {
 	if d.built || !ok || len(t.Items) != 8 || t.Items[0] != int64(3) {
 		return m.refuse("a dtype is not as numpy writes it")
 	}
+	if d.Kind == 'V' {
+		return m.setRecord(d, t.Items)
+	}
 	for _, item := range t.Items[2:5] {
 		if item != nil {
-			return m.refuse("structured dtypes are not read")
+			return m.refuse("a dtype of %v has fields or a shape", d)
 		}
 	}
 	size, alignment, flags := int64(-1), int64(-1), int64(0)
@@ -165,7 +180,7 @@ func (m *machine) setArray(a *Array, state Value) error {
 	if a.built || !ok || len(t.Items) != 5 || t.Items[0] != int64(1) {
 		return m.refuse("an array is not as numpy writes it")
 	}
-	dtype, ok1 := t.Items[2].(*DType)
+	dtype, ok1 := whole(t.Items[2])
 	fortran, ok2 := truth(t.Items[3])
 	if !ok1 || !ok2 {
 		return m.refuse("an array is not as numpy writes it")
@@ -174,7 +189,7 @@ func (m *machine) setArray(a *Array, state Value) error {
 	if err != nil {
 		return err
 	}
-	*a = Array{Shape: shape, Type: *dtype, built: true}
+	*a = Array{Shape: shape, Type: *dtype, count: count, step: dtype.Size, built: true}
 	if dtype.Kind == 'O' {
 		// numpy lists objects in C order whatever the flag says.
 		list, ok := t.Items[4].(*List)
@@ -185,18 +200,18 @@ func (m *machine) setArray(a *Array, state Value) error {
 		return nil
 	}
 	a.fortran = fortran
-	return m.setRaw(a, t.Items[4], count)
+	return m.setRaw(a, t.Items[4])
 }
 
 // setRaw takes the elements as bytes, or as the text that Python 2's bytes may
 // have become.
-func (m *machine) setRaw(a *Array, v Value, count int) error {
+func (m *machine) setRaw(a *Array, v Value) error {
 	raw, ok := v.(Bytes)
 	if text, isText := v.(string); isText {
 		raw, ok = latin1(text)
 	}
-	if !ok || len(raw) != count*a.Type.Size {
-		return m.refuse("an array of %d bytes is filled with %s", count*a.Type.Size, Describe(v))
+	if !ok || len(raw) != a.count*a.step {
+		return m.refuse("an array of %d bytes is filled with %s", a.count*a.step, Describe(v))
 	}
 	a.raw = []byte(raw)
 	return nil
@@ -218,7 +233,7 @@ func buildFromBuffer(m *machine, g Global, args []Value) (Value, error) {
 	if len(args) != 4 || args[3] != "C" && args[3] != "F" {
 		return nil, m.refuseCall(g, "a buffer, a dtype, a shape and an order are expected")
 	}
-	dtype, ok := args[1].(*DType)
+	dtype, ok := whole(args[1])
 	if !ok || dtype.Kind == 'O' {
 		return nil, m.refuseCall(g, "a dtype of numbers or text is expected, this is %s", Describe(args[1]))
 	}
@@ -226,8 +241,8 @@ func buildFromBuffer(m *machine, g Global, args []Value) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Array{Shape: shape, Type: *dtype, fortran: args[3] == "F", built: true}
-	return a, m.setRaw(a, args[0], count)
+	a := &Array{Shape: shape, Type: *dtype, count: count, step: dtype.Size, fortran: args[3] == "F", built: true}
+	return a, m.setRaw(a, args[0])
 }
 
 // buildScalar reads scalar(dtype, bytes) and gives the plain Go value.
@@ -235,12 +250,12 @@ func buildScalar(m *machine, g Global, args []Value) (Value, error) {
 	if len(args) != 2 {
 		return nil, m.refuseCall(g, "a dtype and bytes are expected")
 	}
-	dtype, ok := args[0].(*DType)
-	if !ok || dtype.Kind == 'O' {
+	dtype, ok := whole(args[0])
+	if !ok || dtype.Kind == 'O' || dtype.Kind == 'V' {
 		return nil, m.refuseCall(g, "a dtype of numbers or text is expected, this is %s", Describe(args[0]))
 	}
-	one := &Array{Shape: []int{1}, Type: *dtype, built: true}
-	if err := m.setRaw(one, args[1], 1); err != nil {
+	one := &Array{Shape: []int{1}, Type: *dtype, count: 1, step: dtype.Size, built: true}
+	if err := m.setRaw(one, args[1]); err != nil {
 		return nil, err
 	}
 	v, err := one.first()
