@@ -1,0 +1,164 @@
+package kernel
+
+import "unsafe"
+
+// Float is what the kernels compute with.
+type Float interface{ float32 | float64 }
+
+// Dot is the sum of x[i]*y[i] over all of x; y must be at least as long.
+func Dot[T Float](x, y []T) T {
+	y = y[:len(x)]
+	if !assembly || len(x) == 0 {
+		return plainDot(x, y)
+	}
+	if panel[T]() == 8 {
+		return T(dot64(as[float64](x), as[float64](y), len(x)))
+	}
+	return T(dot32(as[float32](x), as[float32](y), len(x)))
+}
+
+// as is where a slice begins; To is T by another name.
+func as[To, T Float](x []T) *To {
+	return (*To)(unsafe.Pointer(unsafe.SliceData(x))) //nolint:gosec // assembly wants an address; the type stays the same
+}
+
+// Dense maps rows of inputs to rows of outputs: out[o] = sum_k x[k]*w[o][k] + bias[o].
+// It is immutable.
+type Dense[T Float] struct {
+	inputs, outputs int
+	stride          int // outputs rounded up to whole panels
+	// weights lie output after output where there are few outputs, and are then
+	// taken by Dot; else input after input, each with stride weights.
+	weights []T
+	bias    []T // stride numbers
+}
+
+// few is up to how many outputs Dot is quicker than a panel that is mostly empty.
+const few = 4
+
+// NewDense packs weights, which lie output after output (a row of inputs each,
+// as scikit-learn's coef_ does). bias has a number for each output, or is nil.
+// The slices are kept only where nothing has to be packed; they must not change.
+func NewDense[T Float](weights, bias []T, outputs, inputs int) *Dense[T] {
+	d := &Dense[T]{inputs: inputs, outputs: outputs}
+	weights = weights[:outputs*inputs]
+	d.stride = (outputs + panel[T]() - 1) / panel[T]() * panel[T]()
+	d.bias = make([]T, d.stride)
+	if bias != nil {
+		copy(d.bias, bias[:outputs])
+	}
+	if outputs <= few {
+		d.weights = weights
+		return d
+	}
+	d.weights = make([]T, inputs*d.stride)
+	for o := range outputs {
+		for k, w := range weights[o*inputs : (o+1)*inputs] {
+			d.weights[k*d.stride+o] = w
+		}
+	}
+	return d
+}
+
+// Inputs is the length of a row that goes in.
+func (d *Dense[T]) Inputs() int { return d.inputs }
+
+// Outputs is the length of a row that comes out.
+func (d *Dense[T]) Outputs() int { return d.outputs }
+
+// Apply fills out, rows x outputs, from x, rows x inputs. The two must not overlap.
+func (d *Dense[T]) Apply(x []T, rows int, out []T) {
+	x, out = x[:rows*d.inputs], out[:rows*d.outputs]
+	if d.outputs <= few {
+		d.dots(x, rows, out)
+		return
+	}
+	r := 0
+	for ; r+4 <= rows; r += 4 {
+		d.four(x[r*d.inputs:(r+4)*d.inputs], out[r*d.outputs:(r+4)*d.outputs])
+	}
+	for ; r < rows; r++ {
+		d.one(x[r*d.inputs:(r+1)*d.inputs], out[r*d.outputs:(r+1)*d.outputs])
+	}
+}
+
+func (d *Dense[T]) dots(x []T, rows int, out []T) {
+	for r := range rows {
+		row := x[r*d.inputs : (r+1)*d.inputs]
+		for o := range d.outputs {
+			out[r*d.outputs+o] = Dot(row, d.weights[o*d.inputs:]) + d.bias[o]
+		}
+	}
+}
+
+// four does four rows, panel by panel. The last panel may reach beyond the
+// outputs, and goes through a buffer.
+func (d *Dense[T]) four(x, out []T) {
+	width := panel[T]()
+	for o := 0; o < d.outputs; o += width {
+		if o+width <= d.outputs {
+			d.panel4(x, o, out[o:], d.outputs)
+			continue
+		}
+		var buffer [64]T // 4 rows of the widest panel
+		d.panel4(x, o, buffer[:], width)
+		for r := range 4 {
+			copy(out[r*d.outputs+o:(r+1)*d.outputs], buffer[r*width:])
+		}
+	}
+}
+
+// one does a single row, four panels at a time as long as there are so many:
+// one panel alone would wait for its own sums.
+func (d *Dense[T]) one(x, out []T) {
+	width := panel[T]()
+	o := 0
+	for ; o+4*width <= d.outputs; o += 4 * width {
+		d.panel1(x, o, 4, out[o:])
+	}
+	for ; o < d.outputs; o += width {
+		if o+width <= d.outputs {
+			d.panel1(x, o, 1, out[o:])
+			continue
+		}
+		var buffer [16]T
+		d.panel1(x, o, 1, buffer[:])
+		copy(out[o:], buffer[:])
+	}
+}
+
+// panel4 computes outputs o to o+panel of four rows; the results of a row lie
+// step numbers after those of the row before.
+func (d *Dense[T]) panel4(x []T, o int, out []T, step int) {
+	if !assembly || d.inputs == 0 {
+		plainPanels(x, d.inputs, d.weights, d.bias, d.stride, o, panel[T](), out, step)
+		return
+	}
+	_ = out[3*step+panel[T]()-1]
+	if panel[T]() == 8 {
+		panel4x64(as[float64](x), d.inputs, as[float64](d.weights[o:]), d.stride, as[float64](d.bias[o:]), as[float64](out), step)
+		return
+	}
+	panel4x32(as[float32](x), d.inputs, as[float32](d.weights[o:]), d.stride, as[float32](d.bias[o:]), as[float32](out), step)
+}
+
+// panel1 computes 1 or 4 panels of one row, from output o on.
+func (d *Dense[T]) panel1(x []T, o, panels int, out []T) {
+	width := panels * panel[T]()
+	if !assembly || d.inputs == 0 {
+		plainPanels(x, d.inputs, d.weights, d.bias, d.stride, o, width, out, 0)
+		return
+	}
+	_ = out[width-1]
+	if panel[T]() == 8 {
+		panel1x64(as[float64](x), d.inputs, as[float64](d.weights[o:]), d.stride, as[float64](d.bias[o:]), as[float64](out), panels)
+		return
+	}
+	panel1x32(as[float32](x), d.inputs, as[float32](d.weights[o:]), d.stride, as[float32](d.bias[o:]), as[float32](out), panels)
+}
+
+// panel is the number of outputs in 64 bytes: 8 of float64, 16 of float32.
+func panel[T Float]() int {
+	var zero T
+	return 64 / int(unsafe.Sizeof(zero))
+}

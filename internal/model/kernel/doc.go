@@ -1,0 +1,27 @@
+// Package kernel is dense arithmetic: dot products, and rows of numbers times a
+// matrix of weights, in float64 and float32. It takes numbers, answers numbers,
+// and knows no model.
+//
+//	Dot    x . y
+//	Dense  rows x weights^T + bias, as linear models, neural layers and kernels need it
+//
+// Two forms of the same loops stand side by side: assembly with AVX2 and FMA
+// (kernel_amd64.s), used where the processor has both, and plain Go (plain.go)
+// for everything else. In float64 the two give the same bits: both fuse each
+// multiplication with its addition, and add in the same order. So does a row
+// alone and a row in a batch. Answers therefore do not depend on the machine,
+// nor on who else asked at that moment. In float32 Go has no fused operation of
+// its own, and the two forms agree to a few units in the last place.
+//
+//	Dot: 16 running sums over blocks of 16      Dense: a panel of 8 outputs, 4 rows at a time
+//	(32 in float32), added up pairwise                       k ->
+//	at the end                                    x: 4 rows  . . . .   one number of x,
+//	                                              w: 8 wide  = = = =   8 weights, 8 sums
+//
+// What may not happen here: an allocation after NewDense; a read or write beyond
+// the slices that were given. Lengths are the caller's word, checked when a
+// model is loaded; slices that are too short panic before assembly sees them.
+//
+// Terms: a row is the numbers of one observation. A panel is as many outputs as
+// fill 64 bytes, the weights of which lie side by side.
+package kernel

@@ -1,0 +1,27 @@
+package kernel
+
+import "golang.org/x/sys/cpu"
+
+// assembly tells whether this processor, and the operating system that saves its
+// registers, know AVX2 and FMA. The tests compare the two forms.
+var assembly = cpu.X86.HasAVX2 && cpu.X86.HasFMA
+
+// The functions of kernel_amd64.s. Numbers are counted in elements, not bytes.
+
+//go:noescape
+func dot64(x, y *float64, n int) float64
+
+//go:noescape
+func dot32(x, y *float32, n int) float32
+
+//go:noescape
+func panel4x64(x *float64, inputs int, w *float64, stride int, bias, out *float64, step int)
+
+//go:noescape
+func panel4x32(x *float32, inputs int, w *float32, stride int, bias, out *float32, step int)
+
+//go:noescape
+func panel1x64(x *float64, inputs int, w *float64, stride int, bias, out *float64, panels int)
+
+//go:noescape
+func panel1x32(x *float32, inputs int, w *float32, stride int, bias, out *float32, panels int)

@@ -1,0 +1,404 @@
+#include "textflag.h"
+
+// The loops of plain.go with AVX2 and FMA, once for float64 and once for float32.
+// inputs is at least 1 in the panels.
+
+// func dot64(x, y *float64, n int) float64
+TEXT ·dot64(SB), NOSPLIT, $0-32
+	MOVQ x+0(FP), SI
+	MOVQ y+8(FP), DI
+	MOVQ n+16(FP), CX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+
+blocks: // four registers at a time
+	SUBQ $16, CX
+	JLT  registers
+	VMOVUPD (SI), Y4
+	VMOVUPD 32(SI), Y5
+	VMOVUPD 64(SI), Y6
+	VMOVUPD 96(SI), Y7
+	VFMADD231PD (DI), Y4, Y0
+	VFMADD231PD 32(DI), Y5, Y1
+	VFMADD231PD 64(DI), Y6, Y2
+	VFMADD231PD 96(DI), Y7, Y3
+	ADDQ $128, SI
+	ADDQ $128, DI
+	JMP  blocks
+
+registers: // one at a time
+	ADDQ $16, CX
+
+register:
+	SUBQ $4, CX
+	JLT  fold
+	VMOVUPD (SI), Y4
+	VFMADD231PD (DI), Y4, Y0
+	ADDQ $32, SI
+	ADDQ $32, DI
+	JMP  register
+
+fold: // the sums of all registers and lanes
+	ADDQ $4, CX
+	VADDPD Y1, Y0, Y0
+	VADDPD Y3, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPD X1, X0, X0
+	VUNPCKHPD X0, X0, X1
+	VADDSD X1, X0, X0
+
+last: // number by number
+	SUBQ $1, CX
+	JLT  done
+	VMOVSD (SI), X4
+	VFMADD231SD (DI), X4, X0
+	ADDQ $8, SI
+	ADDQ $8, DI
+	JMP  last
+
+done:
+	VMOVSD X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func dot32(x, y *float32, n int) float32
+TEXT ·dot32(SB), NOSPLIT, $0-28
+	MOVQ x+0(FP), SI
+	MOVQ y+8(FP), DI
+	MOVQ n+16(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+blocks: // four registers at a time
+	SUBQ $32, CX
+	JLT  registers
+	VMOVUPS (SI), Y4
+	VMOVUPS 32(SI), Y5
+	VMOVUPS 64(SI), Y6
+	VMOVUPS 96(SI), Y7
+	VFMADD231PS (DI), Y4, Y0
+	VFMADD231PS 32(DI), Y5, Y1
+	VFMADD231PS 64(DI), Y6, Y2
+	VFMADD231PS 96(DI), Y7, Y3
+	ADDQ $128, SI
+	ADDQ $128, DI
+	JMP  blocks
+
+registers: // one at a time
+	ADDQ $32, CX
+
+register:
+	SUBQ $8, CX
+	JLT  fold
+	VMOVUPS (SI), Y4
+	VFMADD231PS (DI), Y4, Y0
+	ADDQ $32, SI
+	ADDQ $32, DI
+	JMP  register
+
+fold: // the sums of all registers and lanes
+	ADDQ $8, CX
+	VADDPS Y1, Y0, Y0
+	VADDPS Y3, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VMOVHLPS X0, X0, X1
+	VADDPS X1, X0, X0
+	VMOVSHDUP X0, X1
+	VADDSS X1, X0, X0
+
+last: // number by number
+	SUBQ $1, CX
+	JLT  done
+	VMOVSS (SI), X4
+	VFMADD231SS (DI), X4, X0
+	ADDQ $4, SI
+	ADDQ $4, DI
+	JMP  last
+
+done:
+	VMOVSS X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func panel4x64(x *float64, inputs int, w *float64, stride int, bias, out *float64, step int)
+TEXT ·panel4x64(SB), NOSPLIT, $0-56
+	MOVQ x+0(FP), SI
+	MOVQ inputs+8(FP), CX
+	MOVQ w+16(FP), DI
+	MOVQ stride+24(FP), DX
+	MOVQ bias+32(FP), R8
+	MOVQ out+40(FP), R9
+	MOVQ step+48(FP), R10
+	SHLQ $3, DX
+	LEAQ (SI)(CX*8), R11
+	LEAQ (R11)(CX*8), R12
+	LEAQ (R12)(CX*8), R13
+	XORQ AX, AX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	VXORPD Y4, Y4, Y4
+	VXORPD Y5, Y5, Y5
+	VXORPD Y6, Y6, Y6
+	VXORPD Y7, Y7, Y7
+
+next: // one input of four rows, with the weights of two registers of outputs
+	VMOVUPD (DI), Y8
+	VMOVUPD 32(DI), Y9
+	VBROADCASTSD (SI)(AX*8), Y10
+	VBROADCASTSD (R11)(AX*8), Y11
+	VBROADCASTSD (R12)(AX*8), Y12
+	VBROADCASTSD (R13)(AX*8), Y13
+	VFMADD231PD Y8, Y10, Y0
+	VFMADD231PD Y9, Y10, Y1
+	VFMADD231PD Y8, Y11, Y2
+	VFMADD231PD Y9, Y11, Y3
+	VFMADD231PD Y8, Y12, Y4
+	VFMADD231PD Y9, Y12, Y5
+	VFMADD231PD Y8, Y13, Y6
+	VFMADD231PD Y9, Y13, Y7
+	ADDQ DX, DI
+	INCQ AX
+	CMPQ AX, CX
+	JLT  next
+
+	VMOVUPD (R8), Y8
+	VMOVUPD 32(R8), Y9
+	VADDPD Y8, Y0, Y0
+	VADDPD Y9, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	VADDPD Y8, Y6, Y6
+	VADDPD Y9, Y7, Y7
+	VMOVUPD Y0, (R9)
+	VMOVUPD Y1, 32(R9)
+	LEAQ (R9)(R10*8), R9
+	VMOVUPD Y2, (R9)
+	VMOVUPD Y3, 32(R9)
+	LEAQ (R9)(R10*8), R9
+	VMOVUPD Y4, (R9)
+	VMOVUPD Y5, 32(R9)
+	LEAQ (R9)(R10*8), R9
+	VMOVUPD Y6, (R9)
+	VMOVUPD Y7, 32(R9)
+	VZEROUPPER
+	RET
+
+// func panel4x32(x *float32, inputs int, w *float32, stride int, bias, out *float32, step int)
+TEXT ·panel4x32(SB), NOSPLIT, $0-56
+	MOVQ x+0(FP), SI
+	MOVQ inputs+8(FP), CX
+	MOVQ w+16(FP), DI
+	MOVQ stride+24(FP), DX
+	MOVQ bias+32(FP), R8
+	MOVQ out+40(FP), R9
+	MOVQ step+48(FP), R10
+	SHLQ $2, DX
+	LEAQ (SI)(CX*4), R11
+	LEAQ (R11)(CX*4), R12
+	LEAQ (R12)(CX*4), R13
+	XORQ AX, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+next: // one input of four rows, with the weights of two registers of outputs
+	VMOVUPS (DI), Y8
+	VMOVUPS 32(DI), Y9
+	VBROADCASTSS (SI)(AX*4), Y10
+	VBROADCASTSS (R11)(AX*4), Y11
+	VBROADCASTSS (R12)(AX*4), Y12
+	VBROADCASTSS (R13)(AX*4), Y13
+	VFMADD231PS Y8, Y10, Y0
+	VFMADD231PS Y9, Y10, Y1
+	VFMADD231PS Y8, Y11, Y2
+	VFMADD231PS Y9, Y11, Y3
+	VFMADD231PS Y8, Y12, Y4
+	VFMADD231PS Y9, Y12, Y5
+	VFMADD231PS Y8, Y13, Y6
+	VFMADD231PS Y9, Y13, Y7
+	ADDQ DX, DI
+	INCQ AX
+	CMPQ AX, CX
+	JLT  next
+
+	VMOVUPS (R8), Y8
+	VMOVUPS 32(R8), Y9
+	VADDPS Y8, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	VADDPS Y9, Y7, Y7
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	LEAQ (R9)(R10*4), R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	VZEROUPPER
+	RET
+
+// func panel1x64(x *float64, inputs int, w *float64, stride int, bias, out *float64, panels int)
+TEXT ·panel1x64(SB), NOSPLIT, $0-56
+	MOVQ x+0(FP), SI
+	MOVQ inputs+8(FP), CX
+	MOVQ w+16(FP), DI
+	MOVQ stride+24(FP), DX
+	MOVQ bias+32(FP), R8
+	MOVQ out+40(FP), R9
+	MOVQ panels+48(FP), R10
+	SHLQ $3, DX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	VXORPD Y4, Y4, Y4
+	VXORPD Y5, Y5, Y5
+	VXORPD Y6, Y6, Y6
+	VXORPD Y7, Y7, Y7
+	CMPQ R10, $4
+	JNE  single
+
+four: // one input, with the weights of eight registers of outputs
+	VBROADCASTSD (SI), Y8
+	VFMADD231PD (DI), Y8, Y0
+	VFMADD231PD 32(DI), Y8, Y1
+	VFMADD231PD 64(DI), Y8, Y2
+	VFMADD231PD 96(DI), Y8, Y3
+	VFMADD231PD 128(DI), Y8, Y4
+	VFMADD231PD 160(DI), Y8, Y5
+	VFMADD231PD 192(DI), Y8, Y6
+	VFMADD231PD 224(DI), Y8, Y7
+	ADDQ $8, SI
+	ADDQ DX, DI
+	DECQ CX
+	JNZ  four
+
+	VADDPD (R8), Y0, Y0
+	VADDPD 32(R8), Y1, Y1
+	VADDPD 64(R8), Y2, Y2
+	VADDPD 96(R8), Y3, Y3
+	VADDPD 128(R8), Y4, Y4
+	VADDPD 160(R8), Y5, Y5
+	VADDPD 192(R8), Y6, Y6
+	VADDPD 224(R8), Y7, Y7
+	VMOVUPD Y0, (R9)
+	VMOVUPD Y1, 32(R9)
+	VMOVUPD Y2, 64(R9)
+	VMOVUPD Y3, 96(R9)
+	VMOVUPD Y4, 128(R9)
+	VMOVUPD Y5, 160(R9)
+	VMOVUPD Y6, 192(R9)
+	VMOVUPD Y7, 224(R9)
+	VZEROUPPER
+	RET
+
+single: // one input, with the weights of two registers of outputs
+	VBROADCASTSD (SI), Y8
+	VFMADD231PD (DI), Y8, Y0
+	VFMADD231PD 32(DI), Y8, Y1
+	ADDQ $8, SI
+	ADDQ DX, DI
+	DECQ CX
+	JNZ  single
+
+	VADDPD (R8), Y0, Y0
+	VADDPD 32(R8), Y1, Y1
+	VMOVUPD Y0, (R9)
+	VMOVUPD Y1, 32(R9)
+	VZEROUPPER
+	RET
+
+// func panel1x32(x *float32, inputs int, w *float32, stride int, bias, out *float32, panels int)
+TEXT ·panel1x32(SB), NOSPLIT, $0-56
+	MOVQ x+0(FP), SI
+	MOVQ inputs+8(FP), CX
+	MOVQ w+16(FP), DI
+	MOVQ stride+24(FP), DX
+	MOVQ bias+32(FP), R8
+	MOVQ out+40(FP), R9
+	MOVQ panels+48(FP), R10
+	SHLQ $2, DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	CMPQ R10, $4
+	JNE  single
+
+four: // one input, with the weights of eight registers of outputs
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS (DI), Y8, Y0
+	VFMADD231PS 32(DI), Y8, Y1
+	VFMADD231PS 64(DI), Y8, Y2
+	VFMADD231PS 96(DI), Y8, Y3
+	VFMADD231PS 128(DI), Y8, Y4
+	VFMADD231PS 160(DI), Y8, Y5
+	VFMADD231PS 192(DI), Y8, Y6
+	VFMADD231PS 224(DI), Y8, Y7
+	ADDQ $4, SI
+	ADDQ DX, DI
+	DECQ CX
+	JNZ  four
+
+	VADDPS (R8), Y0, Y0
+	VADDPS 32(R8), Y1, Y1
+	VADDPS 64(R8), Y2, Y2
+	VADDPS 96(R8), Y3, Y3
+	VADDPS 128(R8), Y4, Y4
+	VADDPS 160(R8), Y5, Y5
+	VADDPS 192(R8), Y6, Y6
+	VADDPS 224(R8), Y7, Y7
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	VMOVUPS Y2, 64(R9)
+	VMOVUPS Y3, 96(R9)
+	VMOVUPS Y4, 128(R9)
+	VMOVUPS Y5, 160(R9)
+	VMOVUPS Y6, 192(R9)
+	VMOVUPS Y7, 224(R9)
+	VZEROUPPER
+	RET
+
+single: // one input, with the weights of two registers of outputs
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS (DI), Y8, Y0
+	VFMADD231PS 32(DI), Y8, Y1
+	ADDQ $4, SI
+	ADDQ DX, DI
+	DECQ CX
+	JNZ  single
+
+	VADDPS (R8), Y0, Y0
+	VADDPS 32(R8), Y1, Y1
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	VZEROUPPER
+	RET

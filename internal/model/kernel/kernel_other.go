@@ -1,0 +1,18 @@
+//go:build !amd64
+
+package kernel
+
+// assembly is off: plain.go does everything, and the functions below are never called.
+const assembly = false
+
+func dot64(_, _ *float64, _ int) float64 { return 0 }
+
+func dot32(_, _ *float32, _ int) float32 { return 0 }
+
+func panel4x64(_ *float64, _ int, _ *float64, _ int, _, _ *float64, _ int) {}
+
+func panel4x32(_ *float32, _ int, _ *float32, _ int, _, _ *float32, _ int) {}
+
+func panel1x64(_ *float64, _ int, _ *float64, _ int, _, _ *float64, _ int) {}
+
+func panel1x32(_ *float32, _ int, _ *float32, _ int, _, _ *float32, _ int) {}
