@@ -85,12 +85,13 @@ var rooms = map[string]room{
 	"model/gbdt":    {[]string{"model", "model/forest"}, "a format turns bytes into a Predictor and knows nothing of serving"},
 	"model/onnx":    {[]string{"model", "model/forest", "model/kernel"}, "a format turns bytes into a Predictor and knows nothing of serving"},
 	"model/format":  {[]string{"model", "model/*", "pickle", "skops"}, "the quay knows every format, so that nobody else need"},
+	"model/rows":    {[]string{"model"}, "a row is the same for a request, a file and a golden prediction, and none of these may change it"},
 	"model/*":       {[]string{"model"}, "a format turns bytes into a Predictor and knows nothing of serving"},
 	"train":         {[]string{"model/sklearn", "pickle"}, "the workshop works offline: it fits, and writes a file"},
 
 	"route":   {[]string{"rollout", "model", "record"}, "a request picks its arm from an immutable table, without a lock, a disk or control code"},
 	"store":   {[]string{"rollout", "record"}, "it remembers committed states, events and evidence, and judges nothing"},
-	"infer":   {[]string{"route", "model", "record", "keys"}, "predictions never depend on the store or on control"},
+	"infer":   {[]string{"route", "model", "model/rows", "record", "keys"}, "predictions never depend on the store or on control"},
 	"control": {[]string{"rollout", "judge", "record"}, "it declares the memory and the switch that it needs as interfaces, so that its loop is tested without them"},
 	"api":     {[]string{"control", "rollout", "record", "judge", "keys"}, "it translates between HTTP and commands to control, the only writer"},
 

@@ -23,7 +23,7 @@ import (
 
 	"serin/internal/control"
 	"serin/internal/model"
-	"serin/internal/model/sklearn"
+	"serin/internal/model/format"
 	"serin/internal/record"
 	"serin/internal/rollout"
 	"serin/internal/route"
@@ -111,7 +111,7 @@ func (g *engines) Fetch(ctx context.Context, path string) (rollout.Version, erro
 	case err != nil:
 		return none, unreadable(path, err)
 	case !info.Mode().IsRegular():
-		return none, &control.Fault{Code: control.FileRefused, Detail: path + " is not a regular file", Next: "Give a file that joblib.dump wrote."}
+		return none, &control.Fault{Code: control.FileRefused, Detail: path + " is not a regular file", Next: "Give a model file."}
 	case info.Size() > g.limit:
 		return none, g.tooLarge(path)
 	}
@@ -235,7 +235,7 @@ func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predict
 			err = &control.Fault{Code: control.ModelRefused, Detail: v.Name + " is not a file that serin can read", Next: "This is a bug in serin's reader: please report it with the file's SHA-256 " + v.SHA256 + "."}
 		}
 	}()
-	p, err = sklearn.Load(contextReader{ctx, data})
+	p, err = format.Open(contextReader{ctx, data})
 	if refusal, ok := errors.AsType[*model.Refusal](err); ok {
 		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: v.Name + " is refused: " + control.Printable(refusal.Reason), Next: refusal.Next}
 	}

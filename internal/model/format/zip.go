@@ -1,0 +1,52 @@
+package format
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+
+	"serin/internal/model"
+)
+
+// archives are what a zip archive may be, by the name of a file in it.
+var archives = []struct {
+	kind
+
+	has string // the base name, or *.suffix
+}{
+	{kind{name: "a skops file", next: nextSoon}, "schema.json"},
+	{kind{name: "a PyTorch file", next: nextONNX}, "data.pkl"},
+	{kind{name: "a Keras model", next: "Convert it with tf2onnx, and give the .onnx file."}, "config.json"},
+	{kind{name: "an archive of numpy arrays (npz)", next: "Save the fitted model, not its arrays: joblib.dump(model, path)."}, "*.npy"},
+	{kind{name: "an H2O model (MOJO)", next: nextConvert}, "model.ini"},
+	{kind{name: "a zip archive of a model's folder", next: nextUnpack}, "MLmodel"},
+	{kind{name: "a spreadsheet or document", next: nextJoblib}, "[Content_Types].xml"},
+	{kind{name: "a zip archive with a model in it", next: nextUnpack}, "*.joblib"},
+	{kind{name: "a zip archive with a model in it", next: nextUnpack}, "*.pkl"},
+	{kind{name: "a zip archive with a model in it", next: nextUnpack}, "*.onnx"},
+}
+
+// readZip takes the whole archive, whose table of contents is at its end.
+func readZip(r io.Reader) (model.Predictor, error) {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("reading a model file: %w", err)
+	}
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, &model.Refusal{Reason: "the file begins as a zip archive and is none: it was cut or damaged", Next: "Copy it again from where it was saved, and compare sizes."}
+	}
+	for i := range archives {
+		a := &archives[i]
+		if slices.ContainsFunc(z.File, func(f *zip.File) bool {
+			matches, err := path.Match(a.has, path.Base(f.Name))
+			return err == nil && matches || path.Base(f.Name) == a.has
+		}) {
+			return a.open(bytes.NewReader(data))
+		}
+	}
+	return nil, &model.Refusal{Reason: "the file is a zip archive of something that serin does not know", Next: nextUnpack}
+}

@@ -1,0 +1,73 @@
+package rows
+
+import (
+	"math"
+	"strconv"
+
+	"serin/internal/model"
+)
+
+// Predict answers the rows of the batch into its Answers.
+func (b *Batch) Predict(p model.Predictor) error {
+	s := p.Signature()
+	b.Answers.Values = extend(b.Answers.Values[:0], b.N*s.Outputs)
+	if s.Task == model.Classification {
+		b.Answers.Classes = extend(b.Answers.Classes[:0], b.N)
+	}
+	return p.Predict(b.Rows, b.Answers)
+}
+
+// Values are the numbers of row i's answer.
+func (b *Batch) Values(s *model.Signature, i int) []float64 {
+	return b.Answers.Values[i*s.Outputs : (i+1)*s.Outputs]
+}
+
+// AppendAnswer writes the answer to row i as the members of a JSON object:
+//
+//	"probabilities":[0.2,0.8],"prediction":1     one for each class, in the model's order
+//	"score":1.39,"prediction":1                  a decision function of two classes
+//	"scores":[-1.2,0.3,0.1],"prediction":"mid"   and of more
+//	"prediction":3.25                            a regression
+//	"prediction":[3.25,1]                        and one of several numbers
+//
+// A number that JSON cannot hold is null.
+func (b *Batch) AppendAnswer(dst []byte, s *model.Signature, i int) []byte {
+	values := b.Values(s, i)
+	switch {
+	case s.Values == model.Probabilities:
+		dst = appendNumbers(append(dst, `"probabilities":`...), values, false)
+	case s.Values == model.Scores && len(values) == 1:
+		dst = appendNumbers(append(dst, `"score":`...), values, true)
+	case s.Values == model.Scores:
+		dst = appendNumbers(append(dst, `"scores":`...), values, false)
+	}
+	if s.Task == model.Regression {
+		return appendNumbers(append(dst, `"prediction":`...), values, len(values) == 1)
+	}
+	dst = append(dst, `,"prediction":`...)
+	return append(dst, s.Classes[b.Answers.Classes[i]]...)
+}
+
+// appendNumbers writes an array, or its only number alone.
+func appendNumbers(dst []byte, values []float64, alone bool) []byte {
+	if alone {
+		return AppendNumber(dst, values[0])
+	}
+	dst = append(dst, '[')
+	for i, v := range values {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = AppendNumber(dst, v)
+	}
+	return append(dst, ']')
+}
+
+// AppendNumber writes the shortest decimal that reads back as the same float;
+// null where JSON has none.
+func AppendNumber(dst []byte, v float64) []byte {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return append(dst, "null"...)
+	}
+	return strconv.AppendFloat(dst, v, 'g', -1, 64)
+}
