@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"serin/internal/model"
+	"serin/internal/model/rows"
 	"serin/internal/route"
 )
 
@@ -26,6 +27,7 @@ type Handler struct {
 	table   *route.Switch
 	log     *slog.Logger
 	refused [600]atomic.Uint64
+	schema  atomic.Pointer[rows.Schema] // of the stable version that answered last
 }
 
 // NewHandler answers from whatever table the switch holds.
@@ -45,11 +47,9 @@ func (h *Handler) Refused(f func(status int, count uint64)) {
 
 // request is the memory of one request, used again by a later one.
 type request struct {
-	body   []byte
-	row    []float64
-	values []float64
-	class  [1]int
-	reply  []byte
+	body  []byte
+	batch rows.Batch
+	reply []byte
 }
 
 var requests = sync.Pool{New: func() any { return &request{body: make([]byte, 0, 1024)} }}
@@ -78,13 +78,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, &problem{Status: http.StatusServiceUnavailable, Detail: "No model is loaded yet: ask again when GET /readyz answers 200."})
 		return
 	}
-	if p := req.decode(table.Stable.Predictor.Signature()); p != nil {
+	schema := h.schemaOf(table.Stable.Predictor.Signature())
+	if p := req.decode(schema); p != nil {
 		h.refuse(w, p)
 		return
 	}
 	arm := table.Pick()
 	if err := req.answer(r.Context(), arm); err != nil {
-		h.refuse(w, h.explain(err, arm))
+		h.refuse(w, h.explain(err, arm, schema))
 		return
 	}
 	w.Header()["Content-Type"] = contentTypeJSON
@@ -111,14 +112,24 @@ func (req *request) read(w http.ResponseWriter, r *http.Request) *problem {
 	return nil
 }
 
+// schemaOf prepares a signature, once for as long as it is stable's.
+func (h *Handler) schemaOf(s *model.Signature) *rows.Schema {
+	if known := h.schema.Load(); known != nil && known.Signature() == s {
+		return known
+	}
+	schema := rows.NewSchema(s)
+	h.schema.Store(schema)
+	return schema
+}
+
 // decode takes the row from the body.
-func (req *request) decode(signature *model.Signature) (p *problem) {
-	var ok bool
-	if req.row, ok = scanRow(req.body, req.row[:0], len(signature.Features)); ok {
+func (req *request) decode(schema *rows.Schema) *problem {
+	req.batch.Reset()
+	if scanRow(req.body, &req.batch, schema) {
 		return nil
 	}
-	req.row, p = parseDocument(req.body, req.row[:0], signature)
-	return p
+	req.batch.Reset()
+	return parseDocument(req.body, &req.batch, schema)
 }
 
 // readAll is io.ReadAll into memory that is there already.
@@ -171,14 +182,9 @@ var tooLarge = &problem{
 // answer predicts on the arm, reports to its gauge, and encodes the reply. The
 // context ends when the client has gone.
 func (req *request) answer(ctx context.Context, arm *route.Arm) error {
-	signature := arm.Predictor.Signature()
-	if cap(req.values) < signature.Outputs {
-		req.values = make([]float64, signature.Outputs)
-	}
-	req.values = req.values[:signature.Outputs]
 	routed := time.Now()
 	arm.Evidence.Begin()
-	err := predict(arm, model.Row(req.row), model.Answers{Values: req.values, Classes: req.class[:]})
+	err := predict(arm, &req.batch)
 	if arm.Slowdown > 0 {
 		<-time.After(arm.Slowdown)
 	}
@@ -187,17 +193,30 @@ func (req *request) answer(ctx context.Context, arm *route.Arm) error {
 		arm.Evidence.Fail()
 		return err
 	}
-	said := score(signature, req.values, req.class[0])
-	if math.IsNaN(said) {
+	values, class := req.batch.Answers.Values, 0
+	if len(req.batch.Answers.Classes) > 0 {
+		class = req.batch.Answers.Classes[0]
+	}
+	if !finite(values) {
 		arm.Evidence.Fail()
 		return errOverflow // of this version; the other arm may well have an answer
 	}
-	arm.Evidence.Observe(latency, said)
+	arm.Evidence.Observe(latency, score(arm.Predictor.Signature(), values, class))
 	if ctx.Err() != nil {
 		arm.Evidence.Abandon()
 	}
-	req.reply = appendReply(req.reply[:0], arm, req.values, req.class[0], latency)
+	req.reply = appendReply(req.reply[:0], arm, values, class, latency)
 	return nil
+}
+
+// finite tells whether JSON can hold an answer.
+func finite(values []float64) bool {
+	for _, v := range values {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return false
+		}
+	}
+	return true
 }
 
 // score is the one number of an answer whose distribution is watched: of two
@@ -225,20 +244,23 @@ type panicked struct {
 
 func (p *panicked) Error() string { return fmt.Sprint("the predictor panicked: ", p.value) }
 
-func predict(arm *route.Arm, in model.Rows, out model.Answers) (err error) {
+func predict(arm *route.Arm, b *rows.Batch) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &panicked{v, debug.Stack()}
 		}
 	}()
-	return arm.Predictor.Predict(in, out)
+	return b.Predict(arm.Predictor)
 }
 
 // explain turns a failed prediction into what the client may know of it.
-func (h *Handler) explain(err error, arm *route.Arm) *problem {
+func (h *Handler) explain(err error, arm *route.Arm, schema *rows.Schema) *problem {
 	if p, ok := errors.AsType[*panicked](err); ok {
 		h.log.Error("a predictor panicked", "role", arm.Role, "version", arm.Version.Name, "sha256", arm.Version.SHA256, "panic", p.value, "stack", string(p.stack))
 		return &problem{Status: http.StatusInternalServerError, Detail: "The model failed on this row; the server's log says how. Other requests are not affected."}
+	}
+	if u, ok := errors.AsType[*model.Unanswerable](err); ok && u.Feature >= 0 {
+		return wrongRow(schema.Unanswerable(u), schema)
 	}
 	return &problem{
 		Status: http.StatusUnprocessableEntity,

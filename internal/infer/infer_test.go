@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"serin/internal/model"
+	"serin/internal/model/rows"
 	"serin/internal/record"
 	"serin/internal/rollout"
 	"serin/internal/route"
@@ -162,7 +164,9 @@ func (f *fixed) Predict(in model.Rows, out model.Answers) error {
 		return &model.Unanswerable{Feature: 0, Reason: "the value is below zero"}
 	}
 	copy(out.Values, f.values)
-	out.Classes[0] = len(f.signature.Classes) - 1
+	if out.Classes != nil {
+		out.Classes[0] = len(f.signature.Classes) - 1
+	}
 	return nil
 }
 
@@ -417,22 +421,31 @@ func FuzzRow(f *testing.F) {
 	}
 	f.Add([]byte(`{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`))
 	f.Add([]byte(`{"features":[-0,1e-400,1.0E+05,4.9e-324,12345678901234567890]}`))
-	signature := binary("tenure", "calls", "a", "b", "c").Signature()
+	f.Add([]byte(`{"features":[null,"north",true,"gold",1e3]}`))
+	f.Add([]byte(`{"features":[7,null,false,"a\u0020\"b\"",0]}`))
+	schemas := []*rows.Schema{
+		rows.NewSchema(binary("tenure", "calls", "a", "b", "c").Signature()),
+		rows.NewSchema(&model.Signature{Features: []model.Feature{{Missing: true}, {Kind: model.Text, Missing: true}, {Kind: model.Bool}, {Kind: model.Text}, {}}}),
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		precise, p := parseDocument(body, nil, signature)
-		if p == nil && len(precise) != len(signature.Features) {
-			t.Fatalf("%d values accepted", len(precise))
-		}
-		if p != nil {
-			p.write(httptest.NewRecorder())
-		}
-		fast, ok := scanRow(body, nil, len(signature.Features))
-		if ok && p != nil {
-			t.Fatalf("the fast reader accepts what the precise one refuses: %s", p.Detail)
-		}
-		for i := range fast {
-			if ok && math.Float64bits(fast[i]) != math.Float64bits(precise[i]) {
-				t.Fatalf("value %d: %v and %v", i, fast[i], precise[i])
+		for _, schema := range schemas {
+			var fast, precise rows.Batch
+			p := parseDocument(body, &precise, schema)
+			if p == nil && len(precise.Numbers) != len(schema.Signature().Features) {
+				t.Fatalf("%d values accepted", len(precise.Numbers))
+			}
+			if p != nil {
+				p.write(httptest.NewRecorder())
+			}
+			if !scanRow(body, &fast, schema) {
+				continue
+			}
+			if p != nil {
+				t.Fatalf("the fast reader accepts what the precise one refuses: %s", p.Detail)
+			}
+			same := cmp.Comparer(func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) })
+			if diff := cmp.Diff(precise.Rows, fast.Rows, same); diff != "" {
+				t.Fatal(diff)
 			}
 		}
 	})
@@ -440,8 +453,15 @@ func FuzzRow(f *testing.F) {
 
 func TestTheFastReaderIsTaken(t *testing.T) {
 	t.Parallel()
-	row, ok := scanRow([]byte(`{"features": [0.5, -1.25e2, 0, 7, 1.1]}`), nil, 5)
-	if diff := cmp.Diff([]float64{0.5, -125, 0, 7, 1.1}, row); !ok || diff != "" {
+	var b rows.Batch
+	ok := scanRow([]byte(`{"features": [0.5, -1.25e2, 0, 7, 1.1]}`), &b, rows.NewSchema(binary().Signature()))
+	if diff := cmp.Diff([]float64{0.5, -125, 0, 7, 1.1}, b.Numbers); !ok || diff != "" {
+		t.Error(ok, diff)
+	}
+	b.Reset()
+	mixed := &model.Signature{Features: []model.Feature{{Missing: true}, {Kind: model.Text}, {Kind: model.Bool}}}
+	ok = scanRow([]byte(`{"features": [null, "gold", true]}`), &b, rows.NewSchema(mixed))
+	if diff := cmp.Diff(model.Rows{N: 1, Numbers: []float64{math.NaN(), 0, 1}, Texts: []string{"", "gold", ""}}, b.Rows, cmpopts.EquateNaNs()); !ok || diff != "" {
 		t.Error(ok, diff)
 	}
 }
@@ -450,8 +470,12 @@ func TestOursAllocatesNothing(t *testing.T) {
 	arm := armFor(binary(), route.Stable)
 	body := []byte(`{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`)
 	var req request
+	req.body = body
+	schema := rows.NewSchema(arm.Predictor.Signature())
 	run := func() {
-		req.row, _ = scanRow(body, req.row[:0], 5)
+		if p := req.decode(schema); p != nil {
+			t.Fatal(p)
+		}
 		if err := req.answer(t.Context(), arm); err != nil {
 			t.Fatal(err)
 		}

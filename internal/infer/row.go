@@ -1,26 +1,73 @@
 package infer
 
-import "strconv"
+import (
+	"math"
+	"strconv"
 
-// scanRow reads exactly {"features": [number, ...]} with the wanted count of
-// numbers and appends them to row. It accepts only what parseDocument accepts,
-// with the same values; of everything else it says no, without a reason.
-func scanRow(body []byte, row []float64, want int) ([]float64, bool) {
+	"serin/internal/model"
+	"serin/internal/model/rows"
+)
+
+// scanRow reads exactly {"features": [value, ...]} with a value for every
+// feature into an empty batch. It accepts only what parseDocument accepts, with
+// the same values; of everything else it says no, without a reason, and the
+// batch is of no use. Numbers allocate nothing, a text itself.
+func scanRow(body []byte, b *rows.Batch, schema *rows.Schema) bool {
 	s := scanner{body: body}
 	if !s.token(`{`) || !s.token(`"features"`) || !s.token(`:`) || !s.token(`[`) {
-		return row, false
+		return false
 	}
-	for i := range want {
+	texts, features := schema.Texts(), schema.Signature().Features
+	for i := range features {
 		if i > 0 && !s.token(`,`) {
-			return row, false
+			return false
 		}
-		value, ok := s.number()
+		number, text, ok := s.value(&features[i])
 		if !ok {
-			return row, false
+			return false
 		}
-		row = append(row, value)
+		b.Numbers = append(b.Numbers, number)
+		if texts {
+			b.Texts = append(b.Texts, text)
+		}
 	}
-	return row, s.token(`]`) && s.token(`}`) && s.end()
+	b.N = 1
+	return s.token(`]`) && s.token(`}`) && s.end()
+}
+
+// value reads what a feature takes.
+func (s *scanner) value(f *model.Feature) (number float64, text string, ok bool) {
+	switch {
+	case f.Missing && s.token(`null`):
+		return math.NaN(), "", true
+	case f.Kind == model.Number:
+		number, ok = s.number()
+		return number, "", ok
+	case f.Kind == model.Text:
+		text, ok = s.text()
+		return 0, text, ok
+	case s.token(`true`):
+		return 1, "", true
+	default:
+		return 0, "", s.token(`false`)
+	}
+}
+
+// text reads a string of printable ASCII without escapes.
+func (s *scanner) text() (string, bool) {
+	if !s.token(`"`) {
+		return "", false
+	}
+	for start := s.at; s.at < len(s.body); s.at++ {
+		switch c := s.body[s.at]; {
+		case c == '"':
+			s.at++
+			return string(s.body[start : s.at-1]), true
+		case c < ' ' || c > '~' || c == '\\':
+			return "", false
+		}
+	}
+	return "", false
 }
 
 type scanner struct {

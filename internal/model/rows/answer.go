@@ -11,10 +11,13 @@ import (
 func (b *Batch) Predict(p model.Predictor) error {
 	s := p.Signature()
 	b.Answers.Values = extend(b.Answers.Values[:0], b.N*s.Outputs)
+	b.Answers.Classes = b.Answers.Classes[:0]
+	out := model.Answers{Values: b.Answers.Values}
 	if s.Task == model.Classification {
-		b.Answers.Classes = extend(b.Answers.Classes[:0], b.N)
+		b.Answers.Classes = extend(b.Answers.Classes, b.N)
+		out.Classes = b.Answers.Classes
 	}
-	return p.Predict(b.Rows, b.Answers)
+	return p.Predict(b.Rows, out)
 }
 
 // Values are the numbers of row i's answer.

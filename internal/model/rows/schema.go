@@ -39,15 +39,8 @@ func NewSchema(s *model.Signature) *Schema {
 // Signature is what the schema was made of.
 func (s *Schema) Signature() *model.Signature { return s.signature }
 
-// Plain tells whether a row can only be numbers, none of them missing.
-func (s *Schema) Plain() bool {
-	for _, f := range s.signature.Features {
-		if f.Kind != model.Number || f.Missing {
-			return false
-		}
-	}
-	return true
-}
+// Texts tells whether some feature is text, so that rows have texts, too.
+func (s *Schema) Texts() bool { return s.texts }
 
 // Fault says what is wrong with a row. Message and Next are about the value
 // at a place: "" is the row itself, "[3]" or ".tenure" a value in it. Where Next
@@ -73,11 +66,11 @@ type Batch struct {
 	given   []bool
 }
 
-// Reset empties the batch and keeps its memory.
-func (b *Batch) Reset() { b.Rows = model.Rows{Numbers: b.Numbers[:0], Texts: b.Texts[:0]} }
-
-// Kept is how many bytes a Reset keeps, texts themselves not counted.
-func (b *Batch) Kept() int { return 8*cap(b.Numbers) + 16*cap(b.Texts) + 8*cap(b.Answers.Values) }
+// Reset empties the batch and keeps its memory, but not that of its texts.
+func (b *Batch) Reset() {
+	clear(b.Texts)
+	b.Rows = model.Rows{Numbers: b.Numbers[:0], Texts: b.Texts[:0]}
+}
 
 // open makes place for one more row.
 func (s *Schema) open(b *Batch) {
