@@ -15,6 +15,21 @@ var wrappers = map[Global]bool{
 	{"sklearn.externals.joblib.numpy_pickle", "NumpyArrayWrapper"}: true,
 }
 
+// sparse are scipy's sparse matrices and arrays, under their names before and
+// since scipy 1.8. Their state is a dict of ordinary arrays.
+var sparse = sparseNames()
+
+func sparseNames() map[Global]bool {
+	names := map[Global]bool{}
+	for _, form := range []string{"csr", "csc", "coo", "dia"} {
+		names[Global{"scipy.sparse." + form, form + "_matrix"}] = true
+		names[Global{"scipy.sparse._" + form, form + "_matrix"}] = true
+		names[Global{"scipy.sparse._" + form, form + "_array"}] = true
+		names[Global{"scipy.sparse._arrays", form + "_array"}] = true // scipy 1.8 to 1.10
+	}
+	return names
+}
+
 // known are the names that Python and numpy themselves write. A nil builder is
 // a name that may be mentioned (as the type of something) and not called.
 var known = knownNames()
@@ -23,7 +38,14 @@ func knownNames() map[Global]builder {
 	names := map[Global]builder{
 		{"_codecs", "encode"}:          buildEncoded,
 		{"collections", "OrderedDict"}: buildDict,
+		{"collections", "defaultdict"}: buildDefaultDict,
+		{"collections", "Counter"}:     buildCounter,
 		{"numpy", "dtype"}:             buildDType,
+		// How numpy before 1.20 writes numpy.log1p.
+		{"numpy.core", "_ufunc_reconstruct"}: buildName,
+		// A search over parameters keeps its results in masked arrays. They are not
+		// read as arrays: what is masked is not a number.
+		{"numpy.ma.core", "_mareconstruct"}: buildObject,
 	}
 	add := func(b builder, modules, list string) {
 		for module := range strings.FieldsSeq(modules) {
@@ -40,6 +62,8 @@ func knownNames() map[Global]builder {
 	add(buildComplex, "builtins __builtin__", "complex")
 	add(buildObject, "builtins __builtin__", "slice range xrange")
 	add(nil, "builtins __builtin__", "object type bool int float str list tuple dict")
+	add(nil, "__builtin__", "long unicode")
+	add(nil, "numpy.ma numpy.ma.core", "MaskedArray")
 	add(buildArray, "numpy.core.multiarray numpy._core.multiarray", "_reconstruct")
 	add(buildScalar, "numpy.core.multiarray numpy._core.multiarray", "scalar")
 	add(buildFromBuffer, "numpy.core.numeric numpy._core.numeric", "_frombuffer")
@@ -60,8 +84,8 @@ func knownNames() map[Global]builder {
 // name lets a (module, name) pair in, or refuses it.
 func (m *machine) name(module, name string) (Global, error) {
 	g := Global{module, name}
-	_, ok := known[g]
-	if ok || wrappers[g] || m.opts.Allow[g] {
+	_, ok := m.known[g]
+	if ok || m.hasInstances(g) {
 		return g, nil
 	}
 	err := m.src.refuse(m.at,
@@ -77,10 +101,10 @@ func (m *machine) call(callable Value, args []Value) (Value, error) {
 	if !ok {
 		return nil, m.refuse("the file calls %s; nothing was executed", Describe(callable))
 	}
-	if m.opts.Allow[g] || wrappers[g] {
+	if m.hasInstances(g) {
 		return buildObject(m, g, args)
 	}
-	build := known[g]
+	build := m.known[g]
 	if build == nil {
 		return nil, m.refuse("the file calls %s, which a model only mentions; nothing was executed", g)
 	}
@@ -90,22 +114,46 @@ func (m *machine) call(callable Value, args []Value) (Value, error) {
 // instance builds what NEWOBJ, INST and OBJ would have made of a class.
 func (m *machine) instance(class Value, args []Value) (Value, error) {
 	g, ok := class.(Global)
-	if !ok || !m.opts.Allow[g] && !wrappers[g] {
+	if !ok || !m.hasInstances(g) {
 		return nil, m.refuse("the file makes an instance of %s, which a model does not hold; nothing was executed", Describe(class))
 	}
 	return buildObject(m, g, args)
 }
+
+// hasInstances reports whether g is a class whose instances become Objects.
+func (m *machine) hasInstances(g Global) bool { return m.opts.Allow[g] || wrappers[g] || sparse[g] }
 
 func buildObject(_ *machine, g Global, args []Value) (Value, error) {
 	return &Object{Class: g, Args: args}, nil
 }
 
 // buildReconstructed is how protocols 0 and 1 make an object: (class, base,
-// state of the base).
+// value of the base). The bases of the classes that are read are object, dict
+// and, for named tuples, tuple.
 func buildReconstructed(m *machine, g Global, args []Value) (Value, error) {
-	if len(args) == 3 && args[2] == nil {
-		if args[1] == (Global{"builtins", "object"}) || args[1] == (Global{"__builtin__", "object"}) {
+	var base Global
+	if len(args) == 3 {
+		base, _ = args[1].(Global)
+	}
+	if base.Module != "builtins" && base.Module != "__builtin__" {
+		return nil, m.refuseCall(g, "only plain objects are expected")
+	}
+	switch value := args[2].(type) {
+	case nil:
+		if base.Name == "object" {
 			return m.instance(args[0], nil)
+		}
+	case *Tuple:
+		if base.Name == "tuple" {
+			return m.instance(args[0], value.Items)
+		}
+	case *Dict:
+		if base.Name == "dict" {
+			v, err := m.instance(args[0], nil)
+			if o, ok := v.(*Object); ok {
+				o.Items = value
+			}
+			return v, err
 		}
 	}
 	return nil, m.refuseCall(g, "only plain objects are expected")
@@ -207,4 +255,38 @@ func buildDict(m *machine, g Global, args []Value) (Value, error) {
 		}
 	}
 	return d, nil
+}
+
+// buildDefaultDict takes the function that makes missing values for what it is
+// in a file: a mention.
+func buildDefaultDict(m *machine, g Global, args []Value) (Value, error) {
+	if len(args) > 0 {
+		if _, ok := args[0].(Global); !ok && args[0] != nil || len(args) > 1 {
+			return nil, m.refuseCall(g, "at most the name of a function is expected")
+		}
+	}
+	return &Dict{}, nil
+}
+
+func buildCounter(m *machine, g Global, args []Value) (Value, error) {
+	if len(args) == 0 {
+		return &Dict{}, nil
+	}
+	counts, ok := args[0].(*Dict)
+	if !ok || len(args) > 1 {
+		return nil, m.refuseCall(g, "a dict is expected")
+	}
+	return counts, nil
+}
+
+// buildName gives the name that is mentioned, if it is allowed.
+func buildName(m *machine, g Global, args []Value) (Value, error) {
+	if len(args) == 2 {
+		module, ok1 := args[0].(string)
+		name, ok2 := args[1].(string)
+		if ok1 && ok2 {
+			return m.name(module, name)
+		}
+	}
+	return nil, m.refuseCall(g, "a module and a name are expected")
 }

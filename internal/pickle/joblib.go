@@ -54,7 +54,7 @@ func (m *machine) skipPadding(wrapper *Object) error {
 
 // readObjects reads the pickle inside the pickle.
 func (m *machine) readObjects(shape []int) (Value, error) {
-	inner := &machine{src: m.src, opts: m.opts, budget: m.budget, ops: m.ops, nested: true}
+	inner := &machine{src: m.src, opts: m.opts, budget: m.budget, ops: m.ops, known: m.known, nested: true}
 	v, err := inner.run()
 	if err != nil {
 		return nil, err

@@ -9,9 +9,11 @@ type machine struct {
 	src    *source
 	opts   Options
 	budget *budget
-	// ops is the table of opcodes.go. It is reached through the machine because
-	// some opcodes run a machine themselves, and a variable may not depend on itself.
+	// ops is the table of opcodes.go and known the list of customs.go. They are
+	// reached through the machine because some opcodes run a machine themselves,
+	// some calls give a name, and a variable may not depend on itself.
 	ops    *[256]opcode
+	known  map[Global]builder
 	nested bool
 
 	stack []Value
@@ -21,8 +23,19 @@ type machine struct {
 	at    int64 // where the current opcode begins
 }
 
-// budget counts values down over a pickle and the pickles inside it.
-type budget struct{ left int }
+// budget counts values over a pickle and the pickles inside it. A value may
+// take many times the bytes that make it, so beyond freeValues their number is
+// bounded by what has arrived of the file as it is stored: a small compressed
+// file that unfolds to millions of empty lists ends early.
+type budget struct {
+	spent int
+	limit int // raised as bytes arrive, up to Options.MaxObjects
+}
+
+const (
+	freeValues    = 1 << 20
+	valuesPerByte = 2 // a compressed vocabulary has one
+)
 
 // opcode is one instruction: its name in pickletools and what it does.
 type opcode struct {
@@ -81,8 +94,11 @@ func (m *machine) refuseCall(g Global, format string, args ...any) error {
 }
 
 func (m *machine) push(v Value) error {
-	if m.budget.left--; m.budget.left < 0 {
-		return m.src.refuse(m.at, nextSmaller, "the pickle holds more than %d values, the limit", m.opts.MaxObjects)
+	if m.budget.spent++; m.budget.spent > m.budget.limit {
+		m.budget.limit = int(min(int64(m.opts.MaxObjects), freeValues+valuesPerByte*m.src.in.n))
+		if m.budget.spent > m.budget.limit {
+			return m.src.refuse(m.at, nextSmaller, "the pickle holds more than %d values, the limit for a file of its size", m.budget.limit)
+		}
 	}
 	m.stack = append(m.stack, v)
 	return nil
@@ -143,7 +159,7 @@ func (m *machine) remember(i uint64) error {
 	if err != nil {
 		return err
 	}
-	if i > uint64(m.opts.MaxObjects-m.budget.left) {
+	if i > uint64(m.budget.spent) {
 		return m.refuse("memo number %d is beyond anything the pickle holds so far", i)
 	}
 	for uint64(len(m.memo)) <= i {

@@ -15,7 +15,8 @@ type Options struct {
 	MaxBytes int64
 	// MaxObjects bounds the values that the pickle's opcodes may put on the
 	// stack, and the steps of a full walk over the result, in which a value that
-	// is shared counts each time. Default 4,194,304.
+	// is shared counts each time. A vocabulary of a million words takes ten
+	// million. Small files have a smaller bound (machine.go). Default 16,777,216.
 	MaxObjects int
 	// MaxDepth bounds how deep values are nested in the result. Default 256.
 	MaxDepth int
@@ -23,8 +24,10 @@ type Options struct {
 
 const (
 	defaultMaxBytes   = 2 << 30
-	defaultMaxObjects = 4 << 20
+	defaultMaxObjects = 16 << 20
 	defaultMaxDepth   = 256
+	mostObjects       = 1 << 30 // what walk can count
+	mostDepth         = 1 << 12
 )
 
 func (o Options) withDefaults() Options {
@@ -37,6 +40,7 @@ func (o Options) withDefaults() Options {
 	if o.MaxDepth <= 0 {
 		o.MaxDepth = defaultMaxDepth
 	}
+	o.MaxObjects, o.MaxDepth = min(o.MaxObjects, mostObjects), min(o.MaxDepth, mostDepth)
 	return o
 }
 
@@ -48,7 +52,7 @@ func Read(r io.Reader, opts Options) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{src: src, opts: opts, budget: &budget{left: opts.MaxObjects}, ops: &opcodes}
+	m := &machine{src: src, opts: opts, budget: &budget{}, ops: &opcodes, known: known}
 	v, err := m.run()
 	if err != nil {
 		return nil, err

@@ -9,13 +9,13 @@ import (
 // nothing contains itself, nothing is nested too deep, and a visitor that does
 // not notice sharing (a list that holds the same list twice, thirty times over)
 // still comes to an end after at most as many steps as the budget has.
-type walk struct{ left, maxDepth int }
+type walk struct{ left, maxDepth int } // at most mostObjects and mostDepth
 
-// node is what walk notes about a container.
+// node is what walk notes about a container. There may be millions of them.
 type node struct {
+	size   int32 // steps of a full walk from here, sharing not noticed
+	height int16 // levels below and including this one
 	state  nodeState
-	height int // levels below and including this one
-	size   int // steps of a full walk from here, sharing not noticed
 }
 
 type nodeState uint8
@@ -43,26 +43,26 @@ func (w *walk) visit(v Value, depth int) (size, height int, err *Error) {
 	case visiting:
 		return 0, 0, &Error{Reason: Describe(v) + " contains itself, which no model does", Next: nextSaveAgain}
 	case visited:
-		return n.size, n.height, w.tooDeep(depth + n.height - 1)
+		return int(n.size), int(n.height), w.tooDeep(depth + int(n.height) - 1)
 	}
 	if err := w.tooDeep(depth); err != nil {
 		return 0, 0, err
 	}
 	n.state = visiting
-	n.size, n.height = 1, 1
+	size, height = 1, 1
 	for child := range children {
-		size, height, err := w.visit(child, depth+1)
+		more, below, err := w.visit(child, depth+1)
 		if err != nil {
 			return 0, 0, err
 		}
-		n.height = max(n.height, height+1)
+		height = max(height, below+1)
 		// Both are at most the budget here, so their sum does not overflow.
-		if n.size += size; n.size > w.left {
+		if size += more; size > w.left {
 			return 0, 0, &Error{Reason: fmt.Sprintf("a walk over its values takes more than %d steps, the limit", w.left), Next: nextSmaller}
 		}
 	}
-	n.state = visited
-	return n.size, n.height, nil
+	n.size, n.height, n.state = int32(size), int16(height), visited
+	return size, height, nil
 }
 
 func (w *walk) tooDeep(depth int) *Error {
