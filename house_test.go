@@ -70,6 +70,8 @@ var rooms = map[string]room{
 	"load":    {nil, "the load generator measures from outside, as a client does"},
 	"fetch":   {nil, "it brings bytes pinned by their digest and need not know what they are"},
 
+	"calc": {[]string{"stats", "stats/anytime"}, "it puts the tests into words for scripts and has none of its own"},
+
 	"judge":  {[]string{"rollout", "stats", "stats/anytime", "record"}, "a verdict is a pure function of policy and evidence, so it can be given again later and come out the same"},
 	"sim":    {[]string{"rollout", "record", "judge", "route"}, "it flies the real record, judge and rollout in virtual time, and deals requests with the real split"},
 	"notify": {[]string{"rollout"}, "it tells of committed events and decides nothing"},
@@ -97,7 +99,7 @@ var rooms = map[string]room{
 
 	"app": {[]string{anyRoom}, "it is the one room that knows every room; programs are started by nobody"},
 	"cmd": {
-		[]string{"app", "api", "judge", "stats", "stats/anytime", "model", "model/*", "train", "sim", "load"},
+		[]string{"app", "api", "judge", "stats", "stats/anytime", "model", "model/*", "train", "sim", "load", "calc"},
 		"a command starts the app, calls a server through api, or works offline; it has no wiring of its own",
 	},
 }

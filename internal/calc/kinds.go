@@ -1,4 +1,4 @@
-package main
+package calc
 
 import (
 	"slices"
@@ -7,8 +7,8 @@ import (
 	"serin/internal/stats"
 )
 
-// calculations are the KINDs. Every example has an answer: the tests ask them.
-var calculations = []calculation{
+// Kinds are all of them, in the order of the help. Nobody changes them.
+var Kinds = []Kind{
 	kind("welch", "Welch's t-test of the means, from summaries or from values",
 		[]string{`{"n1":180,"mean1":12.5,"var1":4,"n2":20,"mean2":14,"var2":9}`, `{"x":[1,2,4],"y":[2,3,5,7],"confidence":0.99}`},
 		welchQuestion{Confidence: 0.95}, askWelch),

@@ -1,4 +1,4 @@
-package main
+package calc
 
 import "serin/internal/stats"
 

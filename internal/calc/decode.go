@@ -1,4 +1,4 @@
-package main
+package calc
 
 import (
 	"bytes"
@@ -14,11 +14,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// kind makes a calculation of a function from a question to its answer. The
+// kind makes a Kind of a function from a question to its answer. The
 // question's fields that are pointers or slices must be given, unless tagged
 // optional; the others begin as in defaults.
-func kind[Q, A any](name, does string, examples []string, defaults Q, answer func(Q) (A, error)) calculation {
-	return calculation{name, does, examples, func(line []byte) (any, error) {
+func kind[Q, A any](name, does string, examples []string, defaults Q, answer func(Q) (A, error)) Kind {
+	return Kind{name, does, examples, func(line []byte) (any, error) {
 		q := defaults
 		if err := decode(line, &q, examples[0]); err != nil {
 			return nil, err
