@@ -62,6 +62,10 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s; or a count, 10000x)
 bench: ## Run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-models
+bench-models: ## Measure models beside ONNX Runtime and their libraries, into docs/model-speed.md
+	bench/models/run
+
 .PHONY: bench-python
 bench-python: ## Measure POST /predict beside the same service in Python
 	bench/run.sh
