@@ -17,6 +17,18 @@ func Dot[T Float](x, y []T) T {
 	return T(dot32(as[float32](x), as[float32](y), len(x)))
 }
 
+// Distance is the sum of (x[i]-y[i])^2 over all of x; y must be at least as long.
+func Distance[T Float](x, y []T) T {
+	y = y[:len(x)]
+	if !assembly || len(x) == 0 {
+		return plainDistance(x, y)
+	}
+	if panel[T]() == 8 {
+		return T(distance64(as[float64](x), as[float64](y), len(x)))
+	}
+	return T(distance32(as[float32](x), as[float32](y), len(x)))
+}
+
 // as is where a slice begins; To is T by another name.
 func as[To, T Float](x []T) *To {
 	return (*To)(unsafe.Pointer(unsafe.SliceData(x))) //nolint:gosec // assembly wants an address; the type stays the same

@@ -2,8 +2,9 @@
 // matrix of weights, in float64 and float32. It takes numbers, answers numbers,
 // and knows no model.
 //
-//	Dot    x . y
-//	Dense  rows x weights^T + bias, as linear models, neural layers and kernels need it
+//	Dot       x . y
+//	Distance  |x - y|^2
+//	Dense     rows x weights^T + bias, as linear models, neural layers and kernels need it
 //
 // Two forms of the same loops stand side by side: assembly with AVX2 and FMA
 // (kernel_amd64.s), used where the processor has both, and plain Go (plain.go)

@@ -127,6 +127,142 @@ done:
 	VZEROUPPER
 	RET
 
+// func distance64(x, y *float64, n int) float64
+TEXT ·distance64(SB), NOSPLIT, $0-32
+	MOVQ x+0(FP), SI
+	MOVQ y+8(FP), DI
+	MOVQ n+16(FP), CX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+
+blocks: // four registers at a time
+	SUBQ $16, CX
+	JLT  registers
+	VMOVUPD (SI), Y4
+	VSUBPD (DI), Y4, Y4
+	VMOVUPD 32(SI), Y5
+	VSUBPD 32(DI), Y5, Y5
+	VMOVUPD 64(SI), Y6
+	VSUBPD 64(DI), Y6, Y6
+	VMOVUPD 96(SI), Y7
+	VSUBPD 96(DI), Y7, Y7
+	VFMADD231PD Y4, Y4, Y0
+	VFMADD231PD Y5, Y5, Y1
+	VFMADD231PD Y6, Y6, Y2
+	VFMADD231PD Y7, Y7, Y3
+	ADDQ $128, SI
+	ADDQ $128, DI
+	JMP  blocks
+
+registers: // one at a time
+	ADDQ $16, CX
+
+register:
+	SUBQ $4, CX
+	JLT  fold
+	VMOVUPD (SI), Y4
+	VSUBPD (DI), Y4, Y4
+	VFMADD231PD Y4, Y4, Y0
+	ADDQ $32, SI
+	ADDQ $32, DI
+	JMP  register
+
+fold: // the sums of all registers and lanes
+	ADDQ $4, CX
+	VADDPD Y1, Y0, Y0
+	VADDPD Y3, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPD X1, X0, X0
+	VUNPCKHPD X0, X0, X1
+	VADDSD X1, X0, X0
+
+last: // number by number
+	SUBQ $1, CX
+	JLT  done
+	VMOVSD (SI), X4
+	VSUBSD (DI), X4, X4
+	VFMADD231SD X4, X4, X0
+	ADDQ $8, SI
+	ADDQ $8, DI
+	JMP  last
+
+done:
+	VMOVSD X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func distance32(x, y *float32, n int) float32
+TEXT ·distance32(SB), NOSPLIT, $0-28
+	MOVQ x+0(FP), SI
+	MOVQ y+8(FP), DI
+	MOVQ n+16(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+blocks: // four registers at a time
+	SUBQ $32, CX
+	JLT  registers
+	VMOVUPS (SI), Y4
+	VSUBPS (DI), Y4, Y4
+	VMOVUPS 32(SI), Y5
+	VSUBPS 32(DI), Y5, Y5
+	VMOVUPS 64(SI), Y6
+	VSUBPS 64(DI), Y6, Y6
+	VMOVUPS 96(SI), Y7
+	VSUBPS 96(DI), Y7, Y7
+	VFMADD231PS Y4, Y4, Y0
+	VFMADD231PS Y5, Y5, Y1
+	VFMADD231PS Y6, Y6, Y2
+	VFMADD231PS Y7, Y7, Y3
+	ADDQ $128, SI
+	ADDQ $128, DI
+	JMP  blocks
+
+registers: // one at a time
+	ADDQ $32, CX
+
+register:
+	SUBQ $8, CX
+	JLT  fold
+	VMOVUPS (SI), Y4
+	VSUBPS (DI), Y4, Y4
+	VFMADD231PS Y4, Y4, Y0
+	ADDQ $32, SI
+	ADDQ $32, DI
+	JMP  register
+
+fold: // the sums of all registers and lanes
+	ADDQ $8, CX
+	VADDPS Y1, Y0, Y0
+	VADDPS Y3, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VMOVHLPS X0, X0, X1
+	VADDPS X1, X0, X0
+	VMOVSHDUP X0, X1
+	VADDSS X1, X0, X0
+
+last: // number by number
+	SUBQ $1, CX
+	JLT  done
+	VMOVSS (SI), X4
+	VSUBSS (DI), X4, X4
+	VFMADD231SS X4, X4, X0
+	ADDQ $4, SI
+	ADDQ $4, DI
+	JMP  last
+
+done:
+	VMOVSS X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
 // func panel4x64(x *float64, inputs int, w *float64, stride int, bias, out *float64, step int)
 TEXT ·panel4x64(SB), NOSPLIT, $0-56
 	MOVQ x+0(FP), SI

@@ -9,6 +9,10 @@ func dot64(_, _ *float64, _ int) float64 { return 0 }
 
 func dot32(_, _ *float32, _ int) float32 { return 0 }
 
+func distance64(_, _ *float64, _ int) float64 { return 0 }
+
+func distance32(_, _ *float32, _ int) float32 { return 0 }
+
 func panel4x64(_ *float64, _ int, _ *float64, _ int, _, _ *float64, _ int) {}
 
 func panel4x32(_ *float32, _ int, _ *float32, _ int, _, _ *float32, _ int) {}

@@ -54,6 +54,10 @@ func testDot[T Float](t *testing.T) {
 		if got, want := Dot(x, y), plainDot(x, y[:n]); !same(got, want, absolute(x, y)) {
 			t.Fatalf("%d numbers: %v by assembly, %v without", n, got, want)
 		}
+		got, want := Distance(x, y), plainDistance(x, y[:n])
+		if !same(got, want, want) {
+			t.Fatalf("%d numbers: distance %v by assembly, %v without", n, got, want)
+		}
 	})
 	for n := range 200 { // every length, whatever rapid draws
 		x, exact := make([]T, n), T(0)
@@ -63,6 +67,9 @@ func testDot[T Float](t *testing.T) {
 		}
 		if got := Dot(x, x); got != exact {
 			t.Errorf("%d numbers: %v, want %v", n, got, exact)
+		}
+		if got := Distance(x, make([]T, n)); got != exact {
+			t.Errorf("%d numbers: distance %v, want %v", n, got, exact)
 		}
 	}
 }

@@ -30,6 +30,40 @@ func plainDot[T Float](x, y []T) T {
 			sums[j] = fused(x[i+j], y[i+j], sums[j])
 		}
 	}
+	sum := folded(&sums, lane)
+	for ; i < len(x); i++ {
+		sum = fused(x[i], y[i], sum)
+	}
+	return sum
+}
+
+// plainDistance adds in the order of plainDot.
+func plainDistance[T Float](x, y []T) T {
+	lane := panel[T]() / 2
+	var sums [32]T
+	i := 0
+	for ; i+4*lane <= len(x); i += 4 * lane {
+		for j := range 4 * lane {
+			d := x[i+j] - y[i+j]
+			sums[j] = fused(d, d, sums[j])
+		}
+	}
+	for ; i+lane <= len(x); i += lane {
+		for j := range lane {
+			d := x[i+j] - y[i+j]
+			sums[j] = fused(d, d, sums[j])
+		}
+	}
+	sum := folded(&sums, lane)
+	for ; i < len(x); i++ {
+		d := x[i] - y[i]
+		sum = fused(d, d, sum)
+	}
+	return sum
+}
+
+// folded adds up the sums of four registers, and then of the lanes of one.
+func folded[T Float](sums *[32]T, lane int) T {
 	for j := range lane {
 		sums[j] = (sums[j] + sums[lane+j]) + (sums[2*lane+j] + sums[3*lane+j])
 	}
@@ -38,11 +72,7 @@ func plainDot[T Float](x, y []T) T {
 			sums[j] += sums[half+j]
 		}
 	}
-	sum := sums[0]
-	for ; i < len(x); i++ {
-		sum = fused(x[i], y[i], sum)
-	}
-	return sum
+	return sums[0]
 }
 
 // plainPanels computes width outputs from o on of all rows of x.
