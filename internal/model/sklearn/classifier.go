@@ -92,7 +92,7 @@ func (e *estimator) link(version string, classes int) func([]float64) {
 }
 
 // atLeast compares a version of the checked form with major.minor.
-func atLeast(version string, major, minor int) bool {
+func atLeast(version string, major, minor int) bool { //nolint:unparam // a version has two numbers
 	var a, b int
 	_, _ = fmt.Sscanf(version, "%d.%d", &a, &b) // its form is checked
 	return a > major || a == major && b >= minor

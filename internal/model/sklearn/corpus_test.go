@@ -141,11 +141,12 @@ func compareClasses(t *testing.T, name string, got []model.Label, want []any) {
 // TestRefusedCorpus checks what is refused, and that the refusal names it.
 func TestRefusedCorpus(t *testing.T) {
 	t.Parallel()
+	const served = "is read since the archives were made"
 	want := map[string]string{
 		"unfitted":                "LogisticRegression: it is not fitted: it has no classes_. Fit the model",
 		"unfitted-pipeline":       `step "standardscaler" (StandardScaler): it is not fitted: it has no n_features_in_. Fit the model`,
 		"svc":                     "the file names sklearn.svm._classes.SVC, which is not part of a model that serin reads; nothing was executed. serin reads LogisticRegression",
-		"forest":                  "names sklearn.ensemble._forest.RandomForestClassifier",
+		"forest":                  served,
 		"search":                  "names sklearn.model_selection._search.GridSearchCV, which is not part of a model that serin reads; nothing was executed. Save the fitted estimator inside it: joblib.dump(search.best_estimator_, path)",
 		"cv":                      "names sklearn.linear_model._logistic.LogisticRegressionCV",
 		"pca":                     "names sklearn.decomposition._pca.PCA",
@@ -169,6 +170,9 @@ func TestRefusedCorpus(t *testing.T) {
 		}
 		for name, file := range c.Refused {
 			_, err := Load(bytes.NewReader(c.files[file]))
+			if err == nil && want[name] == served {
+				continue
+			}
 			var refusal *model.Refusal
 			if !errors.As(err, &refusal) || want[name] == "" || !strings.Contains(err.Error(), want[name]) {
 				t.Errorf("%s, %s: %v\nwant %q", c.Sklearn, name, err, want[name])

@@ -15,8 +15,10 @@ type fitted struct {
 	chain   chain
 	methods *methods // nil for a transformer
 	names   []string // of its input, nil when it was fitted on an unnamed matrix
-	in, out int      // width of its input and, of a transformer, of its result
-	text    string   // "StandardScaler", "Pipeline(StandardScaler, LogisticRegression)"
+	// features are its input where that is not all numbers, or some may be missing.
+	features []model.Feature
+	in, out  int    // width of its input and, of a transformer, of its result
+	text     string // "StandardScaler", "Pipeline(StandardScaler, LogisticRegression)"
 }
 
 // methods are what an estimator can be asked, by scikit-learn's names. All of a
@@ -91,8 +93,11 @@ func fromValue(v pickle.Value) (model.Predictor, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
+	if f.features == nil {
+		f.features = model.Numbers(f.in, f.names)
+	}
 	signature := model.Signature{
-		Features: model.Numbers(f.in, f.names), Named: f.names != nil,
+		Features: f.features, Named: f.names != nil,
 		Library: "scikit-learn " + version, Estimator: f.text,
 	}
 	engine := f.methods.answers(&signature)
@@ -124,7 +129,9 @@ func (p place) estimator(object *pickle.Object) (fitted, *model.Refusal) {
 	case functionTransformer:
 		f, err = p.identity(object)
 	default:
-		if readScaler := scalers[object.Class.Name]; readScaler != nil {
+		if read := treeReader(object.Class); read != nil {
+			f, err = read(p, object)
+		} else if readScaler := scalers[object.Class.Name]; readScaler != nil {
 			f, err = p.scaler(object, readScaler)
 		} else {
 			err = p.refuse(nextSupported, "%s is no estimator", object.Class)

@@ -23,7 +23,7 @@ var (
 	functionTransformer = pickle.Global{Module: "sklearn.preprocessing._function_transformer", Name: "FunctionTransformer"}
 )
 
-var allowed = map[pickle.Global]bool{
+var allowed = with(treeNames(), map[pickle.Global]bool{
 	logisticRegression:  true,
 	pipelineClass:       true,
 	columnTransformer:   true,
@@ -36,6 +36,14 @@ var allowed = map[pickle.Global]bool{
 	// How columns were chosen; the choice itself is stored beside it.
 	{Module: columnsModule, Name: "make_column_selector"}: true,
 	{Module: columnsModule, Name: "_RemainderColsList"}:   true,
+})
+
+// with adds names to a set of them.
+func with(names []pickle.Global, set map[pickle.Global]bool) map[pickle.Global]bool {
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
 }
 
 // The next steps of refusals.

@@ -1,6 +1,7 @@
 package sklearn
 
 import (
+	"errors"
 	"sync"
 
 	"serin/internal/model"
@@ -50,11 +51,18 @@ func (p *pipeline) Predict(in model.Rows, out model.Answers) error {
 			part.Classes = out.Classes[begin : begin+n]
 		}
 		if err := p.engine.Predict(model.Rows{N: n, Numbers: block[:n*p.out]}, part); err != nil {
-			err.(*model.Unanswerable).Row += begin
-			return err
+			return later(err, begin)
 		}
 	}
 	return nil
+}
+
+// later counts the row of an engine's error from further up.
+func later(err error, rows int) error {
+	if u, ok := errors.AsType[*model.Unanswerable](err); ok {
+		u.Row += rows
+	}
+	return err
 }
 
 // overflows is what happens to a row that scikit-learn refuses behind a step:

@@ -114,6 +114,9 @@ func (e *estimator) array(name string) *pickle.Array {
 	v := e.value(name)
 	a, ok := v.(*pickle.Array)
 	if !ok {
+		if o, isObject := v.(*pickle.Object); isObject && hasPrefix(o.Class.Module, "scipy.sparse") {
+			e.fail("Call model.densify() before saving, so that it is an ordinary array.", "%s is a sparse array", name)
+		}
 		if e.err == nil {
 			e.wrong(name, v, "an array")
 		}
