@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"serin/internal/api"
+	"serin/internal/model"
 )
 
 // usageError is a command line that was not given as it should be.
@@ -22,6 +23,9 @@ func (v *verdictError) Error() string { return "the verdict is not a pass" }
 func exitCode(err error, started bool) api.ExitCode {
 	if _, ok := errors.AsType[usageError](err); ok || !started {
 		return api.ExitUsage
+	}
+	if _, ok := errors.AsType[*model.Refusal](err); ok {
+		return api.ExitRefused
 	}
 	return api.ExitOf(err)
 }

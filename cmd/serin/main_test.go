@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"serin/internal/api"
 )
 
@@ -25,7 +27,9 @@ import (
 // the real command line, with a step hook that the product does not have.
 func TestMain(m *testing.M) {
 	if os.Getenv("SERIN_TEST_AS_PROGRAM") == "" {
-		os.Exit(m.Run())
+		testscript.Main(m, map[string]func(){
+			"serin": func() { os.Exit(int(run(os.Args[1:], console{out: os.Stdout, err: os.Stderr}))) },
+		})
 	}
 	c := console{out: os.Stdout, err: os.Stderr, step: stepHook(os.Getenv("SERIN_TEST_KILL_AT"), os.Getenv("SERIN_TEST_STEPS"))}
 	os.Exit(int(run(os.Args[1:], c)))

@@ -107,7 +107,7 @@ func newRoot(c console) *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newServe(c), newDemo(c), newTrain(c), newPower(c), newSimulate(c), newJudge(c), newCalc(c), newBench(c),
+		newServe(c), newDemo(c), newTrain(c), newPredict(c), newInspect(c), newPower(c), newSimulate(c), newJudge(c), newCalc(c), newBench(c),
 		newDeploy(c), newWeight(c), newRollback(c), newPromote(c), newCheck(c), newExplain(c), newSlowdown(c), newStatus(c),
 	)
 	return root

@@ -86,6 +86,9 @@ func (m *machine) name(module, name string) (Global, error) {
 	g := Global{module, name}
 	_, ok := m.known[g]
 	if ok || m.hasInstances(g) {
+		if m.opts.Mention != nil {
+			m.opts.Mention(g)
+		}
 		return g, nil
 	}
 	err := m.src.refuse(m.at,

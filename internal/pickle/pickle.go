@@ -20,6 +20,9 @@ type Options struct {
 	MaxObjects int
 	// MaxDepth bounds how deep values are nested in the result. Default 256.
 	MaxDepth int
+	// Mention is called with every name that the pickle mentions and that is
+	// allowed, each time; nil: nobody asks.
+	Mention func(Global)
 }
 
 const (

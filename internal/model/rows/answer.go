@@ -20,12 +20,12 @@ func (b *Batch) Predict(p model.Predictor) error {
 	return p.Predict(b.Rows, out)
 }
 
-// Values are the numbers of row i's answer.
-func (b *Batch) Values(s *model.Signature, i int) []float64 {
+// values are the numbers of row i's answer.
+func (b *Batch) values(s *model.Signature, i int) []float64 {
 	return b.Answers.Values[i*s.Outputs : (i+1)*s.Outputs]
 }
 
-// AppendAnswer writes the answer to row i as the members of a JSON object:
+// appendAnswer writes the answer to row i as the members of a JSON object:
 //
 //	"probabilities":[0.2,0.8],"prediction":1     one for each class, in the model's order
 //	"score":1.39,"prediction":1                  a decision function of two classes
@@ -34,8 +34,8 @@ func (b *Batch) Values(s *model.Signature, i int) []float64 {
 //	"prediction":[3.25,1]                        and one of several numbers
 //
 // A number that JSON cannot hold is null.
-func (b *Batch) AppendAnswer(dst []byte, s *model.Signature, i int) []byte {
-	values := b.Values(s, i)
+func (b *Batch) appendAnswer(dst []byte, s *model.Signature, i int) []byte {
+	values := b.values(s, i)
 	switch {
 	case s.Values == model.Probabilities:
 		dst = appendNumbers(append(dst, `"probabilities":`...), values, false)
@@ -54,21 +54,21 @@ func (b *Batch) AppendAnswer(dst []byte, s *model.Signature, i int) []byte {
 // appendNumbers writes an array, or its only number alone.
 func appendNumbers(dst []byte, values []float64, alone bool) []byte {
 	if alone {
-		return AppendNumber(dst, values[0])
+		return appendNumber(dst, values[0])
 	}
 	dst = append(dst, '[')
 	for i, v := range values {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = AppendNumber(dst, v)
+		dst = appendNumber(dst, v)
 	}
 	return append(dst, ']')
 }
 
-// AppendNumber writes the shortest decimal that reads back as the same float;
+// appendNumber writes the shortest decimal that reads back as the same float;
 // null where JSON has none.
-func AppendNumber(dst []byte, v float64) []byte {
+func appendNumber(dst []byte, v float64) []byte {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return append(dst, "null"...)
 	}

@@ -10,20 +10,20 @@ import (
 	"serin/internal/model"
 )
 
-// Columns says where the features of a row stand in the records of a table.
-type Columns struct {
+// columns says where the features of a row stand in the records of a table.
+type columns struct {
 	schema *Schema
 	at     []int
-	// Unused are the names of columns that the model has no use for.
-	Unused []string
+	// unused are the names of columns that the model has no use for.
+	unused []string
 }
 
-// Header reads the first line of a table. Where the model knows names, the
+// header reads the first line of a table. Where the model knows names, the
 // columns may come in any order and others beside them; else the columns are
 // the features in their order, whatever the header calls them.
-func (s *Schema) Header(names []string) (*Columns, error) {
+func (s *Schema) header(names []string) (*columns, error) {
 	features := s.signature.Features
-	c := &Columns{schema: s, at: make([]int, len(features))}
+	c := &columns{schema: s, at: make([]int, len(features))}
 	if s.index == nil {
 		if len(names) != len(features) {
 			return nil, &Fault{"", fmt.Sprintf("the table has %d columns and the model takes %d features, whose names it does not know", len(names), len(features)), "Give exactly these columns, in the order that the model was fitted on."}
@@ -42,7 +42,7 @@ func (s *Schema) Header(names []string) (*Columns, error) {
 	for column, name := range names {
 		switch i, known := s.index[name]; {
 		case !known:
-			c.Unused = append(c.Unused, name)
+			c.unused = append(c.unused, name)
 		case c.at[i] >= 0:
 			return nil, &Fault{"", fmt.Sprintf("two columns are called %q", name), "Rename or remove one of them."}
 		default:
@@ -74,9 +74,9 @@ func looksLikeData(names []string) bool {
 	return !counted
 }
 
-// Record reads one line of the table into the batch. Its error says which
+// record reads one line of the table into the batch. Its error says which
 // column is wrong, counted from 0, -1 for none.
-func (c *Columns) Record(fields []string, b *Batch) (column int, err error) {
+func (c *columns) record(fields []string, b *Batch) (column int, err error) {
 	s := c.schema
 	s.open(b)
 	for i, column := range c.at {

@@ -4,7 +4,7 @@
 //	a JSON array, a JSON object by name, a CSV record
 //	      | Schema: what this model's rows are
 //	      v
-//	    Batch --Predict--> answers --AppendAnswer--> {"probabilities": [...], "prediction": 1}
+//	    Batch --Predict--> answers --Source.Answer--> {"probabilities": [...], "prediction": 1}
 //	      |                   |
 //	      |                   +--Check--> the answers that the writing library gave (golden predictions)
 //	      +--> *Fault: which value is wrong, and what to send instead

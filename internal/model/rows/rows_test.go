@@ -107,12 +107,12 @@ func TestCSV(t *testing.T) {
 	t.Parallel()
 	nan := math.NaN()
 	s, b := NewSchema(&mixed), &Batch{}
-	c, err := s.Header([]string{"id", "paid", "plan", "region", "calls", "tenure"})
-	if err != nil || !cmp.Equal(c.Unused, []string{"id"}) {
+	c, err := s.header([]string{"id", "paid", "plan", "region", "calls", "tenure"})
+	if err != nil || !cmp.Equal(c.unused, []string{"id"}) {
 		t.Fatalf("%v, %v", c, err)
 	}
 	for _, record := range [][]string{{"7", "True", "gold", "north", "2", " 1 "}, {"8", "0", "", "", "", "1e3"}} {
-		if _, err := c.Record(record, b); err != nil {
+		if _, err := c.record(record, b); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -131,7 +131,7 @@ func TestCSV(t *testing.T) {
 		{[]string{"7", "1", "gold", "", "", "inf"}, 5, `tenure: expected a number, got "inf". Give a finite number`},
 		{[]string{"7"}, -1, "the line has 1 columns and the header more. Complete the line"},
 	} {
-		if column, err := c.Record(tt.record, b); err == nil || err.Error() != tt.fault || column != tt.column || b.N != 2 {
+		if column, err := c.record(tt.record, b); err == nil || err.Error() != tt.fault || column != tt.column || b.N != 2 {
 			t.Errorf("%q: column %d, %v", tt.record, column, err)
 		}
 	}
@@ -147,7 +147,7 @@ func TestCSV(t *testing.T) {
 		{&unnamed, "0,1,2", ""},
 		{&unnamed, "a,b,c", ""},
 	} {
-		_, err := NewSchema(tt.signature).Header(strings.Split(tt.header, ","))
+		_, err := NewSchema(tt.signature).header(strings.Split(tt.header, ","))
 		if tt.fault == "" && err != nil || tt.fault != "" && (err == nil || !strings.Contains(err.Error(), tt.fault)) {
 			t.Errorf("%s: %v, want %q", tt.header, err, tt.fault)
 		}
@@ -220,7 +220,7 @@ func TestAnswers(t *testing.T) {
 		if err := b.Predict(&line{tt.s}); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(b.AppendAnswer(nil, &tt.s, 1)); got != tt.want || !json.Valid([]byte("{"+got+"}")) {
+		if got := string(b.appendAnswer(nil, &tt.s, 1)); got != tt.want || !json.Valid([]byte("{"+got+"}")) {
 			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}

@@ -72,6 +72,12 @@ func (b *Batch) Reset() {
 	b.Rows = model.Rows{Numbers: b.Numbers[:0], Texts: b.Texts[:0]}
 }
 
+// truncate keeps the first n rows.
+func (b *Batch) truncate(s *model.Signature, n int) {
+	b.N, b.Numbers = n, b.Numbers[:n*len(s.Features)]
+	b.Texts = b.Texts[:min(len(b.Texts), len(b.Numbers))]
+}
+
 // open makes place for one more row.
 func (s *Schema) open(b *Batch) {
 	n := len(s.signature.Features)

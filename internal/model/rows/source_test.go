@@ -1,0 +1,118 @@
+package rows
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"serin/internal/model"
+)
+
+func lineModel() *line {
+	return &line{model.Signature{Features: model.Numbers(2, []string{"a", "b"}), Named: true, Values: model.Quantities, Task: model.Regression, Outputs: 1}}
+}
+
+func answerAll(name, text string) (string, error) {
+	p := lineModel()
+	s, err := NewSource(name, strings.NewReader(text), NewSchema(p.Signature()))
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	err = s.Answer(p, &out, func(int) {})
+	return out.String(), err
+}
+
+func TestSource(t *testing.T) {
+	t.Parallel()
+	const one = "{\"prediction\":1.5}\n"
+	tests := []struct{ name, text, out, err string }{
+		{"r.jsonl", "[0.25, 0]\n\n{\"b\": 1, \"a\": 0.25}", one + one, ""},
+		{"r.csv", "b,a\r\n0,0.25\r\n", one, ""},
+		{"-", "\ufeffb,a\n0,0.25", one, ""},
+		{"-", " \n[0.25, 0]\n", one, ""},
+		{"r.csv", "\"a\",\"b\"\n0.25,0\n-1,0\n0.25,0\n", one, "r.csv, line 3: a: the value is below zero"},
+		{"r.jsonl", "[0.25, 0]\n[0.25, 0]\n[-1, 0]\n[7]\n", one + one, "r.jsonl, line 3: a: the value is below zero"},
+		{"r.jsonl", "[-1, 0]", "", "r.jsonl, line 1: a: the value is below zero"},
+		{"r.jsonl", "[0.25]", "", "r.jsonl, line 1: expected 2 values, got 1. A row is like [0.5, 0.5]"},
+		{"r.csv", "a,b\n1\n", "", "r.csv, line 2: wrong number of fields"},
+		{"r.csv", "a,b\n1,\"2\n", "", `r.csv, line 2: column `},
+		{"r.csv", "", "", "r.csv: there are no rows"},
+		{"r.csv", "a,b\n", "", ""},
+		{"r", "\x1f\x8b\x08", "", "compressed"},
+		{"r", "\x00\x01", "", "binary"},
+	}
+	for _, tt := range tests {
+		out, err := answerAll(tt.name, tt.text)
+		if out != tt.out || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%s %q:\n got %q, %v\nwant %q, %s", tt.name, tt.text, out, err, tt.out, tt.err)
+		}
+	}
+}
+
+// TestManyRows: more than a batch, with the last line of each to be told.
+func TestManyRows(t *testing.T) {
+	t.Parallel()
+	const rows = 200_000
+	text := "a,b\n" + strings.Repeat("0.25,0\n", rows) + "x,0\n"
+	out, err := answerAll("r.csv", text)
+	if want := fmt.Sprintf("line %d", rows+2); err == nil || !strings.Contains(err.Error(), want) || strings.Count(out, "\n") != rows {
+		t.Errorf("%d answers, %v", strings.Count(out, "\n"), err)
+	}
+}
+
+// TestALineWithoutEndIsBounded: memory does not grow with what arrives.
+func TestALineWithoutEndIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, start := range []string{"[", "a,b\n\""} {
+		p := lineModel()
+		s, err := NewSource("-", io.MultiReader(strings.NewReader(start), endless{}), NewSchema(p.Signature()))
+		if err == nil {
+			err = s.Answer(p, io.Discard, func(int) {})
+		}
+		if err == nil || !strings.Contains(err.Error(), "longer than") {
+			t.Errorf("%q: %v", start, err)
+		}
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = '1'
+	}
+	return len(b), nil
+}
+
+// TestConversation: an answer comes before the next row is asked for.
+func TestConversation(t *testing.T) {
+	t.Parallel()
+	question, ask := io.Pipe()
+	hear, answer := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		p := lineModel()
+		s, err := NewSource("-", question, NewSchema(p.Signature()))
+		if err == nil {
+			err = s.Answer(p, answer, func(int) {})
+		}
+		answer.Close()
+		done <- err
+	}()
+	lines := bufio.NewReader(hear)
+	for i := range 3 {
+		fmt.Fprintf(ask, "[%d, 0]\n", i)
+		if got, err := lines.ReadString('\n'); got != fmt.Sprintf("{\"prediction\":%d}\n", 2*i+1) {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	ask.Close()
+	if err := <-done; err != nil && !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+}
