@@ -1,6 +1,7 @@
 package format
 
 import (
+	"serin/internal/model/gbdt"
 	"serin/internal/model/sklearn"
 )
 
@@ -26,17 +27,17 @@ var kinds = []kind{
 	{name: "XML", is: markup("<"), next: nextDownload},
 
 	// Models as text.
-	{name: "a LightGBM model", is: starts("tree\n", "tree\r\n"), read: nil, next: nextSoon},
-	{name: "an XGBoost model", is: jsonWith("learner", "version"), read: nil, next: nextSoon},
-	{name: "an XGBoost model", is: ubj, read: nil, next: nextSoon},
-	{name: "a CatBoost model", is: jsonWith("oblivious_trees", "features_info", "model_info", "ctr_data", "trees", "scale_and_bias"), read: nil, next: nextSoon},
+	{name: "a LightGBM model", is: starts("tree\n", "tree\r\n"), read: gbdt.LoadLightGBM},
+	{name: "an XGBoost model", is: jsonWith("learner", "version"), read: gbdt.LoadXGBoost},
+	{name: "an XGBoost model", is: ubj, read: gbdt.LoadXGBoost},
+	{name: "a CatBoost model", is: jsonWith("oblivious_trees", "features_info", "model_info", "ctr_data", "trees", "scale_and_bias"), read: gbdt.LoadCatBoost},
 	{name: "a dump of LightGBM's trees (dump_model), which leaves out what the answer needs", is: jsonWith("name", "tree_info"), next: "Save the model itself: booster.save_model(\"model.txt\")."},
 	{name: "a dump of XGBoost's trees (dump_model), which leaves out what the answer needs", is: jsonList("nodeid"), next: "Save the model itself: booster.save_model(\"model.json\")."},
 	{name: "JSON, but no model of XGBoost or CatBoost", is: func(head []byte) bool { return firstKey(head) != "" || jsonList("")(head) }, next: nextJoblib},
 
 	// Models as bytes.
 	{name: "a CatBoost model in its binary format (cbm)", is: starts("CBM1"), next: "Save it as JSON: model.save_model(\"model.json\", format=\"json\")."},
-	{name: "an XGBoost model in its old binary format", is: oldXGBoost, next: "Save it as JSON: booster.save_model(\"model.json\")."},
+	{name: "an XGBoost model in its old binary format", is: oldXGBoost, read: gbdt.LoadXGBoost},
 	{name: "an ONNX model", is: onnxModel, read: nil, next: nextSoon},
 	{name: "a zip archive", is: starts("PK\x03\x04", "PK\x05\x06"), read: readZip},
 	{name: "HDF5, as Keras writes it", is: starts("\x89HDF\r\n\x1a\n"), next: "Convert it with tf2onnx: python -m tf2onnx.convert --keras model.h5 --output model.onnx."},
