@@ -204,9 +204,20 @@ def versions():
     return known
 
 
+def seeded(cases):
+    """The cases, each fitted as if it were the first to draw random numbers."""
+    cases = iter(cases)
+    while True:
+        np.random.seed(0)
+        case = next(cases, None)
+        if case is None:
+            return
+        yield case
+
+
 def archive(environment, family, cases):
     files, tables, models, refused = {}, [], {}, {}
-    for case in cases:
+    for case in seeded(cases):
         name, content = saved(case)
         if name in files:
             sys.exit("%s: two cases are named %s" % (family, name))
