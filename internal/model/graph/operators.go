@@ -1,0 +1,114 @@
+package graph
+
+import "math"
+
+// lookUp finds the implementation of an operator, nil where there is none. Scan
+// stands apart because it looks up operators itself.
+func (f *File) lookUp(o Name) func(*Call) {
+	if o == (Name{"", "Scan"}) {
+		return scan
+	}
+	if found := operators[o]; found != nil {
+		return found
+	}
+	return f.more[o]
+}
+
+// operators are those of the standard domain, and the one of ai.onnx.ml that
+// only moves elements.
+var operators = map[Name]func(*Call){
+	{"", "Add"}:        arithmetic(pair{add[float32], add[float64], add[int64], add[int32]}),
+	{"", "Sub"}:        arithmetic(pair{sub[float32], sub[float64], sub[int64], sub[int32]}),
+	{"", "Mul"}:        arithmetic(pair{mul[float32], mul[float64], mul[int64], mul[int32]}),
+	{"", "Div"}:        divide,
+	{"", "Pow"}:        powers,
+	{"", "Sum"}:        several(pair{f32: add[float32], f64: add[float64]}, false),
+	{"", "Mean"}:       several(pair{f32: add[float32], f64: add[float64]}, true),
+	{"", "Min"}:        several(pair{lower[float32], lower[float64], lower[int64], lower[int32]}, false),
+	{"", "Max"}:        several(pair{higher[float32], higher[float64], higher[int64], higher[int32]}, false),
+	{"", "Neg"}:        functionOf(func(x float64) float64 { return -x }, func(x int64) int64 { return -x }),
+	{"", "Abs"}:        functionOf(math.Abs, absolute),
+	{"", "Sign"}:       functionOf(sign, signOf),
+	{"", "Sqrt"}:       function(math.Sqrt),
+	{"", "Exp"}:        function(math.Exp),
+	{"", "Log"}:        function(math.Log),
+	{"", "Reciprocal"}: function(func(x float64) float64 { return 1 / x }),
+	{"", "Floor"}:      function(math.Floor),
+	{"", "Ceil"}:       function(math.Ceil),
+	{"", "Round"}:      function(math.RoundToEven),
+	{"", "Erf"}:        function(math.Erf),
+	{"", "Sin"}:        function(math.Sin),
+	{"", "Cos"}:        function(math.Cos),
+	{"", "Clip"}:       clip,
+
+	{"", "Relu"}:        relu,
+	{"", "LeakyRelu"}:   leakyRelu,
+	{"", "Elu"}:         elu,
+	{"", "Selu"}:        selu,
+	{"", "Gelu"}:        gelu,
+	{"", "Sigmoid"}:     function(sigmoid),
+	{"", "HardSigmoid"}: hardSigmoid,
+	{"", "Tanh"}:        function(math.Tanh),
+	{"", "Softplus"}:    function(softplus),
+	{"", "Softsign"}:    function(func(x float64) float64 { return x / (1 + math.Abs(x)) }),
+	{"", "Softmax"}:     softmax(false),
+	{"", "LogSoftmax"}:  softmax(true),
+
+	{"", "MatMul"}:             matMul,
+	{"", "Gemm"}:               gemm,
+	{"", "BatchNormalization"}: batchNorm,
+	{"", "LayerNormalization"}: layerNorm,
+	{"", "Dropout"}:            dropout,
+
+	{"", "Equal"}:          compare(same[float32], same[float64], same[int64], same[int32]),
+	{"", "Less"}:           compare(less[float32], less[float64], less[int64], less[int32]),
+	{"", "LessOrEqual"}:    compare(atMost[float32], atMost[float64], atMost[int64], atMost[int32]),
+	{"", "Greater"}:        compare(more[float32], more[float64], more[int64], more[int32]),
+	{"", "GreaterOrEqual"}: compare(atLeast[float32], atLeast[float64], atLeast[int64], atLeast[int32]),
+	{"", "And"}:            logic(func(a, b bool) bool { return a && b }),
+	{"", "Or"}:             logic(func(a, b bool) bool { return a || b }),
+	{"", "Xor"}:            logic(func(a, b bool) bool { return a != b }),
+	{"", "Not"}:            not,
+	{"", "IsNaN"}:          isNaN,
+	{"", "IsInf"}:          isInf,
+	{"", "Where"}:          where,
+
+	{"", "Identity"}:        identity,
+	{"", "Cast"}:            cast,
+	{"", "CastLike"}:        castLike,
+	{"", "Constant"}:        constantNode,
+	{"", "ConstantOfShape"}: constantOfShape,
+	{"", "Shape"}:           shapeOf,
+	{"", "Size"}:            sizeOfTensor,
+	{"", "Reshape"}:         reshape,
+	{"", "Flatten"}:         flatten,
+	{"", "Squeeze"}:         squeeze,
+	{"", "Unsqueeze"}:       unsqueeze,
+	{"", "Transpose"}:       transpose,
+	{"", "Expand"}:          expand,
+	{"", "Tile"}:            tile,
+	{"", "Slice"}:           slice,
+	{"", "Split"}:           split,
+	{"", "Concat"}:          concat,
+	{"", "Gather"}:          lookUpRows,
+	{"", "GatherElements"}:  gatherElements,
+	{"", "GatherND"}:        gatherND,
+	{"", "OneHot"}:          oneHot,
+
+	{"ai.onnx.ml", "ArrayFeatureExtractor"}: extract,
+
+	{"", "ReduceSum"}:       reducer(0, plus, asIs, true),
+	{"", "ReduceMean"}:      reducer(0, plus, func(sum, n float64) float64 { return sum / n }, false),
+	{"", "ReduceMax"}:       reducer(math.Inf(-1), higher[float64], asIs, false),
+	{"", "ReduceMin"}:       reducer(math.Inf(1), lower[float64], asIs, false),
+	{"", "ReduceProd"}:      reducer(1, mul[float64], asIs, true),
+	{"", "ReduceL1"}:        reducer(0, plusSize, asIs, true),
+	{"", "ReduceL2"}:        reducer(0, plusPower, func(sum, _ float64) float64 { return math.Sqrt(sum) }, true),
+	{"", "ReduceSumSquare"}: reducer(0, plusPower, asIs, true),
+	{"", "ReduceLogSum"}:    reducer(0, plus, func(sum, _ float64) float64 { return math.Log(sum) }, true),
+	{"", "ReduceLogSumExp"}: logSumExp,
+	{"", "ArgMax"}:          argBest(1),
+	{"", "ArgMin"}:          argBest(-1),
+	{"", "TopK"}:            topK,
+	{"", "CumSum"}:          cumSum,
+}
