@@ -1,6 +1,9 @@
 package pickle
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // This file is the customs list: the names that the package knows by itself,
 // and what a call of each stands for. Everything here is data or builds data.
@@ -84,18 +87,23 @@ func knownNames() map[Global]builder {
 // name lets a (module, name) pair in, or refuses it.
 func (m *machine) name(module, name string) (Global, error) {
 	g := Global{module, name}
-	_, ok := m.known[g]
-	if ok || m.hasInstances(g) {
+	if _, ok := m.known[g]; ok || m.opts.hasInstances(g) {
 		if m.opts.Mention != nil {
 			m.opts.Mention(g)
 		}
 		return g, nil
 	}
-	err := m.src.refuse(m.at,
-		"Save the fitted model alone with joblib.dump(model, path). Do not open the file in Python if you do not trust where it came from: Python would run what it names.",
-		"the file names %s, which is not part of a model that serin reads; nothing was executed", g)
-	err.Refused = g
+	err := unknownName(g)
+	err.Offset, err.Container = m.at, m.src.container
 	return g, err
+}
+
+func unknownName(g Global) *Error {
+	return &Error{
+		Reason:  fmt.Sprintf("the file names %s, which is not part of a model that serin reads; nothing was executed", g),
+		Next:    "Save the fitted model alone with joblib.dump(model, path). Do not open the file in Python if you do not trust where it came from: Python would run what it names.",
+		Refused: g,
+	}
 }
 
 // call builds what REDUCE would have called.
@@ -104,27 +112,26 @@ func (m *machine) call(callable Value, args []Value) (Value, error) {
 	if !ok {
 		return nil, m.refuse("the file calls %s; nothing was executed", Describe(callable))
 	}
-	if m.hasInstances(g) {
+	if build := m.known[g]; build != nil {
+		return build(m, g, args)
+	}
+	if m.opts.hasInstances(g) {
 		return buildObject(m, g, args)
 	}
-	build := m.known[g]
-	if build == nil {
-		return nil, m.refuse("the file calls %s, which a model only mentions; nothing was executed", g)
-	}
-	return build(m, g, args)
+	return nil, m.refuse("the file calls %s, which a model only mentions; nothing was executed", g)
 }
 
 // instance builds what NEWOBJ, INST and OBJ would have made of a class.
 func (m *machine) instance(class Value, args []Value) (Value, error) {
 	g, ok := class.(Global)
-	if !ok || !m.hasInstances(g) {
+	if !ok || !m.opts.hasInstances(g) {
 		return nil, m.refuse("the file makes an instance of %s, which a model does not hold; nothing was executed", Describe(class))
 	}
 	return buildObject(m, g, args)
 }
 
 // hasInstances reports whether g is a class whose instances become Objects.
-func (m *machine) hasInstances(g Global) bool { return m.opts.Allow[g] || wrappers[g] || sparse[g] }
+func (o Options) hasInstances(g Global) bool { return o.Allow[g] || wrappers[g] || sparse[g] }
 
 func buildObject(_ *machine, g Global, args []Value) (Value, error) {
 	return &Object{Class: g, Args: args}, nil

@@ -1,6 +1,7 @@
 package pickle
 
 import (
+	"fmt"
 	"math/big"
 	"math/bits"
 	"strconv"
@@ -56,22 +57,31 @@ func buildDType(m *machine, g Global, args []Value) (Value, error) {
 	if !ok || len(text) < 2 || !ok1 || !ok2 || align {
 		return nil, m.refuseCall(g, "an unaligned type code is expected, this is %s", Describe(args[0]))
 	}
+	if d := dtypeOf(text); d != nil {
+		return d, nil
+	}
+	return nil, m.refuse("arrays of dtype %s are not read", shown(text))
+}
+
+// dtypeOf reads a type code without byte order, such as "f8"; nil for one that
+// is not read.
+func dtypeOf(text string) *DType {
 	n, err := strconv.ParseUint(text[1:], 10, 31)
 	d := &DType{Kind: text[0], Size: int(n)}
 	switch {
 	case err != nil:
 	case text == "O8", text == "O4": // the size of a pointer where it was written
 		d.Size = 0
-		return d, nil
+		return d
 	case d.Kind == 'U' && n > 0 && n < 1<<20:
 		d.Size *= 4
-		return d, nil
+		return d
 	case d.Kind == 'V' && n > 0 && n <= maxRecord: // its state must name fields
-		return d, nil
+		return d
 	case wordIn(sizes[d.Kind], text[1:]):
-		return d, nil
+		return d
 	}
-	return nil, m.refuse("arrays of dtype %s are not read", shown(text))
+	return nil
 }
 
 // whole returns a dtype that says how elements are stored: a record says it
@@ -133,19 +143,28 @@ func (m *machine) setDType(d *DType, state Value) error {
 }
 
 // shapeOf reads an array's shape and returns it with its number of elements.
-// Neither may be beyond the budget of bytes, even where an empty axis makes the
-// array itself empty.
 func (m *machine) shapeOf(v Value, itemSize int) (shape []int, count int, err error) {
+	shape, count, reason := shapeOf(v, itemSize, m.opts.MaxBytes)
+	if reason != "" {
+		return nil, 0, m.refuse("%s", reason)
+	}
+	return shape, count, nil
+}
+
+// shapeOf says what is wrong with a shape, if anything. Neither the elements nor
+// any axis may take more than limit bytes, even where an empty axis makes the
+// array itself empty.
+func shapeOf(v Value, itemSize int, limit int64) (shape []int, count int, reason string) {
 	t, ok := v.(*Tuple)
 	if !ok || len(t.Items) > 32 {
-		return nil, 0, m.refuse("an array's shape is %s", Describe(v))
+		return nil, 0, "an array's shape is " + Describe(v)
 	}
 	empty := false
 	total := uint64(max(itemSize, 1))
 	for _, item := range t.Items {
 		n, ok := item.(int64)
 		if !ok || n < 0 {
-			return nil, 0, m.refuse("an array has %s as a length", Describe(item))
+			return nil, 0, "an array has " + Describe(item) + " as a length"
 		}
 		shape = append(shape, int(n))
 		if n == 0 {
@@ -153,15 +172,15 @@ func (m *machine) shapeOf(v Value, itemSize int) (shape []int, count int, err er
 			continue
 		}
 		high, low := bits.Mul64(total, uint64(n))
-		if high != 0 || low > uint64(m.opts.MaxBytes) {
-			return nil, 0, m.src.refuse(m.at, nextSmaller, "an array claims more than %d bytes, the limit", m.opts.MaxBytes)
+		if high != 0 || low > uint64(limit) {
+			return nil, 0, fmt.Sprintf("an array claims more than %d bytes, the limit", limit)
 		}
 		total = low
 	}
 	if empty {
-		return shape, 0, nil
+		return shape, 0, ""
 	}
-	return shape, int(total) / max(itemSize, 1), nil
+	return shape, int(total) / max(itemSize, 1), ""
 }
 
 // buildArray reads _reconstruct(ndarray, (0,), b"b"): an array whose state follows.
@@ -258,15 +277,19 @@ func buildScalar(m *machine, g Global, args []Value) (Value, error) {
 	if err := m.setRaw(one, args[1]); err != nil {
 		return nil, err
 	}
-	v, err := one.first()
+	v, err := one.Scalar()
 	if err != nil {
 		return nil, m.refuse("%v", err)
 	}
 	return v, nil
 }
 
-// first returns the first element as the plain value that it stands for.
-func (a *Array) first() (Value, error) {
+// Scalar returns the only element as the plain value that it stands for, as a
+// pickle's numpy scalars are read.
+func (a *Array) Scalar() (Value, error) {
+	if a.count != 1 || a.step == 0 {
+		return nil, fmt.Errorf("%v is not one number or text", a)
+	}
 	switch a.Type.Kind {
 	case 'b':
 		return a.raw[0] != 0, nil

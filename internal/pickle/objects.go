@@ -164,6 +164,15 @@ func (m *machine) setObject(o *Object, state Value) error {
 		return m.refuse("%s gets its state twice", Describe(o))
 	}
 	o.built, o.State = true, state
+	if name := method(state); name != "" {
+		return m.refuse("the state of %s sets %s, which no model does; nothing was executed", o.Class, shown(name))
+	}
+	return nil
+}
+
+// method finds a name in an object's state that Python would take for a method
+// of the object. A __doc__ is text: scipy's distributions have one of their own.
+func method(state Value) string {
 	parts := []Value{state}
 	if pair, ok := state.(*Tuple); ok {
 		parts = pair.Items
@@ -174,11 +183,11 @@ func (m *machine) setObject(o *Object, state Value) error {
 			continue
 		}
 		for _, e := range d.Entries {
-			// Python would take these for methods of the object.
-			if name, ok := e.Key.(string); ok && strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
-				return m.refuse("the state of %s sets %s, which no model does; nothing was executed", o.Class, shown(name))
+			name, ok := e.Key.(string)
+			if ok && strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") && name != "__doc__" {
+				return name
 			}
 		}
 	}
-	return nil
+	return ""
 }

@@ -33,7 +33,8 @@ const (
 	mostDepth         = 1 << 12
 )
 
-func (o Options) withDefaults() Options {
+// WithDefaults returns the options with every budget set.
+func (o Options) WithDefaults() Options {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = defaultMaxBytes
 	}
@@ -50,7 +51,7 @@ func (o Options) withDefaults() Options {
 // Read reads one pickle or joblib file to its end and returns its value.
 // Errors about the content are *Error.
 func Read(r io.Reader, opts Options) (Value, error) {
-	opts = opts.withDefaults()
+	opts = opts.WithDefaults()
 	src, err := open(r, opts.MaxBytes)
 	if err != nil {
 		return nil, err
@@ -63,7 +64,7 @@ func Read(r io.Reader, opts Options) (Value, error) {
 	if err := src.finish(); err != nil {
 		return nil, err
 	}
-	if err := (&walk{left: opts.MaxObjects, maxDepth: opts.MaxDepth}).check(v); err != nil {
+	if err := opts.Check(v); err != nil {
 		err.Offset, err.Container = src.at, src.container
 		return nil, err
 	}
@@ -75,7 +76,8 @@ type Error struct {
 	// Offset is the byte at which the refused thing begins, counted after
 	// decompression.
 	Offset int64
-	// Container is the compression around the pickle ("gzip"), or empty.
+	// Container is what was unpacked: the compression around the pickle ("gzip")
+	// or a file in an archive ("schema.json"); empty for a bare pickle.
 	Container string
 	// Reason says what is wrong, Next what to do about it. Reason is a clause
 	// without a full stop; Next is whole sentences.
