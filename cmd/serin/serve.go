@@ -11,6 +11,7 @@ import (
 
 	"serin/internal/api"
 	"serin/internal/app"
+	"serin/internal/model/rows"
 )
 
 func newServe(c console) *cobra.Command {
@@ -89,8 +90,11 @@ func newLog(w io.Writer, format string) (*slog.Logger, error) {
 func announce(w io.Writer, r app.Ready, c app.Config, modelGiven bool) {
 	s := r.State
 	fmt.Fprintf(w, "serin serves %s on %s\n", s.Stable.Name, r.URL)
-	fmt.Fprintf(w, "  model       %s, %s, %d features, classes %s\n", r.Signature.Estimator, r.Signature.Library, len(r.Signature.Features), classes(r))
+	fmt.Fprintf(w, "  model       %s, %s, %d features, answers %s\n", r.Signature.Estimator, r.Signature.Library, len(r.Signature.Features), signatureOf(r.Signature).answers())
 	fmt.Fprintf(w, "  sha256      %s\n", s.Stable.SHA256)
+	if n := s.Stable.GoldenRows; n > 0 {
+		fmt.Fprintf(w, "  golden      all %d predictions that came with it are reproduced\n", n)
+	}
 	fmt.Fprintf(w, "  state       %s, durable (fsync) before anything is acknowledged\n", c.Data)
 	fmt.Fprintf(w, "  control     open to every process of this machine; no credentials\n")
 	next := "serin deploy FILE"
@@ -104,28 +108,9 @@ func announce(w io.Writer, r app.Ready, c app.Config, modelGiven bool) {
 	if r.Changed {
 		fmt.Fprintf(w, "  note        %s has changed since it was deployed, and the copy from then is served; release it with serin deploy\n", s.Stable.Path)
 	}
-	row := strings.TrimSuffix(strings.Repeat("0.5, ", len(r.Signature.Features)), ", ")
-	if len(r.Signature.Features) == 5 {
-		row = "0.5, 1.2, 0.8, 0.3, 1.1"
-	}
-	fmt.Fprintf(w, "try\n  curl -X POST %s/predict -H 'Content-Type: application/json' -d '{\"features\": [%s]}'\n", r.URL, row)
+	example := strings.ReplaceAll(rows.NewSchema(r.Signature).Example(), "'", `'\''`)
+	fmt.Fprintf(w, "try\n  curl -X POST %s/predict -H 'Content-Type: application/json' -d '{\"features\": %s}'\n", r.URL, example)
 	fmt.Fprintf(w, "next\n  %s%s\nstarted at %s; Ctrl-C stops it\n", next, serverFlag(r.URL), time.Now().Format(time.RFC3339))
-}
-
-func classes(r app.Ready) string {
-	const shown = 10
-	var b strings.Builder
-	for i, class := range r.Signature.Classes {
-		if i == shown {
-			fmt.Fprintf(&b, " and %d more", len(r.Signature.Classes)-shown)
-			break
-		}
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(string(class))
-	}
-	return b.String()
 }
 
 // serverFlag is what a client needs beside the default address.

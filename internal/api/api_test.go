@@ -173,7 +173,7 @@ func TestDeployPassesTheWholePlanOn(t *testing.T) {
 	}
 	res.Body.Close()
 	want := control.Command{
-		Kind: rollout.Deploy, Actor: "ana", Reason: "because", Path: "m.joblib", Force: true,
+		Kind: rollout.Deploy, Actor: "ana", Reason: "because", Source: control.Source{Path: "m.joblib"}, Force: true,
 		Plan: rollout.Plan{
 			Weight: 2500, Period: 90 * time.Minute, AtEnd: rollout.PromoteAtEnd, MinSamples: 50, Alpha: 0.01, MinEffect: 2500 * time.Microsecond,
 			OnAlarm: rollout.RollbackOnAlarm, MinSlowdown: 0.05, Tolerance: 0.2, MinDrift: 0.1, InitialDelay: 30 * time.Second,

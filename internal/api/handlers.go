@@ -118,7 +118,7 @@ func (h *handlers) deploy(ctx context.Context, in *struct {
 		return nil, err
 	}
 	done, failed := h.pilot.Do(ctx, control.Command{
-		Kind: rollout.Deploy, Actor: in.Actor, Reason: in.Body.Reason, Path: in.Body.ModelPath, Plan: plan, Force: in.Body.Force,
+		Kind: rollout.Deploy, Actor: in.Actor, Reason: in.Body.Reason, Source: control.Source{Path: in.Body.ModelPath, SHA256: in.Body.SHA256}, Plan: plan, Force: in.Body.Force,
 	})
 	if failed != nil {
 		return nil, problemOf(failed)
@@ -130,6 +130,9 @@ func (h *handlers) deploy(ctx context.Context, in *struct {
 			what = "quarantined"
 		}
 		message += fmt.Sprintf("; this version was %s in %s at %s: %s", what, b.Rollout, b.At.UTC().Format(time.RFC3339), b.Reason)
+	}
+	if n := done.Rollout.Canary.GoldenRows; n > 0 {
+		message += fmt.Sprintf("; it reproduces its %d golden predictions", n)
 	}
 	if done.Rollout.Canary.SHA256 == done.State.Stable.SHA256 {
 		message += "; it is the same file as stable, so a version is compared with itself"

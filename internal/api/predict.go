@@ -17,23 +17,26 @@ func describePredict(api huma.API) {
 	text := func(description string, values ...any) *huma.Schema {
 		return &huma.Schema{Type: huma.TypeString, Description: description, Enum: values}
 	}
+	value := &huma.Schema{Nullable: true, OneOf: []*huma.Schema{number(""), text(""), {Type: huma.TypeBoolean}}}
 	request := &huma.Schema{
 		Type: huma.TypeObject, Required: []string{"features"}, AdditionalProperties: false,
 		Properties: map[string]*huma.Schema{"features": {
-			Description: "One row: numbers in the model's order, or by name where the model knows names.",
+			Description: "One row: values in the model's order, or by name where the model knows names. What a value must be, the model says: a number, a string, true or false; null where it may be missing.",
 			OneOf: []*huma.Schema{
-				{Type: huma.TypeArray, Items: number("")},
-				{Type: huma.TypeObject, AdditionalProperties: number("")},
+				{Type: huma.TypeArray, Items: value},
+				{Type: huma.TypeObject, AdditionalProperties: value},
 			},
 		}},
 		Examples: []any{map[string]any{"features": []float64{0.5, 1.2, 0.8, 0.3, 1.1}}},
 	}
 	answer := &huma.Schema{
-		Type: huma.TypeObject, Required: []string{"probability", "prediction", "model_used", "model_version", "latency_ms"},
+		Type: huma.TypeObject, Required: []string{"prediction", "model_used", "model_version", "latency_ms"},
 		Properties: map[string]*huma.Schema{
-			"probability":   number("Of the second class if there are two, else of the predicted one."),
-			"prediction":    {Description: "The predicted class, as the model has it: a number, a string or a boolean."},
+			"prediction":    {Description: "The predicted class, as the model has it: a number, a string or a boolean. Of a regression its number, or an array of several."},
+			"probability":   number("Of a model with probabilities: that of the second class if there are two, else of the predicted one."),
 			"probabilities": {Type: huma.TypeArray, Items: number(""), Description: "With more than two classes: of each, in the model's order."},
+			"score":         number("Of a model without probabilities and two classes: its decision function, above zero for the second class."),
+			"scores":        {Type: huma.TypeArray, Items: number(""), Description: "With more than two classes: of each, in the model's order."},
 			"model_used":    text("Which arm answered.", "stable", "canary"),
 			"model_version": text("The name of its version."),
 			"latency_ms":    number("From the routed request to the finished prediction."),

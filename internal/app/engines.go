@@ -1,10 +1,7 @@
 package app
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -13,17 +10,15 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"serin/internal/control"
 	"serin/internal/model"
 	"serin/internal/model/format"
+	"serin/internal/model/rows"
 	"serin/internal/record"
 	"serin/internal/rollout"
 	"serin/internal/route"
@@ -76,122 +71,6 @@ type trial struct {
 
 var _ control.Engines = (*engines)(nil)
 
-// Fetch copies the file into the store while it is hashed, so that what was
-// hashed is what will be parsed, whatever happens to the file meanwhile. There
-// is one deploy at a time, and before it is when nothing is on its way, so this
-// is where artifacts go that no committed state names any more. (A Fetch that
-// was called off may still be ending; what it leaves is the next one's to prune.)
-func (g *engines) Fetch(ctx context.Context, path string) (rollout.Version, error) {
-	none := rollout.Version{}
-	if err := g.store.Prune(); err != nil {
-		g.log.Warn("old artifacts could not be removed", "err", err)
-	}
-	inside, fault := g.resolve(path)
-	if fault != nil {
-		return none, fault
-	}
-	if g.ours(inside) {
-		return none, &control.Fault{Code: control.FileRefused, Detail: path + " lies in the state directory", Next: "Give a model file."}
-	}
-	// Opened first and looked at then, without waiting for the other end of a
-	// pipe: what is behind the name may change in between.
-	f, err := g.root.OpenFile(inside, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return none, &control.Fault{
-			Code: control.FileMissing, Err: err, Detail: fmt.Sprintf("there is no file %s in %s", path, g.root.Name()),
-			Next: "Give the path as the server sees it, or make the example models with serin train.",
-		}
-	}
-	if err != nil {
-		return none, unreadable(path, err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return none, unreadable(path, err)
-	case !info.Mode().IsRegular():
-		return none, &control.Fault{Code: control.FileRefused, Detail: path + " is not a regular file", Next: "Give a model file."}
-	case info.Size() > g.limit:
-		return none, g.tooLarge(path)
-	}
-	digest, size, err := g.store.Ingest(ctx, f, g.limit)
-	if _, ok := errors.AsType[*store.TooLarge](err); ok { // it grew
-		return none, g.tooLarge(path)
-	}
-	if err != nil {
-		return none, &control.Fault{
-			Code: control.StoreDown, Err: err, Detail: "the file could not be copied into the state directory: " + err.Error(),
-			Next: "Make room or make it writable, then try again.",
-		}
-	}
-	name := cmp.Or(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), filepath.Base(path))
-	return rollout.Version{Name: control.Printable(name), Path: control.Printable(path), SHA256: digest, Size: size}, nil
-}
-
-// ours says whether a path leads into the state directory. Its files must not be
-// opened a second time: POSIX drops a process's locks on a file when it closes
-// any of its descriptors.
-func (g *engines) ours(inside string) bool {
-	path, err := filepath.EvalSymlinks(g.root.Name() + string(filepath.Separator) + inside) // not Join: .. is taken after links
-	if err != nil {
-		return false // it cannot be opened, either
-	}
-	data, err := filepath.EvalSymlinks(g.data)
-	if err != nil {
-		return false
-	}
-	within, err := filepath.Rel(data, path)
-	return err == nil && filepath.IsLocal(within)
-}
-
-// changed says whether a version's file holds other bytes now. A file that is
-// gone, or cannot be read, has not changed: it is not needed.
-func (g *engines) changed(v rollout.Version) bool {
-	inside, fault := g.resolve(v.Path)
-	if fault != nil || g.ours(inside) {
-		return false
-	}
-	f, err := g.root.OpenFile(inside, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	if info.Size() != v.Size {
-		return true
-	}
-	digest := sha256.New()
-	_, err = io.Copy(digest, f)
-	return err == nil && hex.EncodeToString(digest.Sum(nil)) != v.SHA256
-}
-
-// resolve finds a path inside the root; os.Root keeps symbolic links from
-// leading out of it.
-func (g *engines) resolve(path string) (string, *control.Fault) {
-	if !filepath.IsAbs(path) {
-		return path, nil
-	}
-	if inside, err := filepath.Rel(g.root.Name(), path); err == nil && filepath.IsLocal(inside) {
-		return inside, nil
-	}
-	return "", &control.Fault{Code: control.FileRefused, Detail: path + " lies outside " + g.root.Name(), Next: "Put the file there, or start serin serve with --root."}
-}
-
-func unreadable(path string, err error) *control.Fault {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		err = p.Err
-	}
-	return &control.Fault{Code: control.FileRefused, Err: err, Detail: fmt.Sprintf("%s cannot be read: %v", path, err), Next: "Give a readable file below the directory that the server was started with (--root)."}
-}
-
-func (g *engines) tooLarge(path string) *control.Fault {
-	return &control.Fault{Code: control.FileRefused, Detail: fmt.Sprintf("%s is larger than %d bytes", path, g.limit), Next: "Start serin serve with a larger --max-model-bytes if it is meant to be."}
-}
-
 // Load parses the stored bytes, compares the signature, and warms the model up.
 func (g *engines) Load(ctx context.Context, v rollout.Version, with *rollout.Version) error {
 	begun := time.Now()
@@ -212,6 +91,9 @@ func (g *engines) Load(ctx context.Context, v rollout.Version, with *rollout.Ver
 				Next: "Fit it on the same features and classes.",
 			}
 		}
+	}
+	if err := g.reproduce(ctx, v, p); err != nil {
+		return err
 	}
 	if err := warm(ctx, p); err != nil {
 		return err
@@ -245,6 +127,36 @@ func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predict
 	return p, nil
 }
 
+// reproduce holds the model against the golden predictions that came with it,
+// also when it is loaded again: another serin may compute otherwise.
+func (g *engines) reproduce(ctx context.Context, v rollout.Version, p model.Predictor) (err error) {
+	if v.Golden == "" {
+		return nil
+	}
+	data, err := g.store.Artifact(ctx, v.Golden)
+	if err != nil {
+		return unloadable(ctx, v, err)
+	}
+	defer data.Close()
+	defer func() {
+		if r := recover(); r != nil {
+			err = panics(r)
+		}
+	}()
+	_, err = rows.Check(p, contextReader{ctx, data})
+	if refusal, ok := errors.AsType[*model.Refusal](err); ok {
+		return &control.Fault{Code: control.ModelRefused, Err: err, Detail: v.Name + " is refused: " + control.Printable(refusal.Reason), Next: refusal.Next}
+	}
+	if err != nil {
+		return unloadable(ctx, v, err)
+	}
+	return nil
+}
+
+func panics(r any) *control.Fault {
+	return &control.Fault{Code: control.ModelRefused, Detail: fmt.Sprintf("the model panics when it predicts: %v", r), Next: "This is a bug in serin: please report it."}
+}
+
 // unloadable tells a stored copy that is no good from trouble with reading it,
 // which says nothing about the version.
 func unloadable(ctx context.Context, v rollout.Version, err error) error {
@@ -276,28 +188,27 @@ func (r contextReader) Read(b []byte) (int, error) {
 }
 
 // warm predicts until code and caches are as they will be; nothing of it is
-// measured. It is also the first proof that the model predicts at all.
+// measured. It is also the first proof that the model predicts at all. A category
+// that it was not fitted on may have no answer; ordinary numbers must have one.
 func warm(ctx context.Context, p model.Predictor) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &control.Fault{Code: control.ModelRefused, Detail: fmt.Sprintf("the model panics when it predicts: %v", r), Next: "This is a bug in serin: please report it."}
+			err = panics(r)
 		}
 	}()
 	const rounds, budget = 2000, 500 * time.Millisecond
-	s := p.Signature()
-	row := make([]float64, len(s.Features))
-	in, out := model.Row(row), model.Answers{Values: make([]float64, s.Outputs), Classes: make([]int, 1)}
+	schema, batch := rows.NewSchema(p.Signature()), rows.Batch{}
 	end := time.Now().Add(budget)
 	for i := range rounds {
 		if ctx.Err() != nil || time.Now().After(end) {
 			break
 		}
-		for j := range row {
-			row[j] = float64((i+i%2*j)%5) - 2 // all the same, and all different, in turns
-		}
-		if err := p.Predict(in, out); err != nil || math.IsNaN(out.Values[0]) {
+		batch.Reset()
+		schema.Sample(&batch, i)
+		err := batch.Predict(p)
+		if _, ok := errors.AsType[*model.Unanswerable](err); !ok && math.IsNaN(batch.Answers.Values[0]) {
 			return &control.Fault{
-				Code: control.ModelRefused, Detail: fmt.Sprintf("the model has no number for a row as ordinary as %v", row[:min(len(row), 8)]),
+				Code: control.ModelRefused, Detail: fmt.Sprintf("the model has no number for a row as ordinary as %v", batch.Numbers[:min(len(batch.Numbers), 8)]),
 				Next: "Look at its coefficients and at the scales of its features; fit it again on columns in ordinary units.",
 			}
 		}

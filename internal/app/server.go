@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -124,7 +125,7 @@ func assemble(c Config, root *os.Root, memory *store.Store, data string) *server
 		root: root, data: data, limit: c.MaxModelBytes, store: memory, table: s.table, slowdown: c.Slowdown, log: c.Log,
 		loaded: map[string]model.Predictor{},
 	}
-	s.pilot = control.New(control.Config{Model: c.Name, Store: journal{memory}, Engines: s.cars, Log: c.Log, Drills: c.Drills})
+	s.pilot = control.New(control.Config{Model: c.Name, Store: journal{memory, c.Log}, Engines: s.cars, Log: c.Log, Drills: c.Drills})
 	front := infer.NewHandler(s.table, c.Log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newMetrics(&s.config, s.cars, front, s.pilot)...)
@@ -134,12 +135,23 @@ func assemble(c Config, root *os.Root, memory *store.Store, data string) *server
 
 // journal is the store as control knows it. The entries and looks of both have
 // the same fields: neither room may know the other.
-type journal struct{ *store.Store }
+type journal struct {
+	*store.Store
+
+	log *slog.Logger
+}
 
 func (j journal) Commit(ctx context.Context, e control.Entry) error {
 	err := j.Store.Commit(ctx, store.Entry(e))
 	if errors.Is(err, store.ErrUnsettled) {
 		return errors.Join(control.ErrUnsettled, err)
+	}
+	if err == nil && e.Event == rollout.LoadRefused {
+		// A version that is refused leaves nothing behind. No other deploy is on its
+		// way here: this one has not been answered yet.
+		if err := j.Prune(); err != nil {
+			j.log.Warn("a refused artifact could not be removed", "err", err)
+		}
 	}
 	return err
 }

@@ -49,7 +49,7 @@ func (p *Pilot) Boot(ctx context.Context, start Start) error {
 }
 
 func (p *Pilot) install(ctx context.Context, path string) error {
-	version, err := p.Engines.Fetch(ctx, path)
+	version, err := p.Engines.Fetch(ctx, Source{Path: path})
 	if err != nil {
 		return err
 	}

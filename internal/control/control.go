@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 	"time"
 	"unicode"
@@ -62,10 +63,11 @@ type Look struct {
 
 // Engines are the loaded versions and the switch in front of them.
 type Engines interface {
-	// Fetch stores the file under its digest. Nothing in it is interpreted.
-	Fetch(ctx context.Context, path string) (rollout.Version, error)
+	// Fetch stores the file under its digest, and the golden predictions that came
+	// with it. Nothing in either is interpreted.
+	Fetch(ctx context.Context, from Source) (rollout.Version, error)
 	// Load makes a stored version ready to serve: parsed, compatible with another
-	// version (nil: with anything), warm.
+	// version (nil: with anything), true to its golden predictions, warm.
 	Load(ctx context.Context, v rollout.Version, with *rollout.Version) error
 	// Serve routes by a committed state, all of whose live versions are loaded. A
 	// rollout that was not served before starts from the given evidence; one that
@@ -73,6 +75,22 @@ type Engines interface {
 	Serve(s rollout.State, before *record.Evidence)
 	// Gauges returns what was observed of the rollout being served.
 	Gauges() Gauges
+}
+
+// Source is where a model file comes from.
+type Source struct {
+	// Path is the file, as the server sees it; of an upload, what its sender calls
+	// it, and nothing is opened by it.
+	Path string
+	// SHA256 is what the digest of the bytes must be; "" if nobody said.
+	SHA256 string
+	// Model are the bytes of an upload; nil: the server opens Path. They are read
+	// before the deploy is answered, or not at all. An error of theirs that is a
+	// *Fault is the deploy's.
+	Model io.Reader
+	// Golden are the golden predictions that came with an upload, one JSON object a
+	// line; nil if none came. Those of a Path are in the file beside it.
+	Golden []byte
 }
 
 // Gauges are what the arms of a rollout have seen from its beginning, restarts
@@ -92,9 +110,9 @@ type Command struct {
 	Kind rollout.Kind
 	// Actor is who asks; Reason is theirs, in one line.
 	Actor, Reason string
-	// Path is the file to deploy, as the server sees it; Plan is how.
-	Path string
-	Plan rollout.Plan
+	// Source is the file to deploy; Plan is how.
+	Source Source
+	Plan   rollout.Plan
 	// Weight is the new share of the requests (Reweigh).
 	Weight rollout.Weight
 	// Force overrides a quarantine (Deploy) or the judge (Promote).
@@ -149,6 +167,12 @@ type FaultCode string
 const (
 	// FileMissing: there is no such file.
 	FileMissing FaultCode = "file_not_found"
+	// FileDiffers: its bytes are not those that were asked for.
+	FileDiffers FaultCode = "file_differs"
+	// FileTooLarge: an upload is larger than the server takes.
+	FileTooLarge FaultCode = "file_too_large"
+	// UploadBroken: an upload ended before its end, or was too slow.
+	UploadBroken FaultCode = "upload_broken"
 	// FileRefused: it is not a file that serin opens: a directory, too large, outside.
 	FileRefused FaultCode = "file_refused"
 	// ModelRefused: the loader does not accept what is in it.

@@ -112,7 +112,7 @@ func TestTheHour(t *testing.T) {
 				p := plan
 				p.AtEnd = tt.atEnd
 				w.cars.baseline = usual()
-				if _, err := w.Do(w.t.Context(), Command{Kind: rollout.Deploy, Path: "v2", Plan: p}); err != nil {
+				if _, err := w.Do(w.t.Context(), Command{Kind: rollout.Deploy, Source: Source{Path: "v2"}, Plan: p}); err != nil {
 					t.Fatal(err)
 				}
 				w.cars.traffic(600, tt.slower)
@@ -235,7 +235,7 @@ func TestACanaryThatTakesTheProcessDown(t *testing.T) {
 		if code(err) != "version_quarantined" || !strings.Contains(err.Error(), "stack overflow") {
 			t.Errorf("deployed again: %v", err)
 		}
-		if _, err := w.Do(w.t.Context(), Command{Kind: rollout.Deploy, Path: "v2", Plan: plan, Force: true}); err != nil {
+		if _, err := w.Do(w.t.Context(), Command{Kind: rollout.Deploy, Source: Source{Path: "v2"}, Plan: plan, Force: true}); err != nil {
 			t.Errorf("by force: %v", err)
 		}
 	})

@@ -45,7 +45,7 @@ func (p *Pilot) startDeploy(c Command, reply chan<- answer) {
 	d.ctx, d.cancel = context.WithCancel(p.ctx)
 	p.deploy = d
 	p.goAside(func() func() {
-		version, err := p.Engines.Fetch(d.ctx, c.Path)
+		version, err := p.Engines.Fetch(d.ctx, c.Source)
 		return func() { p.fetched(d, version, err) }
 	})
 }

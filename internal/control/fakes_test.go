@@ -112,7 +112,8 @@ type garage struct {
 	fetching       chan struct{} // fetching waits for it, if set
 }
 
-func (g *garage) Fetch(ctx context.Context, path string) (rollout.Version, error) {
+func (g *garage) Fetch(ctx context.Context, from Source) (rollout.Version, error) {
+	path := from.Path
 	if g.fetching != nil {
 		select {
 		case <-g.fetching:
@@ -225,7 +226,7 @@ var plan = rollout.Plan{
 }
 
 func (w *world) do(k rollout.Kind, path string) (Health, error) {
-	return w.Do(w.t.Context(), Command{Kind: k, Actor: "ana", Path: path, Plan: plan})
+	return w.Do(w.t.Context(), Command{Kind: k, Actor: "ana", Source: Source{Path: path}, Plan: plan})
 }
 
 func (w *world) must(k rollout.Kind, path string) Health {

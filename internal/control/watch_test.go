@@ -17,7 +17,7 @@ func (w *world) deployWith(change func(*rollout.Plan)) {
 	w.t.Helper()
 	p := plan
 	change(&p)
-	if _, err := w.Do(w.t.Context(), Command{Kind: rollout.Deploy, Actor: "ana", Path: "v2", Plan: p}); err != nil {
+	if _, err := w.Do(w.t.Context(), Command{Kind: rollout.Deploy, Actor: "ana", Source: Source{Path: "v2"}, Plan: p}); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -66,6 +66,11 @@ type Version struct {
 	SHA256 string `json:"sha256"`
 	// Size is the number of bytes.
 	Size int64 `json:"size"`
+	// Golden is the SHA-256 of the golden predictions that came with the file, and
+	// GoldenRows how many there are; "" and 0 if none came. The version serves only
+	// while it reproduces them.
+	Golden     string `json:"golden,omitempty"`
+	GoldenRows int    `json:"golden_rows,omitempty"`
 }
 
 // Rollout is one attempt to replace stable.

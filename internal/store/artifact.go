@@ -97,7 +97,7 @@ func isDigest(s string) bool {
 }
 
 // Prune removes the artifacts that neither keep nor the committed state of any
-// model names, and what interrupted calls of Ingest left behind. It must not
+// model names, as a model file or as its golden predictions, and what interrupted calls of Ingest left behind. It must not
 // run beside Ingest: keep has to name what was stored but not committed yet.
 func (s *Store) Prune(keep ...string) error {
 	end, err := s.begin(context.Background())
@@ -110,9 +110,9 @@ func (s *Store) Prune(keep ...string) error {
 		if err != nil {
 			return err
 		}
-		keep = append(keep, state.Stable.SHA256)
+		keep = append(keep, state.Stable.SHA256, state.Stable.Golden)
 		if state.Rollout != nil {
-			keep = append(keep, state.Rollout.Canary.SHA256)
+			keep = append(keep, state.Rollout.Canary.SHA256, state.Rollout.Canary.Golden)
 		}
 	}
 	entries, err := os.ReadDir(s.path(artifactsName))

@@ -2,6 +2,7 @@ package rows
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -67,6 +68,32 @@ func exampleOf(i int, f model.Feature) string {
 		return "true"
 	default:
 		return [...]string{"0.5", "1.2", "0.8", "0.3", "1.1"}[i%5]
+	}
+}
+
+// Sample appends one of many made-up rows: small numbers, all the same and all
+// different in turns, and categories that the model was fitted on in turns.
+func (s *Schema) Sample(b *Batch, turn int) {
+	s.open(b)
+	width := len(s.signature.Features)
+	for i := range s.signature.Features {
+		f, cell := &s.signature.Features[i], len(b.Numbers)-width+i
+		label := ""
+		if len(f.Known) > 0 {
+			label = string(f.Known[(turn+i)%len(f.Known)])
+		}
+		known, err := strconv.ParseFloat(label, 64)
+		switch {
+		case f.Kind == model.Text:
+			text, _ := jsontext.AppendUnquote(nil, label) // "" where it knows none
+			b.Texts[cell] = string(text)
+		case f.Kind == model.Bool:
+			b.Numbers[cell] = float64((turn + i) % 2)
+		case err == nil:
+			b.Numbers[cell] = known
+		default:
+			b.Numbers[cell] = float64((turn+turn%2*i)%5) - 2
+		}
 	}
 }
 

@@ -97,9 +97,6 @@ func (s *Source) wrong(line int, err error) error {
 	return fmt.Errorf("%s: %w", where, err)
 }
 
-// waiting tells whether the next row has to be waited for.
-func (s *Source) waiting() bool { return s.text.Buffered() == 0 }
-
 // lines reads a JSON value a line.
 func (s *Source) lines() {
 	var buffer bytes.Buffer
