@@ -68,5 +68,3 @@ var kinds = []kind{
 // unknown is everything else: pickles of every protocol, plain or compressed. A
 // refusal of theirs names the byte that is wrong.
 var unknown = kind{name: "a pickle", read: sklearn.Load}
-
-const nextSoon = "This version of serin does not read it yet: save the model with another library, or serve with a newer serin."

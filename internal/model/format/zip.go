@@ -17,7 +17,7 @@ var archives = []struct {
 
 	has string // the base name, or *.suffix
 }{
-	{kind{name: "a skops file", next: nextSoon}, "schema.json"},
+	{kind{name: "a skops file", read: readSkops}, "schema.json"},
 	{kind{name: "a PyTorch file", next: nextONNX}, "data.pkl"},
 	{kind{name: "a Keras model", next: "Convert it with tf2onnx, and give the .onnx file."}, "config.json"},
 	{kind{name: "an archive of numpy arrays (npz)", next: "Save the fitted model, not its arrays: joblib.dump(model, path)."}, "*.npy"},
