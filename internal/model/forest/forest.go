@@ -12,8 +12,8 @@ type Forest struct {
 	trees   []tree
 	values  []float64 // of leaves
 	sets    []uint32  // of Member, one after the other
-	extra   []column  // columns behind those of the features
-	// scratch keeps *[]float64 of blockRows prepared rows.
+	columns []column  // that the trees look at
+	// scratch keeps *[]float64, a block of blockRows prepared rows each.
 	scratch sync.Pool
 }
 
@@ -26,57 +26,43 @@ func (f *Forest) Outputs() int { return f.options.Outputs }
 // Trees is the number of trees.
 func (f *Forest) Trees() int { return len(f.trees) }
 
-func (f *Forest) finish() {
-	size := f.columns() * f.blockRows()
-	f.scratch.New = func() any {
-		block := make([]float64, size)
-		return &block
-	}
-}
-
 // Add adds to each row of out the values of the leaves that the row of x
 // reaches, in the order of the trees. x is rows x Features, out is rows x
 // Outputs, both row by row. It allocates nothing in steady state.
 func (f *Forest) Add(x []float64, rows int, out []float64) {
 	features, outputs := f.options.Features, f.options.Outputs
-	if !f.prepares() {
-		f.block(x[:rows*features], rows, out[:rows*outputs])
-		return
-	}
 	scratch := f.scratch.Get().(*[]float64)
 	defer f.scratch.Put(scratch)
-	most, columns := f.blockRows(), f.columns()
-	for rows > 0 {
+	most := f.blockRows()
+	for rows >= few {
 		n := min(rows, most)
 		for r := range n {
-			f.prepare(x[r*features:(r+1)*features], (*scratch)[r*columns:(r+1)*columns])
+			group := (*scratch)[r/lanes*lanes*len(f.columns):]
+			f.prepare(x[r*features:(r+1)*features], group[r%lanes:], lanes)
 		}
-		f.block((*scratch)[:n*columns], n, out[:n*outputs])
+		f.block(*scratch, n, out[:n*outputs])
 		x, out, rows = x[n*features:], out[n*outputs:], rows-n
+	}
+	for r := range rows {
+		f.prepare(x[r*features:(r+1)*features], *scratch, 1)
+		f.row(*scratch, out[r*outputs:(r+1)*outputs])
 	}
 }
 
-// prepares tells whether the trees look at something else than the row itself.
-func (f *Forest) prepares() bool { return f.options.Float32 || len(f.extra) > 0 }
+// blockRows is how many rows are prepared at once: as many as stay in the
+// cache, and whole groups.
+func (f *Forest) blockRows() int {
+	return min(max(1<<14/max(1, len(f.columns))/lanes, 1), 32) * lanes
+}
 
-func (f *Forest) columns() int { return f.options.Features + len(f.extra) }
-
-// blockRows is how many rows are prepared at once: as many as stay in the cache.
-func (f *Forest) blockRows() int { return min(max(1<<14/f.columns(), lanes), 256) }
-
-// prepare writes the columns of one row.
-func (f *Forest) prepare(x, to []float64) {
-	own := to[:len(x)]
-	if f.options.Float32 {
-		for i, v := range x {
-			own[i] = float64(float32(v))
+// prepare writes the columns of one row, step apart.
+func (f *Forest) prepare(x, to []float64, step int) {
+	at := 0
+	for _, c := range f.columns {
+		v := x[c.feature]
+		if f.options.Float32 {
+			v = float64(float32(v))
 		}
-	} else {
-		copy(own, x)
-	}
-	more := to[len(x):]
-	for i, c := range f.extra {
-		v := own[c.feature]
 		switch {
 		case c.missing == NeverMissing && math.IsNaN(v):
 			v = 0
@@ -86,7 +72,8 @@ func (f *Forest) prepare(x, to []float64) {
 		if c.negated {
 			v = -v
 		}
-		more[i] = v
+		to[at] = v
+		at += step
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 // walked one row at a time.
 type node struct {
 	threshold float64
-	column    uint32
+	column    uint32 // times lanes, as a block counts (walk.go)
 	child     uint32
 }
 
@@ -35,6 +35,10 @@ const (
 	flagMember  = 1 << 30
 	flagMissing = 1 << 29 // a missing value steps to child+1
 	flags       = flagEqual | flagMember | flagMissing
+
+	// maxColumns is how many columns a node can tell apart, and so a bound of
+	// Options.Features.
+	maxColumns = flagMissing / lanes / 4
 
 	// leafBits is the quiet NaN whose lower bits count leaf values.
 	leafBits  = 0x7ff8 << 48
@@ -59,10 +63,9 @@ type column struct {
 // Builder makes a Forest tree by tree, so that a reader of a large file need not
 // hold all of them in its own form.
 type Builder struct {
-	forest *Forest
-	// extra columns, found so far, by what they are.
-	columns map[column]uint32
-	seen    []bool // nodes of the tree at hand that have a parent
+	forest  *Forest
+	columns map[column]uint32 // found so far, by what they are
+	seen    []bool            // nodes of the tree at hand that have a parent
 	stack   []task
 }
 
@@ -71,7 +74,7 @@ type task struct{ from, to, depth uint32 }
 
 // NewBuilder begins a forest without trees.
 func NewBuilder(o Options) (*Builder, error) {
-	if o.Features < 1 || o.Features >= flagMissing || o.Outputs < 1 || o.Outputs > math.MaxInt32 {
+	if o.Features < 1 || o.Features > maxColumns || o.Outputs < 1 || o.Outputs > math.MaxInt32 {
 		return nil, fmt.Errorf("trees for %d features and %d outputs", o.Features, o.Outputs)
 	}
 	return &Builder{forest: &Forest{options: o}, columns: make(map[column]uint32)}, nil
@@ -81,7 +84,14 @@ func NewBuilder(o Options) (*Builder, error) {
 func (b *Builder) Forest() *Forest {
 	f := b.forest
 	b.forest = nil
-	f.finish()
+	if len(f.columns) == 0 {
+		f.columns = []column{{}} // a leaf looks at the first column, too, if in vain
+	}
+	size := len(f.columns) * f.blockRows()
+	f.scratch.New = func() any {
+		block := make([]float64, size)
+		return &block
+	}
 	return f
 }
 
@@ -233,17 +243,14 @@ func above(c float64) float64 {
 	return math.Nextafter(c, math.Inf(1))
 }
 
-// column finds or makes a column. The features as they are come first.
+// column finds or makes a column.
 func (b *Builder) column(c column) uint32 {
-	if c.missing == MissingNaN && !c.negated {
-		return uint32(c.feature)
-	}
 	f := b.forest
 	at, known := b.columns[c]
 	if !known {
-		at = uint32(f.options.Features + len(f.extra))
+		at = uint32(len(f.columns)) * lanes
 		b.columns[c] = at
-		f.extra = append(f.extra, c)
+		f.columns = append(f.columns, c)
 	}
 	return at
 }

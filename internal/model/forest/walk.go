@@ -2,117 +2,180 @@ package forest
 
 import "math"
 
-// lanes is how many walks go in lock step: enough for their memory accesses to
-// overlap, few enough for their positions to stay in registers.
-const lanes = 4
+// A walk is a chain of loads that wait for each other: the node, then the
+// number that it looks at. So eight walks go in lock step, and while one waits
+// the others go on. What the eight are depends on the rows:
+//
+//	many rows   one tree, eight rows: a group. Its numbers are interleaved,
+//	            block[column*lanes + row], so that the eight lie side by side
+//	one row     eight trees, row[column]
+//
+// The loops are written out, because positions in an array would live in
+// memory instead of registers.
+const (
+	lanes = 8
+	// few rows are answered one at a time: a group would be mostly empty.
+	few = 4
+	// stride is the number of steps between two looks whether all have arrived.
+	stride = 8
+)
 
-// stride is the number of steps between two looks whether all have arrived.
-const stride = 6
+// positions are the nodes that the eight walks stand on.
+type positions [lanes]uint32
 
-// block answers prepared rows, or rows as they are.
+// block answers groups of prepared rows; the last one may be partly empty.
 func (f *Forest) block(x []float64, rows int, out []float64) {
-	width, outputs := f.columns(), f.options.Outputs
-	done := 0
-	if whole := rows - rows%lanes; whole > 0 {
-		for t := range f.trees {
-			f.tree(&f.trees[t], x, width, whole, out)
+	size, outputs := len(f.columns)*lanes, f.options.Outputs
+	var at positions
+	for i := range f.trees {
+		t := &f.trees[i]
+		for r := 0; r < rows; r += lanes {
+			group := x[r/lanes*size:][:size]
+			n := min(lanes, rows-r)
+			if t.special {
+				for k := range n {
+					at[k] = f.walkSpecial(t.root, group[k:], 0)
+				}
+			} else {
+				for k := range at {
+					at[k] = t.root
+				}
+				for left := int(t.depth); left > 0; left -= stride {
+					stepRows(f.nodes, group, &at, min(left, stride))
+					if left > stride && f.arrived(&at) {
+						break
+					}
+				}
+			}
+			if t.output >= 0 && !f.options.Sum32 { // the common case, without a call
+				for k, i := range at[:n] {
+					out[(r+k)*outputs+int(t.output)] += f.values[f.value(i)]
+				}
+				continue
+			}
+			for k, i := range at[:n] {
+				f.leaf(t, i, out[(r+k)*outputs:(r+k+1)*outputs])
+			}
 		}
-		done = whole
-	}
-	for ; done < rows; done++ {
-		f.row(x[done*width:(done+1)*width], out[done*outputs:(done+1)*outputs])
 	}
 }
 
-// tree walks one tree with several rows at once; rows is a multiple of lanes.
-func (f *Forest) tree(t *tree, x []float64, width, rows int, out []float64) {
-	outputs := f.options.Outputs
-	nodes := f.nodes
-	for r := 0; r < rows; r += lanes {
-		x0 := x[r*width : (r+1)*width]
-		x1 := x[(r+1)*width : (r+2)*width]
-		x2 := x[(r+2)*width : (r+3)*width]
-		x3 := x[(r+3)*width : (r+4)*width]
-		to := out[r*outputs : (r+lanes)*outputs]
-		if t.special {
-			f.leaf(t, f.walkSpecial(t.root, x0), to)
-			f.leaf(t, f.walkSpecial(t.root, x1), to[outputs:])
-			f.leaf(t, f.walkSpecial(t.root, x2), to[2*outputs:])
-			f.leaf(t, f.walkSpecial(t.root, x3), to[3*outputs:])
-			continue
-		}
-		a, b, c, d := t.root, t.root, t.root, t.root
-		for left := int(t.depth); left > 0; left -= stride {
-			for range min(left, stride) {
-				a, b, c, d = step(nodes, x0, a), step(nodes, x1, b), step(nodes, x2, c), step(nodes, x3, d)
-			}
-			if nodes[a].child == a && nodes[b].child == b && nodes[c].child == c && nodes[d].child == d {
-				break
-			}
-		}
-		f.leaf(t, a, to)
-		f.leaf(t, b, to[outputs:])
-		f.leaf(t, c, to[2*outputs:])
-		f.leaf(t, d, to[3*outputs:])
-	}
-}
-
-// row walks all trees with one row, several trees at once.
+// row answers one row.
 func (f *Forest) row(x, out []float64) {
-	nodes, trees := f.nodes, f.trees
-	for len(trees) >= lanes {
-		t0, t1, t2, t3 := &trees[0], &trees[1], &trees[2], &trees[3]
-		trees = trees[lanes:]
-		if t0.special || t1.special || t2.special || t3.special {
-			f.leaf(t0, f.walkSpecial(t0.root, x), out)
-			f.leaf(t1, f.walkSpecial(t1.root, x), out)
-			f.leaf(t2, f.walkSpecial(t2.root, x), out)
-			f.leaf(t3, f.walkSpecial(t3.root, x), out)
-			continue
+	trees := f.trees
+	var at positions
+	for len(trees) > 0 {
+		n := min(lanes, len(trees))
+		var depth uint32
+		special := false
+		for k := range n {
+			t := &trees[k]
+			at[k], depth, special = t.root, max(depth, t.depth), special || t.special
 		}
-		a, b, c, d := t0.root, t1.root, t2.root, t3.root
-		for left := int(max(t0.depth, t1.depth, t2.depth, t3.depth)); left > 0; left -= stride {
-			for range min(left, stride) {
-				a, b, c, d = step(nodes, x, a), step(nodes, x, b), step(nodes, x, c), step(nodes, x, d)
+		if special {
+			for k := range n {
+				at[k] = f.walkSpecial(trees[k].root, x, 3)
 			}
-			if nodes[a].child == a && nodes[b].child == b && nodes[c].child == c && nodes[d].child == d {
-				break
+		} else {
+			for left := int(depth); left > 0; left -= stride {
+				stepTrees(f.nodes, x, &at, min(left, stride))
+				if left > stride && f.arrived(&at) {
+					break
+				}
 			}
 		}
-		f.leaf(t0, a, out)
-		f.leaf(t1, b, out)
-		f.leaf(t2, c, out)
-		f.leaf(t3, d, out)
-	}
-	for i := range trees {
-		f.leaf(&trees[i], f.walkSpecial(trees[i].root, x), out)
+		for k := range n {
+			if t := &trees[k]; t.output >= 0 && !f.options.Sum32 {
+				out[t.output] += f.values[f.value(at[k])]
+			} else {
+				f.leaf(t, at[k], out)
+			}
+		}
+		trees = trees[n:]
 	}
 }
 
-// step goes from a plain node to its child, and from a leaf to itself.
-func step(nodes []node, x []float64, at uint32) uint32 {
-	n := &nodes[at]
-	var second uint32
-	if x[n.column] >= n.threshold {
-		second = 1
+// arrived tells whether all positions are leaves.
+func (f *Forest) arrived(at *positions) bool {
+	for _, i := range at {
+		if f.nodes[i].child != i {
+			return false
+		}
 	}
-	return n.child + second
+	return true
 }
 
-// walkSpecial goes from a root to a leaf through nodes of any kind.
-func (f *Forest) walkSpecial(at uint32, x []float64) uint32 {
+// bit is compiled to a comparison that sets a register, not to a branch.
+func bit(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// stepRows goes some steps down one tree with a group of rows.
+func stepRows(nodes []node, x []float64, at *positions, steps int) {
+	a, b, c, d, e, f, g, h := at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7]
+	for range steps {
+		n := &nodes[a]
+		a = n.child + bit(x[n.column] >= n.threshold)
+		n = &nodes[b]
+		b = n.child + bit(x[n.column+1] >= n.threshold)
+		n = &nodes[c]
+		c = n.child + bit(x[n.column+2] >= n.threshold)
+		n = &nodes[d]
+		d = n.child + bit(x[n.column+3] >= n.threshold)
+		n = &nodes[e]
+		e = n.child + bit(x[n.column+4] >= n.threshold)
+		n = &nodes[f]
+		f = n.child + bit(x[n.column+5] >= n.threshold)
+		n = &nodes[g]
+		g = n.child + bit(x[n.column+6] >= n.threshold)
+		n = &nodes[h]
+		h = n.child + bit(x[n.column+7] >= n.threshold)
+	}
+	*at = positions{a, b, c, d, e, f, g, h}
+}
+
+// stepTrees goes some steps down eight trees with one row.
+func stepTrees(nodes []node, x []float64, at *positions, steps int) {
+	a, b, c, d, e, f, g, h := at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7]
+	for range steps {
+		n := &nodes[a]
+		a = n.child + bit(x[n.column/lanes] >= n.threshold)
+		n = &nodes[b]
+		b = n.child + bit(x[n.column/lanes] >= n.threshold)
+		n = &nodes[c]
+		c = n.child + bit(x[n.column/lanes] >= n.threshold)
+		n = &nodes[d]
+		d = n.child + bit(x[n.column/lanes] >= n.threshold)
+		n = &nodes[e]
+		e = n.child + bit(x[n.column/lanes] >= n.threshold)
+		n = &nodes[f]
+		f = n.child + bit(x[n.column/lanes] >= n.threshold)
+		n = &nodes[g]
+		g = n.child + bit(x[n.column/lanes] >= n.threshold)
+		n = &nodes[h]
+		h = n.child + bit(x[n.column/lanes] >= n.threshold)
+	}
+	*at = positions{a, b, c, d, e, f, g, h}
+}
+
+// walkSpecial goes from a root to a leaf through nodes of any kind. A column is
+// at its place in the block shifted right by shift: 0 for a row of a group, 3
+// for a row alone.
+func (f *Forest) walkSpecial(at uint32, x []float64, shift uint8) uint32 {
 	for {
 		n := &f.nodes[at]
 		if n.child == at {
 			return at
 		}
+		v := x[n.column&^flags>>(shift&7)]
 		at = n.child
 		if n.column&flags == 0 {
-			if x[n.column] >= n.threshold {
-				at++
-			}
-		} else if f.special(n, x[n.column&^flags]) {
-			at++
+			at += bit(v >= n.threshold)
+		} else {
+			at += bit(f.special(n, v))
 		}
 	}
 }
@@ -139,9 +202,12 @@ func (c Category) of(v float64) (category uint32, is bool) {
 	return category, c != Whole || float64(category) == v
 }
 
+// value is the index of a leaf's value.
+func (f *Forest) value(at uint32) uint64 { return math.Float64bits(f.nodes[at].threshold) & leafIndex }
+
 // leaf adds a leaf's value to the answer of one row.
 func (f *Forest) leaf(t *tree, at uint32, out []float64) {
-	value := f.values[math.Float64bits(f.nodes[at].threshold)&leafIndex:]
+	value := f.values[f.value(at):]
 	if t.output >= 0 {
 		out = out[t.output:][:1]
 	} else {

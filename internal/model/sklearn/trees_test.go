@@ -137,7 +137,7 @@ func TestTamperedTrees(t *testing.T) {
 		{"boosting", change("estimators_", &pickle.Array{Shape: []int{1}}), "instead of an array of trees, 1 a row"},
 		{"boosting", change("init_", "mean"), `init_ is the string "mean" instead of "zero" or an estimator`},
 		{"boosting", change("_loss", int64(1)), "_loss is the number 1 instead of a loss for 2 classes that serin knows"},
-		{"boosting-words", func(t *testing.T, o *pickle.Object) {
+		{"boosting-words", func(_ *testing.T, o *pickle.Object) {
 			set(o, "_loss", &pickle.Object{Class: pickle.Global{Module: lossModule + ".loss", Name: "HalfBinomialLoss"}})
 		}, "instead of a loss for 3 classes"},
 		{"hist", change("_predictors", nil), "_predictors is None instead of a list"},
