@@ -61,3 +61,14 @@ func uniqueNames(names []string) bool {
 	}
 	return true
 }
+
+// numbered tells whether names are those that a library gives to the columns of
+// a matrix: f0, f1, ...
+func numbered(prefix string, names []string) bool {
+	for i, name := range names {
+		if name != prefix+strconv.Itoa(i) {
+			return false
+		}
+	}
+	return true
+}

@@ -242,7 +242,7 @@ func (l *lightgbm) predictor() model.Predictor {
 	engine := &engine{width: len(features), groups: l.perRound, sum: total, link: goal.link, recode: recode}
 	engine.finish()
 	s := goal.signature
-	s.Features, s.Named = features, !l.unnamed()
+	s.Features, s.Named = features, !numbered("Column_", l.names)
 	if !s.Named {
 		for i := range features {
 			features[i].Name = ""
@@ -255,17 +255,6 @@ func (l *lightgbm) predictor() model.Predictor {
 	}
 	s.Estimator = fmt.Sprintf("Booster(%s)", objective)
 	return model.New(s, engine)
-}
-
-// unnamed tells whether the names are those that LightGBM gives to the columns
-// of a matrix: Column_0, Column_1, ...
-func (l *lightgbm) unnamed() bool {
-	for i, name := range l.names {
-		if name != "Column_"+strconv.Itoa(i) {
-			return false
-		}
-	}
-	return true
 }
 
 // recode makes the codes of the categories that a pandas data frame had when
@@ -281,6 +270,13 @@ func (l *lightgbm) recode() []categories {
 		l.in.refuse("Make every categorical column an unordered pandas category, or encode the categories as numbers yourself, and fit again.",
 			"it has the categories of %d columns (pandas_categorical) and %d categorical features, so that serin cannot tell which belongs to which", len(l.pandas), len(l.columns))
 		return nil
+	}
+	if len(l.columns) == 0 { // before 3.0, the parameters do not tell
+		for i, info := range l.infos {
+			if info != "none" && !strings.HasPrefix(info, "[") {
+				l.columns = append(l.columns, i)
+			}
+		}
 	}
 	slices.Sort(l.columns)
 	l.columns = slices.Compact(l.columns)

@@ -24,6 +24,15 @@ type XGBoostOptions struct {
 	// Best uses the trees up to the best iteration of early stopping, as
 	// scikit-learn's wrapper does; a bare Booster uses them all.
 	Best bool
+	// Limit is best_ntree_limit, of wrappers before 1.4; 0: none.
+	Limit int
+	// Regression answers what predict answers as quantities, whatever the
+	// objective, as XGBRegressor does.
+	Regression bool
+	// Parallel is num_parallel_tree, for files before 1.6, which do not have it.
+	Parallel int
+	// Names are those of the features, for files before 1.4, which do not have them.
+	Names []string
 }
 
 const nextXGBoost = "Load the file in Python with the XGBoost that wrote it, check that it predicts, and save it again with booster.save_model(\"model.json\")."
@@ -76,6 +85,12 @@ func XGBoost(r io.Reader, o XGBoostOptions) (model.Predictor, error) {
 	if err != nil {
 		return nil, refusal(nextXGBoost, err)
 	}
+	if len(b.names) == 0 && !numbered("f", o.Names) {
+		b.names = o.Names
+	}
+	if !b.since(1, 6) {
+		b.parallel = max(b.parallel, o.Parallel)
+	}
 	p, refused := b.predictor(o)
 	if refused != nil {
 		return nil, refused
@@ -86,7 +101,7 @@ func XGBoost(r io.Reader, o XGBoostOptions) (model.Predictor, error) {
 // xgboostMembers are what is read of a document; XGBoost's classes save them
 // (src/learner.cc LearnerIO::SaveModel, src/gbm/*, src/tree/tree_model.cc).
 var xgboostMembers = keep(`
-	Model learner version attributes best_iteration best_ntree_limit scikit_learn
+	Model learner version attributes best_iteration scikit_learn
 	feature_names feature_types gradient_booster name model gbtree weight_drop
 	gbtree_model_param num_trees num_parallel_tree iteration_indptr tree_info cats enc offsets values type
 	weights learner_model_param base_score num_class num_feature num_target objective
@@ -142,7 +157,7 @@ func (b *booster) read(file part) {
 		b.types = learner.at("feature_types").texts()
 	}
 	b.attributes = map[string]string{}
-	for _, name := range []string{"best_iteration", "best_ntree_limit", "scikit_learn"} {
+	for _, name := range []string{"best_iteration", "scikit_learn"} {
 		if attributes := learner.at("attributes"); attributes.has(name) {
 			b.attributes[name] = attributes.at(name).text()
 		}
@@ -232,7 +247,7 @@ func (b *booster) outputs() int { return max(b.classes, b.targets, 1) }
 func (b *booster) predictor(o XGBoostOptions) (model.Predictor, *model.Refusal) {
 	in := &intake{next: nextXGBoost}
 	whole := part{path: "the model", in: in}
-	goal := b.goal(whole)
+	goal := b.goal(whole, o.Regression)
 	if b.features < 1 {
 		whole.fail("it has no features")
 	}
@@ -244,9 +259,9 @@ func (b *booster) predictor(o XGBoostOptions) (model.Predictor, *model.Refusal) 
 	engine := &engine{link: goal.link, groups: b.outputs(), missing: o.Missing, width: b.features, recode: b.recode}
 	if b.kind == "gblinear" {
 		engine.sum = b.linearSum(whole, base)
-		engine.finite = true // a DMatrix takes no infinities, and nothing else asks gblinear
+		engine.finite = b.since(1, 4) // since then, a DMatrix takes no infinities, and nothing else asks gblinear
 	} else {
-		engine.sum = b.treeSum(whole, base, o.Best || b.attributes["scikit_learn"] != "")
+		engine.sum = b.treeSum(whole, base, o)
 	}
 	if in.err != nil {
 		return nil, in.err
@@ -287,7 +302,7 @@ func (b *booster) describe(whole part) (features []model.Feature, named bool) {
 }
 
 // treeSum makes the sum of the trees.
-func (b *booster) treeSum(whole part, base []float64, best bool) sum {
+func (b *booster) treeSum(whole part, base []float64, o XGBoostOptions) sum {
 	n := len(b.trees)
 	if b.drop != nil {
 		whole = part{value: vector(b.drop), path: "weight_drop", in: whole.in}
@@ -307,8 +322,8 @@ func (b *booster) treeSum(whole part, base []float64, best bool) sum {
 	for t := range b.trees {
 		b.trees[t].Output = whole.whole(b.groups[t], b.outputs()-1)
 	}
-	if best {
-		n = b.bestTrees(whole)
+	if o.Best || b.attributes["scikit_learn"] != "" {
+		n = b.bestTrees(whole, o.Limit)
 	}
 	if whole.in.err != nil {
 		return nil
@@ -348,22 +363,26 @@ func refuseUnseen16(whole part, trees []forest.Tree) {
 	}
 }
 
-// bestTrees is how many trees there are up to the best iteration.
-func (b *booster) bestTrees(whole part) int {
+// bestTrees is how many trees there are up to the best iteration; limit is
+// XGBoostOptions.Limit.
+func (b *booster) bestTrees(whole part, limit int) int {
 	n := len(b.trees)
-	if text, ok := b.attributes["best_iteration"]; ok && b.since(1, 4) {
-		best := part{text, "attributes.best_iteration", whole.in}.digits(1 << 30)
-		switch {
-		case b.starts == nil && best < n:
-			n = min(n, (best+1)*b.parallel*b.outputs())
-		case b.starts != nil && best+1 < len(b.starts):
-			n = part{path: "iteration_indptr", in: whole.in}.whole(b.starts[best+1], n)
+	if !b.since(1, 4) {
+		if limit > 0 && limit < n {
+			n = min(n, limit*b.outputs())
 		}
-	} else if text, ok := b.attributes["best_ntree_limit"]; ok && !b.since(1, 4) {
-		best := part{text, "attributes.best_ntree_limit", whole.in}.digits(1 << 30)
-		if best > 0 && best < n {
-			n = min(n, best*b.outputs())
-		}
+		return n
+	}
+	text, ok := b.attributes["best_iteration"]
+	if !ok {
+		return n
+	}
+	best := part{text, "attributes.best_iteration", whole.in}.digits(1 << 30)
+	switch {
+	case b.starts == nil && best < n:
+		n = min(n, (best+1)*b.parallel*b.outputs())
+	case b.starts != nil && best+1 < len(b.starts):
+		n = part{path: "iteration_indptr", in: whole.in}.whole(b.starts[best+1], n)
 	}
 	return n
 }

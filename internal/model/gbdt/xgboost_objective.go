@@ -14,13 +14,23 @@ type goal struct {
 
 // goal reads the objective. The transformations are the PredTransform of
 // src/objective/*.
-func (b *booster) goal(whole part) goal {
+func (b *booster) goal(whole part, regression bool) goal {
 	n := b.outputs()
 	quantities := model.Signature{Task: model.Regression, Values: model.Quantities, Outputs: n}
 	twoClasses := model.Signature{Values: model.Probabilities, Outputs: 2, Classes: labels(2)}
 	sigmoid := sigmoid32
 	if !b.since(1, 6) {
 		sigmoid = oldSigmoid32
+	}
+	if regression {
+		switch b.objective {
+		case "binary:logistic":
+			return goal{each(sigmoid), quantities}
+		case "binary:hinge":
+			return goal{each(hinge32), quantities}
+		case "binary:logitraw":
+			return goal{asIs, quantities}
+		}
 	}
 	classification, two := true, n == 1
 	var g goal

@@ -18,6 +18,7 @@ type fitted struct {
 	// features are its input where that is not all numbers, or some may be missing.
 	features []model.Feature
 	in, out  int    // width of its input and, of a transformer, of its result
+	library  string // that wrote it, where that is not scikit-learn
 	text     string // "StandardScaler", "Pipeline(StandardScaler, LogisticRegression)"
 }
 
@@ -88,17 +89,19 @@ func fromValue(v pickle.Value) (model.Predictor, error) {
 	if f.methods == nil {
 		return nil, refuse(nextSupported, "%s is a transformer: there is no estimator at its end", f.text)
 	}
-	e := &estimator{object: object, path: outermost.path}
-	version := e.version()
-	if e.err != nil {
-		return nil, e.err
+	if object.Class.Module != xgboostModule && object.Class.Module != lightgbmModule {
+		e := &estimator{object: object, path: outermost.path}
+		f.library = "scikit-learn " + e.version()
+		if e.err != nil {
+			return nil, e.err
+		}
 	}
 	if f.features == nil {
 		f.features = model.Numbers(f.in, f.names)
 	}
 	signature := model.Signature{
 		Features: f.features, Named: f.names != nil,
-		Library: "scikit-learn " + version, Estimator: f.text,
+		Library: f.library, Estimator: f.text,
 	}
 	engine := f.methods.answers(&signature)
 	return model.New(signature, engine), nil
@@ -130,6 +133,8 @@ func (p place) estimator(object *pickle.Object) (fitted, *model.Refusal) {
 		f, err = p.identity(object)
 	default:
 		if read := treeReader(object.Class); read != nil {
+			f, err = read(p, object)
+		} else if read := wrapperReader(object.Class); read != nil {
 			f, err = read(p, object)
 		} else if readScaler := scalers[object.Class.Name]; readScaler != nil {
 			f, err = p.scaler(object, readScaler)

@@ -23,7 +23,7 @@ var (
 	functionTransformer = pickle.Global{Module: "sklearn.preprocessing._function_transformer", Name: "FunctionTransformer"}
 )
 
-var allowed = with(treeNames(), map[pickle.Global]bool{
+var allowed = with(append(treeNames(), wrapperNames()...), map[pickle.Global]bool{
 	logisticRegression:  true,
 	pipelineClass:       true,
 	columnTransformer:   true,
