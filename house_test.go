@@ -93,9 +93,11 @@ var rooms = map[string]room{
 	"model/*":       {[]string{"model"}, "a format turns bytes into a Predictor and knows nothing of serving"},
 	"train":         {[]string{"model/sklearn", "pickle"}, "the workshop works offline: it fits, and writes a file"},
 
-	"route":   {[]string{"rollout", "model", "record"}, "a request picks its arm from an immutable table, without a lock, a disk or control code"},
-	"store":   {[]string{"rollout", "record"}, "it remembers committed states, events and evidence, and judges nothing"},
-	"infer":   {[]string{"route", "model", "model/rows", "record", "keys"}, "predictions never depend on the store or on control"},
+	"route":     {[]string{"rollout", "model", "record"}, "a request picks its arm from an immutable table, without a lock, a disk or control code"},
+	"store":     {[]string{"rollout", "record"}, "it remembers committed states, events and evidence, and judges nothing"},
+	"infer/oip": {[]string{"model", "model/rows"}, "tensors to rows and back, whichever wire they came over"},
+
+	"infer":   {[]string{"infer/oip", "route", "model", "model/rows", "record", "keys"}, "predictions never depend on the store or on control"},
 	"control": {[]string{"rollout", "judge", "record"}, "it declares the memory and the switch that it needs as interfaces, so that its loop is tested without them"},
 	"api":     {[]string{"control", "rollout", "record", "judge", "keys"}, "it translates between HTTP and commands to control, the only writer"},
 

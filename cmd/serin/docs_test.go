@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -42,5 +43,27 @@ func TestDocumentedCommandsExist(t *testing.T) {
 	}
 	if found < 20 {
 		t.Errorf("only %d commands were found in the documents: the test looks in the wrong place", found)
+	}
+}
+
+// TestTheCurlLinesOfTheProtocols runs every curl line of docs/protocols.md
+// against a real server. Each must succeed and answer something.
+func TestTheCurlLinesOfTheProtocols(t *testing.T) {
+	t.Parallel()
+	needs(t, "sh", "curl")
+	text, err := os.ReadFile("../../docs/protocols.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := child(t, workplace(t)).mustBeReady()
+	lines := regexp.MustCompile("(?m)^curl .*$").FindAllString(string(text), -1)
+	if len(lines) < 15 {
+		t.Fatalf("only %d curl lines were found", len(lines))
+	}
+	for _, line := range lines {
+		out, err := exec.Command("sh", "-c", strings.ReplaceAll(line, "http://127.0.0.1:8000", s.url)).CombinedOutput()
+		if err != nil || len(out) == 0 {
+			t.Errorf("%s\n%v: %s", line, err, out)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"reflect"
 
@@ -18,30 +19,34 @@ func describePredict(api huma.API) {
 		return &huma.Schema{Type: huma.TypeString, Description: description, Enum: values}
 	}
 	value := &huma.Schema{Nullable: true, OneOf: []*huma.Schema{number(""), text(""), {Type: huma.TypeBoolean}}}
+	row := &huma.Schema{
+		Description: "One row: values in the model's order, or by name where the model knows names. A value is a number, a string or a boolean, as the feature is; null where it may be missing.",
+		OneOf:       []*huma.Schema{{Type: huma.TypeArray, Items: value}, {Type: huma.TypeObject, AdditionalProperties: value}},
+	}
 	request := &huma.Schema{
-		Type: huma.TypeObject, Required: []string{"features"}, AdditionalProperties: false,
-		Properties: map[string]*huma.Schema{"features": {
-			Description: "One row: values in the model's order, or by name where the model knows names. What a value must be, the model says: a number, a string, true or false; null where it may be missing.",
-			OneOf: []*huma.Schema{
-				{Type: huma.TypeArray, Items: value},
-				{Type: huma.TypeObject, AdditionalProperties: value},
-			},
-		}},
-		Examples: []any{map[string]any{"features": []float64{0.5, 1.2, 0.8, 0.3, 1.1}}},
+		Type: huma.TypeObject, AdditionalProperties: false, Description: "Either features, which is one row, or instances.",
+		Properties: map[string]*huma.Schema{"features": row, "instances": {Type: huma.TypeArray, Items: row, Description: "Rows; all of them are answered by the same arm."}},
+		Examples:   []any{map[string]any{"features": []float64{0.5, 1.2, 0.8, 0.3, 1.1}}},
+	}
+	of := func() map[string]*huma.Schema {
+		return map[string]*huma.Schema{
+			"probability":   number("Of the second class if there are two, else of the predicted one."),
+			"prediction":    {Description: "The predicted class, as the model has it: a number, a string or a boolean; of a regression its number, or numbers."},
+			"probabilities": {Type: huma.TypeArray, Items: number(""), Description: "With more than two classes: of each, in the model's order."},
+			"score":         number("Of a model without probabilities and with two classes: its decision function, above 0 for the second."),
+			"scores":        {Type: huma.TypeArray, Items: number(""), Description: "And with more classes: of each, in the model's order."},
+		}
 	}
 	answer := &huma.Schema{
-		Type: huma.TypeObject, Required: []string{"prediction", "model_used", "model_version", "latency_ms"},
+		Type: huma.TypeObject, Required: []string{"model_used", "model_version", "latency_ms"},
 		Properties: map[string]*huma.Schema{
-			"prediction":    {Description: "The predicted class, as the model has it: a number, a string or a boolean. Of a regression its number, or an array of several."},
-			"probability":   number("Of a model with probabilities: that of the second class if there are two, else of the predicted one."),
-			"probabilities": {Type: huma.TypeArray, Items: number(""), Description: "With more than two classes: of each, in the model's order."},
-			"score":         number("Of a model without probabilities and two classes: its decision function, above zero for the second class."),
-			"scores":        {Type: huma.TypeArray, Items: number(""), Description: "With more than two classes: of each, in the model's order."},
+			"predictions":   {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject, Properties: of()}, Description: "Of instances: an answer for each row."},
 			"model_used":    text("Which arm answered.", "stable", "canary"),
 			"model_version": text("The name of its version."),
 			"latency_ms":    number("From the routed request to the finished prediction."),
 		},
 	}
+	maps.Copy(answer.Properties, of())
 	problem := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	api.OpenAPI().AddOperation(&huma.Operation{
 		OperationID: "predict", Method: http.MethodPost, Path: "/predict", Summary: "Predict", Tags: []string{"inference"},

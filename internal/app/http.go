@@ -27,6 +27,7 @@ func routes(c *Config, front *infer.Handler, pilot *control.Pilot, past api.Hist
 
 	mux := http.NewServeMux()
 	mux.Handle("POST /predict", front)
+	front.Protocols(c.Name, c.Version, func() bool { return g.ready.Load() && !g.draining.Load() }).Register(mux)
 	mux.Handle("/admin/", guarded)
 	mux.Handle("GET /openapi.json", admin)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics, ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelError)}))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -15,10 +16,12 @@ import (
 
 // parseDocument reads a body token by token into an empty batch and says what is
 // wrong with it and where: 400 for what is not one JSON value, 422 for one that is
-// not a row of this model. What a row is, rows knows.
-func parseDocument(body []byte, b *rows.Batch, schema *rows.Schema) *problem {
+// not rows of this model. What a row is, rows knows. It tells whether the body was
+// a list of rows, {"instances": [row, ...]}, and not {"features": row}.
+func parseDocument(body []byte, b *rows.Batch, schema *rows.Schema) (instances bool, p *problem) {
 	d := document{body: body, json: jsontext.NewDecoder(bytes.NewReader(body)), schema: schema, batch: b}
-	return d.parse()
+	p = d.parse()
+	return d.field == "instances", p
 }
 
 type document struct {
@@ -26,6 +29,7 @@ type document struct {
 	json   *jsontext.Decoder
 	schema *rows.Schema
 	batch  *rows.Batch
+	field  string // features or instances, once it was read
 }
 
 func (d *document) parse() *problem {
@@ -41,17 +45,12 @@ func (d *document) parse() *problem {
 	if _, err := d.json.ReadToken(); err != nil {
 		return d.malformed(err)
 	}
-	seen := false
 	for d.json.PeekKind() != '}' {
 		name, err := d.json.ReadToken()
 		if err != nil {
 			return d.malformed(err)
 		}
-		if field := name.String(); field != "features" {
-			return wrong("body."+field, "unknown field", "The only field is features.")
-		}
-		seen = true
-		if p := d.features(); p != nil {
+		if p := d.member(name.String()); p != nil {
 			return p
 		}
 	}
@@ -61,16 +60,59 @@ func (d *document) parse() *problem {
 	if _, err := d.json.ReadToken(); !errors.Is(err, io.EOF) {
 		return &problem{Status: http.StatusBadRequest, Detail: "Something follows the JSON value: send one value in a request."}
 	}
-	if !seen {
+	if d.field == "" {
 		return wrong("body.features", "missing", "Send "+d.schema.ExampleBody()+".")
 	}
 	return nil
 }
 
-func (d *document) features() *problem {
+func (d *document) member(field string) *problem {
+	switch {
+	case field != "features" && field != "instances":
+		return wrong("body."+field, "unknown field", "Send features, which is one row, or instances, which is a list of rows.")
+	case d.field != "" && d.field != field:
+		return wrong("body."+field, "features and instances exclude each other", "Send features, which is one row, or instances, which is a list of rows.")
+	}
+	d.field = field
+	if field == "features" {
+		return d.row("features")
+	}
+	return d.list()
+}
+
+// list reads the rows of instances.
+func (d *document) list() *problem {
+	if d.json.PeekKind() != '[' {
+		if p := d.skip(); p != nil {
+			return p
+		}
+		return wrong("body.instances", "expected an array of rows", `Send {"instances": [row, row]}.`)
+	}
+	if _, err := d.json.ReadToken(); err != nil {
+		return d.malformed(err)
+	}
+	for d.json.PeekKind() != ']' {
+		if d.batch.N == maxRows {
+			return wrong("body.instances", fmt.Sprintf("more than %d rows", maxRows), "Send them in several requests.")
+		}
+		if p := d.row("instances[" + strconv.Itoa(d.batch.N) + "]"); p != nil {
+			return p
+		}
+	}
+	if _, err := d.json.ReadToken(); err != nil {
+		return d.malformed(err)
+	}
+	if d.batch.N == 0 {
+		return wrong("body.instances", "no rows", `Send {"instances": [row, row]}.`)
+	}
+	return nil
+}
+
+// row reads one row, which stands at the place.
+func (d *document) row(place string) *problem {
 	err := d.schema.JSON(d.json, d.batch)
 	if fault, ok := errors.AsType[*rows.Fault](err); ok {
-		return wrongRow(fault, d.schema)
+		return wrongRow(place, fault, d.schema)
 	}
 	if err != nil {
 		return d.malformed(err)
@@ -79,12 +121,12 @@ func (d *document) features() *problem {
 }
 
 // wrongRow tells of a row that is not one of this model's.
-func wrongRow(f *rows.Fault, schema *rows.Schema) *problem {
+func wrongRow(place string, f *rows.Fault, schema *rows.Schema) *problem {
 	next := f.Next
 	if next == "" {
 		next = "Send " + schema.ExampleBody() + "."
 	}
-	return wrong("body.features"+f.At, f.Message, next)
+	return wrong("body."+place+f.At, f.Message, next)
 }
 
 // skip reads over a value of the wrong kind, so that a body that is not JSON

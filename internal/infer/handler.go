@@ -10,17 +10,23 @@ import (
 	"mime"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"serin/internal/model"
 	"serin/internal/model/rows"
+	"serin/internal/record"
 	"serin/internal/route"
 )
 
-// maxBody is the largest body of a prediction request, in bytes.
-const maxBody = 1 << 20
+// maxBody is the largest body of a prediction request, in bytes, and maxRows the
+// most rows that one may hold.
+const (
+	maxBody = 8 << 20
+	maxRows = 100_000
+)
 
 // Handler answers POST /predict for one model.
 type Handler struct {
@@ -47,9 +53,10 @@ func (h *Handler) Refused(f func(status int, count uint64)) {
 
 // request is the memory of one request, used again by a later one.
 type request struct {
-	body  []byte
-	batch rows.Batch
-	reply []byte
+	body      []byte
+	batch     rows.Batch
+	instances bool // it is a list of rows, and so is its answer
+	reply     []byte
 }
 
 var requests = sync.Pool{New: func() any { return &request{body: make([]byte, 0, 1024)} }}
@@ -84,9 +91,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	arm := table.Pick()
-	if err := req.answer(r.Context(), arm); err != nil {
-		h.refuse(w, h.explain(err, arm, schema))
+	latency, err := req.answer(r.Context(), arm, true)
+	if err != nil {
+		h.refuse(w, h.explain(err, req, arm, schema))
 		return
+	}
+	if req.instances {
+		req.reply = appendReplies(req.reply[:0], arm, &req.batch, latency)
+	} else {
+		req.reply = appendReply(req.reply[:0], arm, &req.batch, latency)
 	}
 	w.Header()["Content-Type"] = contentTypeJSON
 	// A client that has gone does not read its answer; there is nobody to tell.
@@ -96,8 +109,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 var contentTypeJSON = []string{"application/json"}
 
-// read takes the body.
+// read takes the body, which must be JSON.
 func (req *request) read(w http.ResponseWriter, r *http.Request) *problem {
+	if p := checkType(r); p != nil {
+		return p
+	}
+	return req.take(w, r)
+}
+
+// take takes the body.
+func (req *request) take(w http.ResponseWriter, r *http.Request) *problem {
 	if p := checkHeaders(r); p != nil {
 		return p
 	}
@@ -125,11 +146,14 @@ func (h *Handler) schemaOf(s *model.Signature) *rows.Schema {
 // decode takes the row from the body.
 func (req *request) decode(schema *rows.Schema) *problem {
 	req.batch.Reset()
+	req.instances = false
 	if scanRow(req.body, &req.batch, schema) {
 		return nil
 	}
 	req.batch.Reset()
-	return parseDocument(req.body, &req.batch, schema)
+	var p *problem
+	req.instances, p = parseDocument(req.body, &req.batch, schema)
+	return p
 }
 
 // readAll is io.ReadAll into memory that is there already.
@@ -149,7 +173,7 @@ func readAll(r io.Reader, into []byte) ([]byte, error) {
 	}
 }
 
-func checkHeaders(r *http.Request) *problem {
+func checkType(r *http.Request) *problem {
 	if ct := r.Header["Content-Type"]; len(ct) > 0 && ct[0] != contentTypeJSON[0] {
 		if media, _, err := mime.ParseMediaType(ct[0]); err != nil || media != contentTypeJSON[0] {
 			return &problem{
@@ -158,6 +182,10 @@ func checkHeaders(r *http.Request) *problem {
 			}
 		}
 	}
+	return nil
+}
+
+func checkHeaders(r *http.Request) *problem {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return &problem{Status: http.StatusUnsupportedMediaType, Detail: fmt.Sprintf("The body is encoded as %q: send it uncompressed.", encoding)}
 	}
@@ -176,47 +204,56 @@ func unreadable(err error) *problem {
 
 var tooLarge = &problem{
 	Status: http.StatusRequestEntityTooLarge,
-	Detail: fmt.Sprintf("The body is larger than %d bytes: send one row in a request.", maxBody),
+	Detail: fmt.Sprintf("The body is larger than %d bytes: send the rows in several requests.", maxBody),
 }
 
-// answer predicts on the arm, reports to its gauge, and encodes the reply. The
-// context ends when the client has gone.
-func (req *request) answer(ctx context.Context, arm *route.Arm) error {
+// answer predicts the batch on the arm and reports to its gauge: one request,
+// however many rows it has. Only requests that the split has dealt are evidence;
+// a client that chooses its version must not be counted, or the arms would no
+// longer be comparable. The context ends when the client has gone.
+func (req *request) answer(ctx context.Context, arm *route.Arm, dealt bool) (latency time.Duration, err error) {
+	evidence := arm.Evidence
+	if !dealt {
+		evidence = unread
+	}
 	routed := time.Now()
-	arm.Evidence.Begin()
-	err := predict(arm, &req.batch)
+	evidence.Begin()
+	err = predict(arm, &req.batch)
 	if arm.Slowdown > 0 {
 		<-time.After(arm.Slowdown)
 	}
-	latency := time.Since(routed)
+	latency = time.Since(routed)
 	if err != nil {
-		arm.Evidence.Fail()
-		return err
+		evidence.Fail()
+		return latency, err
 	}
 	values, class := req.batch.Answers.Values, 0
 	if len(req.batch.Answers.Classes) > 0 {
 		class = req.batch.Answers.Classes[0]
 	}
-	if !finite(values) {
-		arm.Evidence.Fail()
-		return errOverflow // of this version; the other arm may well have an answer
+	s := arm.Predictor.Signature()
+	if row := notFinite(values, s.Outputs); row >= 0 {
+		evidence.Fail()
+		return latency, overflowOf(row) // of this version; the other arm may well have an answer
 	}
-	arm.Evidence.Observe(latency, score(arm.Predictor.Signature(), values, class))
+	evidence.Observe(latency, score(s, values[:s.Outputs], class)) // of more rows, the first speaks for them
 	if ctx.Err() != nil {
-		arm.Evidence.Abandon()
+		evidence.Abandon()
 	}
-	req.reply = appendReply(req.reply[:0], arm, values, class, latency)
-	return nil
+	return latency, nil
 }
 
-// finite tells whether JSON can hold an answer.
-func finite(values []float64) bool {
-	for _, v := range values {
+// unread is the gauge of requests that are nobody's evidence.
+var unread = record.NewGauge(record.Arm{})
+
+// notFinite finds the first row whose answer JSON cannot hold; -1 if there is none.
+func notFinite(values []float64, outputs int) int {
+	for i, v := range values {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return false
+			return i / outputs
 		}
 	}
-	return true
+	return -1
 }
 
 // score is the one number of an answer whose distribution is watched: of two
@@ -233,7 +270,9 @@ func score(s *model.Signature, values []float64, class int) float64 {
 	}
 }
 
-var errOverflow error = &model.Unanswerable{Feature: -1, Reason: "the features are so far from what the model was fitted on that it gives no number"}
+func overflowOf(row int) error {
+	return &model.Unanswerable{Row: row, Feature: -1, Reason: "the features are so far from what the model was fitted on that it gives no number"}
+}
 
 // panicked is a predictor that broke its promise. One request fails; the
 // process goes on.
@@ -254,18 +293,23 @@ func predict(arm *route.Arm, b *rows.Batch) (err error) {
 }
 
 // explain turns a failed prediction into what the client may know of it.
-func (h *Handler) explain(err error, arm *route.Arm, schema *rows.Schema) *problem {
+func (h *Handler) explain(err error, req *request, arm *route.Arm, schema *rows.Schema) *problem {
 	if p, ok := errors.AsType[*panicked](err); ok {
 		h.log.Error("a predictor panicked", "role", arm.Role, "version", arm.Version.Name, "sha256", arm.Version.SHA256, "panic", p.value, "stack", string(p.stack))
 		return &problem{Status: http.StatusInternalServerError, Detail: "The model failed on this row; the server's log says how. Other requests are not affected."}
 	}
-	if u, ok := errors.AsType[*model.Unanswerable](err); ok && u.Feature >= 0 {
-		return wrongRow(schema.Unanswerable(u), schema)
+	place := "features"
+	u, ok := errors.AsType[*model.Unanswerable](err)
+	if ok && req.instances {
+		place = "instances[" + strconv.Itoa(u.Row) + "]"
+	}
+	if ok && u.Feature >= 0 {
+		return wrongRow(place, schema.Unanswerable(u), schema)
 	}
 	return &problem{
 		Status: http.StatusUnprocessableEntity,
 		Detail: "No prediction: " + err.Error() + ".",
-		Errors: []fieldError{{Location: "body.features", Message: "send values of the size that the model was fitted on"}},
+		Errors: []fieldError{{Location: "body." + place, Message: "send values of the size that the model was fitted on"}},
 	}
 }
 

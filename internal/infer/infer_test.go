@@ -243,8 +243,8 @@ var badRequests = []struct{ name, body, want string }{
 	{"array", `[1,2,3,4,5]`, `422 body: expected an object. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
 	{"null", `null`, `422 body: expected an object. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
 	{"no field", `{}`, `422 body.features: missing. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
-	{"unknown field", `{"feature": [1,2,3,4,5]}`, `422 body.feature: unknown field. The only field is features.`},
-	{"extra field", `{"features": [1,2,3,4,5], "id": 7}`, `422 body.id: unknown field. The only field is features.`},
+	{"unknown field", `{"feature": [1,2,3,4,5]}`, `422 body.feature: unknown field. Send features, which is one row, or instances, which is a list of rows.`},
+	{"extra field", `{"features": [1,2,3,4,5], "id": 7}`, `422 body.id: unknown field. Send features, which is one row, or instances, which is a list of rows.`},
 	{"too few", `{"features": [1,2,3,4]}`, `422 body.features: expected 5 values, got 4. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
 	{"too many", `{"features": [1,2,3,4,5,6]}`, `422 body.features: expected 5 values, got 6. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
 	{"none", `{"features": []}`, `422 body.features: expected 5 values, got 0. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
@@ -430,8 +430,8 @@ func FuzzRow(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, schema := range schemas {
 			var fast, precise rows.Batch
-			p := parseDocument(body, &precise, schema)
-			if p == nil && len(precise.Numbers) != len(schema.Signature().Features) {
+			list, p := parseDocument(body, &precise, schema)
+			if p == nil && (precise.N < 1 || !list && precise.N > 1 || len(precise.Numbers) != precise.N*len(schema.Signature().Features)) {
 				t.Fatalf("%d values accepted", len(precise.Numbers))
 			}
 			if p != nil {
@@ -476,9 +476,11 @@ func TestOursAllocatesNothing(t *testing.T) {
 		if p := req.decode(schema); p != nil {
 			t.Fatal(p)
 		}
-		if err := req.answer(t.Context(), arm); err != nil {
+		latency, err := req.answer(t.Context(), arm, true)
+		if err != nil {
 			t.Fatal(err)
 		}
+		req.reply = appendReply(req.reply[:0], arm, &req.batch, latency)
 	}
 	run()
 	if n := testing.AllocsPerRun(1000, run); n >= 1 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"serin/internal/model"
+	"serin/internal/model/rows"
 	"serin/internal/route"
 )
 
@@ -19,43 +20,67 @@ import (
 // service answers; with more it is that of the predicted class, and
 // probabilities lists them all. A model without probabilities answers its score
 // or scores instead, and a regression's prediction is its number or numbers.
-func appendReply(b []byte, arm *route.Arm, values []float64, class int, latency time.Duration) []byte {
+func appendReply(dst []byte, arm *route.Arm, b *rows.Batch, latency time.Duration) []byte {
+	dst = appendAnswer(append(dst, '{'), arm.Predictor.Signature(), b, 0)
+	return appendTail(dst, arm, latency)
+}
+
+// appendReplies encodes the answer to a list of rows:
+//
+//	{"predictions":[{"probability":0.8,"prediction":1},...],"model_used":...}
+func appendReplies(dst []byte, arm *route.Arm, b *rows.Batch, latency time.Duration) []byte {
 	s := arm.Predictor.Signature()
+	dst = append(dst, `{"predictions":[`...)
+	for i := range b.N {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendAnswer(append(dst, '{'), s, b, i), '}')
+	}
+	return appendTail(append(dst, ']'), arm, latency)
+}
+
+// appendAnswer encodes what is said of row i.
+func appendAnswer(dst []byte, s *model.Signature, b *rows.Batch, i int) []byte {
+	values := b.Values(s, i)
 	switch s.Values {
 	case model.Probabilities:
-		b = append(b, `{"probability":`...)
-		b = strconv.AppendFloat(b, score(s, values, class), 'g', -1, 64)
-		b = append(b, `,"prediction":`...)
-		b = append(b, s.Classes[class]...)
+		class := b.Answers.Classes[i]
+		dst = append(dst, `"probability":`...)
+		dst = rows.AppendNumber(dst, score(s, values, class))
+		dst = append(dst, `,"prediction":`...)
+		dst = append(dst, s.Classes[class]...)
 		if len(values) > 2 {
-			b = append(b, `,"probabilities":`...)
-			b = appendNumbers(b, values)
+			dst = appendNumbers(append(dst, `,"probabilities":`...), values)
 		}
 	case model.Scores:
-		b = append(b, `{"prediction":`...)
-		b = append(b, s.Classes[class]...)
+		dst = append(dst, `"prediction":`...)
+		dst = append(dst, s.Classes[b.Answers.Classes[i]]...)
 		if len(values) == 1 {
-			b = append(b, `,"score":`...)
-			b = strconv.AppendFloat(b, values[0], 'g', -1, 64)
+			dst = rows.AppendNumber(append(dst, `,"score":`...), values[0])
 		} else {
-			b = append(b, `,"scores":`...)
-			b = appendNumbers(b, values)
+			dst = appendNumbers(append(dst, `,"scores":`...), values)
 		}
 	case model.Quantities:
-		b = append(b, `{"prediction":`...)
+		dst = append(dst, `"prediction":`...)
 		if len(values) == 1 {
-			b = strconv.AppendFloat(b, values[0], 'g', -1, 64)
+			dst = rows.AppendNumber(dst, values[0])
 		} else {
-			b = appendNumbers(b, values)
+			dst = appendNumbers(dst, values)
 		}
 	}
-	b = append(b, `,"model_used":"`...)
-	b = append(b, arm.Role...)
-	b = append(b, `","model_version":`...)
-	b = appendString(b, arm.Version.Name)
-	b = append(b, `,"latency_ms":`...)
-	b = strconv.AppendFloat(b, float64(latency.Nanoseconds())/1e6, 'f', 6, 64)
-	return append(b, '}')
+	return dst
+}
+
+// appendTail says who answered, and ends the object.
+func appendTail(dst []byte, arm *route.Arm, latency time.Duration) []byte {
+	dst = append(dst, `,"model_used":"`...)
+	dst = append(dst, arm.Role...)
+	dst = append(dst, `","model_version":`...)
+	dst = appendString(dst, arm.Version.Name)
+	dst = append(dst, `,"latency_ms":`...)
+	dst = strconv.AppendFloat(dst, float64(latency.Nanoseconds())/1e6, 'f', 6, 64)
+	return append(dst, '}')
 }
 
 func appendNumbers(b []byte, values []float64) []byte {
@@ -64,7 +89,7 @@ func appendNumbers(b []byte, values []float64) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = strconv.AppendFloat(b, v, 'g', -1, 64)
+		b = rows.AppendNumber(b, v)
 	}
 	return append(b, ']')
 }

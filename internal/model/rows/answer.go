@@ -20,8 +20,8 @@ func (b *Batch) Predict(p model.Predictor) error {
 	return p.Predict(b.Rows, out)
 }
 
-// values are the numbers of row i's answer.
-func (b *Batch) values(s *model.Signature, i int) []float64 {
+// Values are the numbers of row i's answer.
+func (b *Batch) Values(s *model.Signature, i int) []float64 {
 	return b.Answers.Values[i*s.Outputs : (i+1)*s.Outputs]
 }
 
@@ -35,7 +35,7 @@ func (b *Batch) values(s *model.Signature, i int) []float64 {
 //
 // A number that JSON cannot hold is null.
 func (b *Batch) appendAnswer(dst []byte, s *model.Signature, i int) []byte {
-	values := b.values(s, i)
+	values := b.Values(s, i)
 	switch {
 	case s.Values == model.Probabilities:
 		dst = appendNumbers(append(dst, `"probabilities":`...), values, false)
@@ -54,21 +54,21 @@ func (b *Batch) appendAnswer(dst []byte, s *model.Signature, i int) []byte {
 // appendNumbers writes an array, or its only number alone.
 func appendNumbers(dst []byte, values []float64, alone bool) []byte {
 	if alone {
-		return appendNumber(dst, values[0])
+		return AppendNumber(dst, values[0])
 	}
 	dst = append(dst, '[')
 	for i, v := range values {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendNumber(dst, v)
+		dst = AppendNumber(dst, v)
 	}
 	return append(dst, ']')
 }
 
-// appendNumber writes the shortest decimal that reads back as the same float;
+// AppendNumber writes the shortest decimal that reads back as the same float;
 // null where JSON has none.
-func appendNumber(dst []byte, v float64) []byte {
+func AppendNumber(dst []byte, v float64) []byte {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return append(dst, "null"...)
 	}

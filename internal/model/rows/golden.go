@@ -138,7 +138,7 @@ func (g *golden) read(d *jsontext.Decoder) (expected, error) {
 
 func (g *golden) compare(want expected) *model.Refusal {
 	s := g.predictor.Signature()
-	values := g.batch.values(s, 0)
+	values := g.batch.Values(s, 0)
 	for _, name := range []string{"prediction", "probabilities", "score", "scores"} {
 		raw := want[name]
 		if raw == nil {
@@ -163,7 +163,7 @@ func (g *golden) compare(want expected) *model.Refusal {
 				if len(values) > 1 {
 					name += fmt.Sprintf("[%d]", i)
 				}
-				return disagrees(name, string(appendNumber(nil, values[i])), string(appendNumber(nil, number)))
+				return disagrees(name, string(AppendNumber(nil, values[i])), string(AppendNumber(nil, number)))
 			}
 		}
 	}

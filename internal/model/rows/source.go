@@ -97,6 +97,23 @@ func (s *Source) wrong(line int, err error) error {
 	return fmt.Errorf("%s: %w", where, err)
 }
 
+// All reads every row into the batch; more than most are an error.
+func (s *Source) All(b *Batch, most int) error {
+	for {
+		line, err := s.next(b)
+		switch {
+		case errors.Is(err, io.EOF) && b.N == 0:
+			return s.wrong(0, errNoRows)
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case b.N > most:
+			return s.wrong(line, fmt.Errorf("there are more than %d rows", most))
+		}
+	}
+}
+
 // lines reads a JSON value a line.
 func (s *Source) lines() {
 	var buffer bytes.Buffer

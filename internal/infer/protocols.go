@@ -1,0 +1,183 @@
+package infer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"serin/internal/infer/oip"
+	"serin/internal/model"
+	"serin/internal/route"
+)
+
+// Protocols answer in the words of other model servers, so that their clients
+// need not change:
+//
+//	/v2/...                    the Open Inference Protocol: KServe, Triton, MLServer
+//	/v1/models/NAME:predict    KServe's V1 and TensorFlow Serving
+//	/invocations, /ping        MLflow's scoring server, and SageMaker
+//
+// A request that names no version is dealt like any other; the version that it
+// was dealt is in its answer. One that names a version, or the labels stable and
+// canary, gets that one and is in no evidence.
+type Protocols struct {
+	front  *Handler
+	name   string      // of the model
+	server string      // serin's version
+	ready  func() bool // whether predictions are welcome
+	// contract is that of the signature that answered last.
+	contract atomic.Pointer[oip.Contract]
+}
+
+// Protocols make the other ways to ask for the model's predictions.
+func (h *Handler) Protocols(name, server string, ready func() bool) *Protocols {
+	return &Protocols{front: h, name: name, server: server, ready: ready}
+}
+
+// Register puts the protocols' paths on a mux.
+func (p *Protocols) Register(mux *http.ServeMux) {
+	p.registerV2(mux)
+	p.registerV1(mux)
+	p.registerScoring(mux)
+}
+
+// trouble is why a request gets no prediction, before it is put into the words
+// of a protocol.
+type trouble struct {
+	status int
+	detail string
+}
+
+func (t *trouble) Error() string { return t.detail }
+
+func troubled(status int, format string, args ...any) *trouble {
+	return &trouble{status, fmt.Sprintf(format, args...)}
+}
+
+// asking is one request on its way.
+type asking struct {
+	*request
+
+	arm   *route.Arm
+	dealt bool // by the split, and not chosen by the client
+}
+
+// ask carries a request through: its body, its arm, its rows (read), its
+// prediction, its answer (write, which returns the body). Errors of read are
+// *oip.Fault or *trouble. What it returns is for the protocol to say.
+func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read func(a *asking) error, write func(a *asking, latency time.Duration) []byte) error {
+	arrived := time.Now()
+	req := requests.Get().(*request)
+	defer req.release()
+	req.batch.Reset()
+	if problem := req.take(w, r); problem != nil {
+		return &trouble{problem.Status, problem.Detail}
+	}
+	a := &asking{request: req}
+	var err error
+	if a.arm, a.dealt, err = p.choose(to); err != nil {
+		return err
+	}
+	if err := read(a); err != nil {
+		if fault, ok := errors.AsType[*oip.Fault](err); ok {
+			return &trouble{http.StatusBadRequest, fault.Detail}
+		}
+		return err
+	}
+	if a.dealt { // only now: a request that is refused is dealt to nobody
+		a.arm = p.front.table.Table().Pick()
+	}
+	latency, err := req.answer(r.Context(), a.arm, a.dealt)
+	if err != nil {
+		return p.explain(err, a.arm)
+	}
+	// A client that has gone does not read its answer; there is nobody to tell.
+	_, _ = w.Write(write(a, latency))
+	a.arm.Served.Time(time.Since(arrived))
+	return nil
+}
+
+// choice is who shall answer: a model, and a version or the label of an arm;
+// where both are empty, whoever is dealt.
+type choice struct{ model, version, label string }
+
+// choose finds the arm. Where the split will deal one, it is stable's, whose
+// signature says what the rows must be.
+func (p *Protocols) choose(to choice) (arm *route.Arm, dealt bool, err error) {
+	if to.model != "" && to.model != p.name {
+		return nil, false, troubled(http.StatusNotFound, "There is no model %q: this server has %q.", clip(to.model), p.name)
+	}
+	table := p.front.table.Table()
+	if table == nil || !p.ready() {
+		return nil, false, troubled(http.StatusServiceUnavailable, "No model is ready yet: ask again when GET /readyz answers 200.")
+	}
+	if to.version == "" && to.label == "" {
+		return table.Stable, true, nil
+	}
+	for _, arm := range []*route.Arm{table.Stable, table.Canary} {
+		if arm != nil && (to.version == arm.Version.Name || to.label == string(arm.Role)) {
+			return arm, false, nil
+		}
+	}
+	if to.label != "" {
+		return nil, false, troubled(http.StatusNotFound, "Model %q has no version with the label %q now.", p.name, clip(to.label))
+	}
+	return nil, false, troubled(http.StatusNotFound, "Model %q has no version %q now: it has %s.", p.name, clip(to.version), versionsOf(table))
+}
+
+func versionsOf(t *route.Table) string {
+	text := fmt.Sprintf("%q", t.Stable.Version.Name)
+	if t.Canary != nil {
+		text += fmt.Sprintf(" and %q", t.Canary.Version.Name)
+	}
+	return text
+}
+
+// contractOf prepares a signature, once for as long as it is the one that is asked for.
+func (p *Protocols) contractOf(s *model.Signature) *oip.Contract {
+	if known := p.contract.Load(); known != nil && known.Signature() == s {
+		return known
+	}
+	c := oip.NewContract(s)
+	p.contract.Store(c)
+	return c
+}
+
+// explain turns a failed prediction into what the client may know of it.
+func (p *Protocols) explain(err error, arm *route.Arm) *trouble {
+	if u, ok := errors.AsType[*model.Unanswerable](err); ok {
+		features := arm.Predictor.Signature().Features
+		if u.Feature >= 0 && u.Feature < len(features) && features[u.Feature].Name != "" {
+			return troubled(http.StatusBadRequest, "Row %d, feature %q: %s.", u.Row, clip(features[u.Feature].Name), u.Reason)
+		}
+		return troubled(http.StatusBadRequest, "Row %d: %s.", u.Row, u.Reason)
+	}
+	problem := p.front.explain(err, &request{}, arm, nil)
+	return &trouble{problem.Status, problem.Detail}
+}
+
+// refuse counts and writes an error in the shape {"error": "..."} that the
+// protocols share, with what RFC 9457 has beside it.
+func (p *Protocols) refuse(w http.ResponseWriter, err error) {
+	t, ok := errors.AsType[*trouble](err)
+	if !ok {
+		t = troubled(http.StatusInternalServerError, "The server failed on this request; its log says how.")
+		p.front.log.Error("a request could not be answered", "err", err)
+	}
+	p.front.refused[t.status].Add(1)
+	writeJSON(w, t.status, map[string]any{"error": t.detail, "title": http.StatusText(t.status), "status": t.status, "detail": t.detail})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // cannot happen: names, numbers and texts always encode
+		http.Error(w, http.StatusText(status), status)
+		return
+	}
+	w.Header()["Content-Type"] = contentTypeJSON
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
