@@ -14,12 +14,12 @@ import (
 // the sum of all weights. against is 1/(classes-1) since scikit-learn 1.3, and 0
 // before (ensemble/_weight_boosting.py, decision_function).
 func (m Members) Samme(classes int, against, weights float64) Scorer {
-	return &samme{members: m, classes: classes, against: against, weights: weights}
+	return &samme{members: m, classes: classes, widest: m.widest(), against: against, weights: weights}
 }
 
 type samme struct {
 	members          Members
-	classes          int
+	classes, widest  int
 	against, weights float64
 	pool, columns    pool
 }
@@ -27,12 +27,12 @@ type samme struct {
 func (b *samme) Outputs() int { return b.classes }
 
 func (b *samme) Score(in model.Rows, out []float64) error {
-	s := b.pool.get(0, in.N)
+	s := b.pool.get(in.N*b.widest, in.N)
 	defer b.pool.put(s)
 	clear(out)
 	for i := range b.members {
 		m := &b.members[i]
-		if err := m.ask(in, nil, s.classes, &b.columns); err != nil {
+		if err := m.ask(in, s.numbers, s.classes, &b.columns); err != nil {
 			return err
 		}
 		for r, own := range s.classes {

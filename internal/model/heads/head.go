@@ -100,7 +100,7 @@ type head struct {
 
 func (h *head) Predict(in model.Rows, out model.Answers) error {
 	raw, values := h.scores, h.values
-	if raw <= values && out.Values != nil {
+	if raw <= values {
 		// The scores stand at the beginning of the answers and are spread from the
 		// last row to the first, so that none is overwritten before it is read.
 		if err := h.scorer.Score(in, out.Values[:in.N*raw]); err != nil {
@@ -109,17 +109,12 @@ func (h *head) Predict(in model.Rows, out model.Answers) error {
 		h.spread(out.Values[:in.N*raw], in.N, out)
 		return nil
 	}
-	// Classes alone are asked for, or fewer values than there are scores.
-	s := h.pool.get(in.N*(raw+values), 0)
+	s := h.pool.get(in.N*raw, 0)
 	defer h.pool.put(s)
-	scores := s.numbers[:in.N*raw]
-	if err := h.scorer.Score(in, scores); err != nil {
+	if err := h.scorer.Score(in, s.numbers); err != nil {
 		return err
 	}
-	if out.Values == nil {
-		out.Values = s.numbers[in.N*raw:]
-	}
-	h.spread(scores, in.N, out)
+	h.spread(s.numbers, in.N, out)
 	return nil
 }
 
@@ -285,9 +280,7 @@ type constant struct {
 
 func (c *constant) Predict(in model.Rows, out model.Answers) error {
 	for r := range in.N {
-		if out.Values != nil {
-			copy(out.Values[r*len(c.values):], c.values)
-		}
+		copy(out.Values[r*len(c.values):], c.values)
 		if out.Classes != nil {
 			out.Classes[r] = c.class
 		}

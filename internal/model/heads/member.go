@@ -29,8 +29,8 @@ type Members []Member
 // width is the number of values that are taken of a row.
 func (m *Member) width() int { return m.Outputs - m.Omit }
 
-// ask answers rows into values and classes, either of which may be nil. values
-// has room for all that the engine answers, and keeps width numbers a row.
+// ask answers rows into values and classes, which may be nil. values has room for
+// all that the engine answers, and keeps width numbers a row.
 func (m *Member) ask(in model.Rows, values []float64, classes []int, p *pool) error {
 	if m.Columns != nil {
 		s := p.get(in.N*len(m.Columns), 0)
@@ -43,13 +43,11 @@ func (m *Member) ask(in model.Rows, values []float64, classes []int, p *pool) er
 		}
 		in = model.Rows{N: in.N, Numbers: s.numbers}
 	}
-	if values != nil {
-		values = values[:in.N*m.Outputs]
-	}
+	values = values[:in.N*m.Outputs]
 	if err := m.Engine.Predict(in, model.Answers{Values: values, Classes: classes}); err != nil {
 		return err
 	}
-	if m.Omit > 0 && values != nil {
+	if m.Omit > 0 {
 		for r := range in.N {
 			copy(values[r*m.width():(r+1)*m.width()], values[r*m.Outputs+m.Omit:])
 		}
@@ -100,7 +98,7 @@ func (t *total) Score(in model.Rows, out []float64) error {
 	for i := range t.members {
 		m := &t.members[i]
 		if m.Votes {
-			if err := m.ask(in, nil, s.classes, &t.columns); err != nil {
+			if err := m.ask(in, s.numbers, s.classes, &t.columns); err != nil {
 				return err
 			}
 			for r, class := range s.classes {
@@ -161,21 +159,25 @@ func spread(from []float64, width int, to []float64, step, rows int) {
 	}
 }
 
-// Values answers what one engine says and predicts what another does.
-func Values(values, classes model.Engine) model.Engine { return &split{values, classes} }
+// Values answers what one engine says, and predicts what another does, which
+// answers outputs values a row.
+func Values(values, classes model.Engine, outputs int) model.Engine {
+	return &split{values: values, classes: classes, outputs: outputs}
+}
 
-type split struct{ values, classes model.Engine }
+type split struct {
+	values, classes model.Engine
+	outputs         int
+	pool            pool
+}
 
 func (s *split) Predict(in model.Rows, out model.Answers) error {
-	if out.Values != nil {
-		if err := s.values.Predict(in, model.Answers{Values: out.Values}); err != nil {
-			return err
-		}
+	if err := s.values.Predict(in, model.Answers{Values: out.Values}); err != nil {
+		return err
 	}
-	if out.Classes == nil {
-		return nil
-	}
-	return s.classes.Predict(in, model.Answers{Classes: out.Classes})
+	room := s.pool.get(in.N*s.outputs, 0)
+	defer s.pool.put(room)
+	return s.classes.Predict(in, model.Answers{Values: room.numbers, Classes: out.Classes})
 }
 
 // Above answers a member of one value and predicts the second class where it is

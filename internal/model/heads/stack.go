@@ -41,7 +41,7 @@ func (s *stack) Predict(in model.Rows, out model.Answers) error {
 	for i := range s.members {
 		m := &s.members[i]
 		if m.Labels != nil {
-			if err := m.ask(in, nil, room.classes, &s.columns); err != nil {
+			if err := m.ask(in, values, room.classes, &s.columns); err != nil {
 				return err
 			}
 			for r, class := range room.classes {

@@ -190,9 +190,6 @@ func (m *machine) Predict(in model.Rows, out model.Answers) error {
 		if out.Classes != nil {
 			out.Classes[r] = m.vote(row, room)
 		}
-		if out.Values == nil {
-			continue
-		}
 		values := out.Values[r*width : (r+1)*width]
 		switch {
 		case m.probabilities:
