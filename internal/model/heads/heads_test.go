@@ -54,7 +54,7 @@ func lone() map[string]sample {
 	two := *machine
 	two.Kernel, two.Degree, two.Coef0, two.Counts, two.Coef, two.Intercept, two.BreakTies = Polynomial, 3, 1, []int{2, 4}, wave(6, 4), wave(1, 5), true
 	pairs := *machine
-	pairs.Kernel, pairs.Pairs = HyperbolicTangent, true
+	pairs.Kernel = HyperbolicTangent
 	ties := *machine
 	ties.Kernel, ties.BreakTies = Dot, true
 	classless := two
@@ -93,7 +93,7 @@ func lone() map[string]sample {
 		"machine-p":     {machine.Probabilities(), 3, 3, true},
 		"machine-two":   {two.Decision(), 1, 2, false},
 		"machine-two-p": {two.Probabilities(), 2, 2, true},
-		"machine-pairs": {pairs.Decision(), 3, 3, false},
+		"machine-tanh":  {pairs.Decision(), 3, 3, false},
 		"machine-ties":  {ties.Decision(), 3, 3, false},
 		"machine-lone":  {classless.OneClass(), 1, 2, false},
 		"machine-r":     {classless.Regression(), 1, 0, false},

@@ -44,9 +44,6 @@ type Machine struct {
 	ProbA, ProbB []float64
 	// BreakTies predicts the greatest decision instead of the class with most votes.
 	BreakTies bool
-	// Pairs answers a decision for each pair of classes instead of one for each
-	// class (decision_function_shape="ovo").
-	Pairs bool
 }
 
 // Regression is SVR's and NuSVR's predict.
@@ -196,8 +193,6 @@ func (m *machine) Predict(in model.Rows, out model.Answers) error {
 			m.couple(row, values, room)
 		case classes == 2:
 			values[0] = -row[0]
-		case m.Pairs:
-			copy(values, row)
 		default:
 			oneVsRest(row, values, room)
 		}
@@ -212,8 +207,6 @@ func (m *machine) width() int {
 		return classes
 	case classes == 2:
 		return 1
-	case m.Pairs:
-		return m.scorer.Outputs()
 	default:
 		return classes
 	}
@@ -280,7 +273,11 @@ func (m *machine) couple(pairs, p, room []float64) {
 	pair := 0
 	for i := range classes {
 		for j := i + 1; j < classes; j++ {
-			v := min(max(platt(pairs[pair], m.ProbA[pair], m.ProbB[pair]), least), 1-least)
+			v := platt(pairs[pair], m.ProbA[pair], m.ProbB[pair])
+			if !(v > least) { // NaN, too
+				v = least
+			}
+			v = min(v, 1-least)
 			r[i*classes+j], r[j*classes+i] = v, 1-v
 			pair++
 		}

@@ -29,6 +29,7 @@ type methods struct {
 	classes  []model.Label // nil for a regressor
 	proba    model.Engine  // predict_proba: len(classes) numbers a row
 	decision model.Engine  // decision_function: one number a row for two classes, else len(classes)
+	scores   model.Engine  // what a client gets of a classifier without the two: shaped like decision
 	predict  model.Engine  // of a regressor: outputs numbers a row
 	outputs  int           // of predict
 }
@@ -48,6 +49,9 @@ func (m *methods) answers(s *model.Signature) model.Engine {
 		if len(m.classes) == 2 {
 			s.Outputs = 1
 		}
+		if m.decision == nil {
+			return m.scores
+		}
 		return m.decision
 	}
 }
@@ -55,7 +59,7 @@ func (m *methods) answers(s *model.Signature) model.Engine {
 // each puts f around every engine.
 func (m *methods) each(f func(model.Engine) model.Engine) *methods {
 	all := *m
-	for _, e := range []*model.Engine{&all.proba, &all.decision, &all.predict} {
+	for _, e := range []*model.Engine{&all.proba, &all.decision, &all.scores, &all.predict} {
 		if *e != nil {
 			*e = f(*e)
 		}
@@ -123,8 +127,6 @@ func (p place) estimator(object *pickle.Object) (fitted, *model.Refusal) {
 	var f fitted
 	var err *model.Refusal
 	switch object.Class {
-	case logisticRegression:
-		f, err = p.logistic(object)
 	case pipelineClass:
 		f, err = p.pipeline(object)
 	case columnTransformer:
@@ -132,7 +134,9 @@ func (p place) estimator(object *pickle.Object) (fitted, *model.Refusal) {
 	case functionTransformer:
 		f, err = p.identity(object)
 	default:
-		if read := treeReader(object.Class); read != nil {
+		if s, ok := solos[object.Class]; ok {
+			f, err = p.solo(object, s)
+		} else if read := treeReader(object.Class); read != nil {
 			f, err = read(p, object)
 		} else if read := wrapperReader(object.Class); read != nil {
 			f, err = read(p, object)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"serin/internal/model"
 	"serin/internal/pickle"
@@ -11,20 +12,17 @@ import (
 
 // The names that a model file may hold. Everything else is refused by its name.
 const (
-	logisticModule = "sklearn.linear_model._logistic"
-	scalerModule   = "sklearn.preprocessing._data"
-	columnsModule  = "sklearn.compose._column_transformer"
+	scalerModule  = "sklearn.preprocessing._data"
+	columnsModule = "sklearn.compose._column_transformer"
 )
 
 var (
-	logisticRegression  = pickle.Global{Module: logisticModule, Name: "LogisticRegression"}
 	pipelineClass       = pickle.Global{Module: "sklearn.pipeline", Name: "Pipeline"}
 	columnTransformer   = pickle.Global{Module: columnsModule, Name: "ColumnTransformer"}
 	functionTransformer = pickle.Global{Module: "sklearn.preprocessing._function_transformer", Name: "FunctionTransformer"}
 )
 
-var allowed = with(append(treeNames(), wrapperNames()...), map[pickle.Global]bool{
-	logisticRegression:  true,
+var allowed = with(slices.Concat(treeNames(), wrapperNames(), soloNames()), map[pickle.Global]bool{
 	pipelineClass:       true,
 	columnTransformer:   true,
 	functionTransformer: true,

@@ -138,3 +138,30 @@ func multinomial(byProbability bool) func(sums, values []float64) int {
 		return class
 	}
 }
+
+// argmax is numpy's: the first of equals, and a NaN is greater than any number.
+func argmax(x []float64) int {
+	best := 0
+	for i, v := range x {
+		if v > x[best] || math.IsNaN(v) && !math.IsNaN(x[best]) {
+			best = i
+		}
+	}
+	return best
+}
+
+// softmax is exp(s_i) / sum exp(s_k), with the greatest score taken off first so
+// that nothing overflows.
+func softmax(scores []float64) {
+	most := scores[argmax(scores)]
+	sum := 0.0
+	for i, s := range scores {
+		scores[i] = math.Exp(s - most)
+		sum += scores[i]
+	}
+	for i := range scores {
+		scores[i] /= sum
+	}
+}
+
+func expit(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
