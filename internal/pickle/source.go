@@ -25,7 +25,7 @@ const (
 	bufferSize = 16 << 10
 	// firstGrowth is what is set aside for a long field before any of its bytes
 	// has arrived; after that, a field grows at most to twice what has arrived.
-	firstGrowth = 64 << 10
+	firstGrowth = 512 << 10
 )
 
 // refuse makes the refusal of what begins at byte at.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // node is an inner node or a leaf, in 16 bytes. A plain one steps to child if
@@ -87,6 +88,7 @@ func (b *Builder) Forest() *Forest {
 	if len(f.columns) == 0 {
 		f.columns = []column{{}} // a leaf looks at the first column, too, if in vain
 	}
+	f.nodes, f.values = slices.Clone(f.nodes), slices.Clone(f.values) // without the room behind them
 	size := len(f.columns) * f.blockRows()
 	f.scratch.New = func() any {
 		block := make([]float64, size)
@@ -120,6 +122,7 @@ func (b *Builder) add(t *Tree) error {
 	b.seen = append(b.seen[:0], make([]bool, len(t.Nodes))...)
 	b.seen[0] = true
 	reached := 1
+	f.nodes = room(f.nodes, len(t.Nodes)+1)
 	f.nodes = append(f.nodes, node{}, node{}) // the root and its empty neighbour: pairs stay aligned
 	b.stack = append(b.stack[:0], task{0, whole.root, 0})
 	for len(b.stack) > 0 {
@@ -167,6 +170,15 @@ func (b *Builder) add(t *Tree) error {
 	return nil
 }
 
+// room makes room for n more, and doubles it where it has to grow: append alone
+// would copy a large forest many times over.
+func room[T any](s []T, n int) []T {
+	if cap(s)-len(s) >= n {
+		return s
+	}
+	return slices.Grow(s, max(n, len(s)))
+}
+
 // values takes over a tree's values and returns the index of the first and the
 // width of each.
 func (b *Builder) values(t *Tree) (first, width int, err error) {
@@ -187,7 +199,7 @@ func (b *Builder) values(t *Tree) (first, width int, err error) {
 		}
 	}
 	first = len(f.values)
-	f.values = append(f.values, t.Values...)
+	f.values = append(room(f.values, len(t.Values)), t.Values...)
 	return first, width, nil
 }
 

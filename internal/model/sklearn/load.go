@@ -71,6 +71,9 @@ func Load(r io.Reader) (model.Predictor, error) {
 func translate(e *pickle.Error) *model.Refusal {
 	refusal := &model.Refusal{Reason: e.Where() + ": " + e.Reason, Next: e.Next}
 	switch module := e.Refused.Module; {
+	case module == "builtins" && e.Refused.Name == "getattr":
+		// _raw_predict, which fit leaves behind where it stops early by a metric.
+		refusal.Next = "If this is a HistGradientBoosting that was fitted with a scoring of its own, run `del model._raw_predict` and save it again."
 	case hasPrefix(module, "sklearn.model_selection"):
 		refusal.Next = "Save the fitted estimator inside it: joblib.dump(search.best_estimator_, path)."
 	case hasPrefix(module, "sklearn"):

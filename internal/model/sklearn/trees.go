@@ -146,7 +146,7 @@ func (g *grove) plant(e *estimator, raw *rawTree, features []int, value func(to 
 			continue
 		}
 		n := int64(len(raw.left))
-		if left < 0 || left >= n || right < 0 || right >= n || feature < 0 || features != nil && feature >= int64(len(features)) || feature > maxFeature {
+		if left < 0 || left >= n || right < 0 || right >= n || feature < 0 || features != nil && feature >= int64(len(features)) || feature >= maxFeature {
 			e.fail(nextRefit, "node %d of a tree has the children %d and %d of %d and tests feature %d", i, left, right, n, feature)
 			return
 		}
@@ -161,7 +161,22 @@ func (g *grove) plant(e *estimator, raw *rawTree, features []int, value func(to 
 	g.add(e, nodes, values)
 }
 
-const maxFeature = 1 << 30
+// maxFeature bounds the features that a tree may test: a tree has no array of
+// its features, so that their number is only a number in the file.
+const maxFeature = 1 << 20
+
+// treeFeatures reads n_features_in_ of an estimator made of trees; 0 where it
+// is wrong.
+func (e *estimator) treeFeatures(p place) int {
+	n := e.features(p)
+	if e.err == nil && n > maxFeature {
+		e.fail("Select the features that matter before the trees.", "it expects %d features, more than %d, the limit for trees", n, maxFeature)
+	}
+	if e.err != nil {
+		return 0
+	}
+	return n
+}
 
 func (g *grove) add(e *estimator, nodes []forest.Node, values []float64) {
 	g.tree.Nodes, g.tree.Values = nodes, values
@@ -249,7 +264,7 @@ func (p place) member(v pickle.Value, class pickle.Global, where string) *estima
 // trees reads the trees of e, which is one of them or their ensemble.
 func (p place) trees(e *estimator, inner []*estimator) (fitted, *model.Refusal) {
 	version := e.version()
-	want := shape{features: e.features(p), outputs: e.count("n_outputs_"), classes: 1}
+	want := shape{features: e.treeFeatures(p), outputs: e.count("n_outputs_"), classes: 1}
 	m := &methods{outputs: want.outputs}
 	if strings.HasSuffix(e.object.Class.Name, "Classifier") {
 		if e.err == nil && want.outputs > 1 {

@@ -74,7 +74,7 @@ func sums(classes int) int {
 func (p place) gradientBoosting(object *pickle.Object) (fitted, *model.Refusal) {
 	e := p.read(object, boostingKnown)
 	version := e.version()
-	n := e.features(p)
+	n := e.treeFeatures(p)
 	names := e.names(n)
 	m := &methods{outputs: 1}
 	if object.Class.Name == "GradientBoostingClassifier" {

@@ -34,7 +34,7 @@ var histLosses = map[string]lossKind{
 func (p place) histBoosting(object *pickle.Object) (fitted, *model.Refusal) {
 	e := p.read(object, histKnown)
 	version := e.version()
-	n := e.features(p)
+	n := e.treeFeatures(p)
 	names := e.names(n)
 	m := &methods{outputs: 1}
 	if object.Class.Name == "HistGradientBoostingClassifier" {

@@ -20,7 +20,7 @@ const isolationKnown = "base_estimator base_estimator_ estimator estimator_ n_es
 func (p place) isolation(object *pickle.Object) (fitted, *model.Refusal) {
 	e := p.read(object, isolationKnown)
 	version := e.version()
-	n := e.features(p)
+	n := e.treeFeatures(p)
 	names := e.names(n)
 	offset := e.real64("offset_")
 	samples, used := e.count("max_samples_"), e.count("_max_features")

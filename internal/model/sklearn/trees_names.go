@@ -63,6 +63,11 @@ func treeNames() []pickle.Global {
 	add(histModule+".gradient_boosting", "HistGradientBoostingClassifier HistGradientBoostingRegressor")
 	add(histModule+".loss", "BinaryCrossEntropy CategoricalCrossEntropy LeastAbsoluteDeviation LeastSquares Poisson")
 	add(lossModule+".link", "HalfLogitLink IdentityLink Interval LogLink LogitLink MultinomialLogit")
+	// By what a model was stopped early.
+	add("sklearn.metrics._scorer", "_PredictScorer _ProbaScorer _ThresholdScorer _Scorer _PassthroughScorer")
+	add("sklearn.metrics._classification", "accuracy_score balanced_accuracy_score f1_score log_loss brier_score_loss precision_score recall_score")
+	add("sklearn.metrics._ranking", "roc_auc_score average_precision_score")
+	add("sklearn.metrics._regression", "mean_squared_error mean_absolute_error median_absolute_error r2_score root_mean_squared_error")
 	for _, loss := range []string{"AbsoluteError", "ExponentialLoss", "HalfBinomialLoss", "HalfGammaLoss", "HalfMultinomialLoss", "HalfPoissonLoss", "HalfSquaredError", "HuberLoss", "PinballLoss"} {
 		add(lossModule+".loss", loss)
 		add(lossModule+"._loss", "Cy"+loss+" __pyx_unpickle_Cy"+loss)
