@@ -13,8 +13,8 @@ import (
 const (
 	maxPlanBytes = 64 << 20 // values of one row's plan
 	maxBlockSize = 16 << 20 // values of a plan for many rows: more would leave the caches
-	maxSteps     = 1 << 18
-	maxWork      = 1 << 30 // multiplications of one run, and what takes as long
+	maxCalls     = 1 << 17  // of operators, and steps: a Scan calls its body's again and again
+	maxWork      = 1 << 30  // multiplications of one run, and what takes as long
 )
 
 // step does the work of one operator on the buffers that it was built with. An
@@ -98,7 +98,9 @@ func (b *build) node(n *node, s *scope) {
 		fixed = fixed && c.in[i].Fixed
 	}
 	number := b.calls
-	b.calls++
+	if b.calls++; b.calls > maxCalls || len(b.steps) > maxCalls {
+		Refuse(NextSmaller, "the model takes more than %d steps", maxCalls)
+	}
 	if out, known := b.folded.by[number]; known && b.folded.done {
 		c.out = out
 		b.define(c, s)
@@ -110,9 +112,6 @@ func (b *build) node(n *node, s *scope) {
 		if !c.used[n.attributes[i].name] {
 			c.Refuse("has the attribute %s, which this version of serin does not know", Brief(n.attributes[i].name))
 		}
-	}
-	if len(b.steps) > maxSteps {
-		Refuse(NextSmaller, "the model takes more than %d steps", maxSteps)
 	}
 	if fixed {
 		c.RunNow()

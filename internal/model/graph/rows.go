@@ -440,9 +440,9 @@ func batchNorm(c *Call) {
 }
 
 // layerNorm is LayerNormalization: each run is brought to mean 0 and spread 1,
-// then scaled and shifted.
+// then scaled and shifted. The mean and 1 / spread are its other outputs.
 func layerNorm(c *Call) {
-	c.AtMost(3, 1)
+	c.AtMost(3, 3)
 	c.Ignore("stash_type") // the precision of mean and spread, here always double
 	t, epsilon := c.Input(0), c.Float("epsilon", 1e-5)
 	axis := c.axis(c.Int("axis", -1), t.Rank())
@@ -453,9 +453,9 @@ func layerNorm(c *Call) {
 	var out *Tensor
 	switch d := t.Data.(type) {
 	case []float32:
-		out = layered(c, t, d, n, epsilon)
+		out = layered(c, t, d, axis, epsilon)
 	case []float64:
-		out = layered(c, t, d, n, epsilon)
+		out = layered(c, t, d, axis, epsilon)
 	default:
 		c.WrongKind(t)
 	}
@@ -466,8 +466,17 @@ func layerNorm(c *Call) {
 	c.Give(0, c.Alias(out, t.Shape))
 }
 
-func layered[T Float](c *Call, t *Tensor, in []T, n int, epsilon float64) *Tensor {
+func layered[T Float](c *Call, t *Tensor, in []T, axis int, epsilon float64) *Tensor {
+	n := t.Width(axis)
 	result, out := Alloc[T](c, t.Shape...)
+	shape := slices.Clone(t.Shape)
+	for i := axis; i < len(shape); i++ {
+		shape[i] = 1
+	}
+	means, m := Alloc[T](c, shape...)
+	inverses, inv := Alloc[T](c, shape...)
+	c.Give(1, means)
+	c.Give(2, inverses)
 	c.Always(func() {
 		for at := 0; at < len(in); at += n {
 			mean, spread := 0.0, 0.0
@@ -480,6 +489,7 @@ func layered[T Float](c *Call, t *Tensor, in []T, n int, epsilon float64) *Tenso
 				spread += d * d
 			}
 			spread = math.Sqrt(spread/float64(n) + epsilon)
+			m[at/n], inv[at/n] = T(mean), T(1/spread)
 			for i, v := range in[at : at+n] {
 				out[at+i] = T((float64(v) - mean) / spread)
 			}
