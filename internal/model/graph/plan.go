@@ -123,8 +123,12 @@ func (p *Port) Columns() int {
 	if len(p.Shape) == 1 {
 		return 1
 	}
+	const most = 1 << 16
 	n := p.Shape[1]
-	if n < 1 || n > 1<<20 {
+	if n > most {
+		Refuse(NextSmaller, "the input %s has %d columns; serin takes up to %d", Brief(p.Name), n, most)
+	}
+	if n < 1 {
 		Refuse(nextShape, "the input %s does not say how many columns it has", Brief(p.Name))
 	}
 	return int(n)

@@ -179,8 +179,12 @@ func writeValues[T graph.Float](a *answer, from []T, values []float64, width int
 	}
 }
 
-// tries is how many rows a model answers while it is loaded.
-const tries = 64
+// tries is how many rows a model answers while it is loaded: a full block, but
+// fewer of very wide rows.
+func (e *engine) tries() int {
+	const most, least, numbers = 64, 4, 1 << 18
+	return min(most, max(least, numbers/e.columns))
+}
 
 // probe lets the model answer some rows and learns from them what the file does
 // not say: whether the values are probabilities, whether rows of a block are
@@ -188,9 +192,9 @@ const tries = 64
 func (e *engine) probe(mayMiss bool) {
 	in := e.samples()
 	out := model.Answers{Values: make([]float64, e.width), Classes: make([]int, 1)}
-	answers := make([]float64, 0, tries*e.width)
+	answers := make([]float64, 0, in.N*e.width)
 	var good, classes []int
-	for r := range tries {
+	for r := range in.N {
 		if e.Predict(e.row(in, r), out) == nil {
 			good = append(good, r)
 			classes = append(classes, out.Classes[0])
@@ -319,9 +323,9 @@ func (e *engine) row(in model.Rows, r int) model.Rows {
 // where the model has them.
 func (e *engine) samples() model.Rows {
 	random := rand.New(rand.NewPCG(1, 2))
-	in := model.Rows{N: tries, Numbers: make([]float64, tries*e.columns)}
+	in := model.Rows{N: e.tries(), Numbers: make([]float64, e.tries()*e.columns)}
 	scales := [...]float64{1, 0.1, 3, 10, 100}
-	for r := range tries {
+	for r := range in.N {
 		column := 0
 		for i := range e.file.Inputs {
 			p := &e.file.Inputs[i]

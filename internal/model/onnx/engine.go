@@ -12,6 +12,9 @@ import (
 // such blocks, the largest first.
 var sizes = [...]int{1, 8, 64}
 
+// maxColumns bounds what the numbers of a file can make of a row.
+const maxColumns = 1 << 16
+
 // engine is a loaded model: its file, and plans for some numbers of rows.
 type engine struct {
 	file    *graph.File
@@ -41,6 +44,9 @@ func newEngine(m *graph.File) *engine {
 		kindOf(&m.Inputs[i]) // refuses what no request can send
 		e.columns += m.Inputs[i].Columns()
 		single = single || m.Inputs[i].Single()
+	}
+	if e.columns > maxColumns {
+		graph.Refuse(graph.NextSmaller, "the model has %d features; serin takes up to %d", e.columns, maxColumns)
 	}
 	first := e.addKind(1)
 	e.known, e.missing = first.Known, make([]bool, e.columns)
