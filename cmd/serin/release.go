@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -11,58 +10,6 @@ import (
 
 	"serin/internal/api"
 )
-
-func newDeploy(c console) *cobra.Command {
-	var r remote
-	var request api.DeployRequest
-	var policy api.Policy
-	var weight string
-	cmd := &cobra.Command{
-		Use:   "deploy FILE",
-		Short: "Release a version as a canary",
-		Long: `Release a version as a canary and wait until it is live.
-
-The server opens the file, refuses it if it is not what it can serve or does not
-fit the stable version, warms it up, and only then gives it requests.`,
-		Example: `  serin deploy models/model_v2.joblib
-  serin deploy models/model_v2.joblib --weight 5% --duration 30m
-  serin deploy models/model_v2.joblib --on-alarm rollback --at-end promote`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return errors.New("name one file: serin deploy FILE")
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
-			request.ModelPath = args[0]
-			if weight != "" {
-				w, err := api.ParseWeight(weight)
-				if err != nil {
-					return usageError{err}
-				}
-				fraction := w.Fraction()
-				request.Weight = &fraction
-			}
-			if policy != (api.Policy{}) {
-				request.Policy = &policy
-			}
-			return done(cmd, c, r.output, func() (api.Change, error) { return client.Deploy(cmd.Context(), request) })
-		},
-	}
-	r.flags(cmd)
-	cmd.Flags().StringVar(&weight, "weight", "", "share of the requests, like 10% (default: the server's)")
-	cmd.Flags().StringVar(&request.Duration, "duration", "", "how long it is observed, like 1h (default: the server's)")
-	cmd.Flags().StringVar(&policy.AtEnd, "at-end", "", "what follows: hold, promote or rollback (default: the server's)")
-	cmd.Flags().StringVar(&policy.OnAlarm, "on-alarm", "", "what follows a confirmed alarm: hold or rollback (default: the server's)")
-	cmd.Flags().StringVar(&policy.InitialDelay, "initial-delay", "", "how long it settles before its latencies are judged (default: the server's)")
-	cmd.Flags().BoolVar(&request.Force, "force", false, "also if the version is quarantined")
-	cmd.Flags().StringVar(&request.Reason, "reason", "", "why; goes into the journal")
-	return cmd
-}
 
 func newRollback(c console) *cobra.Command {
 	var r remote

@@ -66,7 +66,7 @@ func live() control.Health {
 
 func serve(t *testing.T, p *scripted) *httptest.Server {
 	mux := http.NewServeMux()
-	Register(mux, p, p, "test", plan)
+	Register(mux, p, p, "test", plan, 1<<20)
 	server := httptest.NewServer(Guard([]string{"models.example"}, mux))
 	t.Cleanup(server.Close)
 	return server

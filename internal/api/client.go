@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -57,11 +59,59 @@ func NewClient(server, actor string) (*Client, error) {
 const (
 	patience       = 10 * time.Second
 	deployPatience = 10 * time.Minute
+	uploadPatience = 20 * time.Minute
 )
 
-// Deploy asks for a canary and returns when it is live.
+// Deploy asks for a canary and returns when it is live. Where the request has a
+// Model, that is sent.
 func (c *Client) Deploy(ctx context.Context, r DeployRequest) (Change, error) {
+	if r.Model != nil {
+		return c.upload(ctx, r)
+	}
 	return call[Change](ctx, c, deployPatience, http.MethodPost, "/admin/deploy-canary", r)
+}
+
+// upload is Deploy with the file.
+func (c *Client) upload(ctx context.Context, r DeployRequest) (Change, error) {
+	name := filepath.Base(r.ModelPath)
+	var form bytes.Buffer
+	w := multipart.NewWriter(&form)
+	options, err := json.Marshal(struct {
+		DeployRequest
+
+		ModelPath *string `json:"model_path,omitempty"` // left out
+	}{DeployRequest: r})
+	if err == nil {
+		err = w.WriteField("options", string(options))
+	}
+	if err == nil && r.Golden != nil {
+		var part io.Writer
+		if part, err = w.CreateFormFile("golden", name+".golden.jsonl"); err == nil {
+			_, err = part.Write(r.Golden)
+		}
+	}
+	if err == nil {
+		_, err = w.CreateFormFile("model", name)
+	}
+	if err != nil {
+		return Change{}, fmt.Errorf("encoding the request: %w", err)
+	}
+	end := "\r\n--" + w.Boundary() + "--\r\n"
+	size := int64(form.Len()+len(end)) + r.Size
+	body := io.MultiReader(&form, io.LimitReader(r.Model, r.Size), strings.NewReader(end))
+	return send[Change](ctx, c, uploadPatience, func(ctx context.Context) (*http.Request, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+deployPath, body)
+		if err != nil {
+			return nil, err
+		}
+		req.ContentLength = size
+		req.Header.Set("Content-Type", w.FormDataContentType())
+		req.Header.Set("Expect", "100-continue") // who is refused at once sends nothing
+		if r.SHA256 != "" {
+			req.Header.Set(digestHeader, r.SHA256)
+		}
+		return req, nil
+	})
 }
 
 // Rollback takes the canary out.
@@ -94,26 +144,33 @@ func (c *Client) State(ctx context.Context) (State, error) {
 	return call[State](ctx, c, patience, http.MethodGet, "/admin/state", nil)
 }
 
-// call returns a *Problem for what the server refuses, and an *Unreachable
-// where there is no server.
+// call sends a body as JSON, or none.
 func call[T any](ctx context.Context, c *Client, limit time.Duration, method, path string, body any) (T, error) {
+	return send[T](ctx, c, limit, func(ctx context.Context) (*http.Request, error) {
+		if body == nil {
+			return http.NewRequestWithContext(ctx, method, c.base+path, http.NoBody)
+		}
+		data, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(data))
+		if err == nil {
+			req.Header.Set("Content-Type", "application/json")
+		}
+		return req, err
+	})
+}
+
+// send returns a *Problem for what the server refuses, and an *Unreachable
+// where there is no server.
+func send[T any](ctx context.Context, c *Client, limit time.Duration, request func(context.Context) (*http.Request, error)) (T, error) {
 	var out T
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	var payload io.Reader
-	if body != nil {
-		data, err := json.Marshal(body)
-		if err != nil {
-			return out, fmt.Errorf("encoding the request: %w", err)
-		}
-		payload = bytes.NewReader(data)
-	}
-	req, err := http.NewRequestWithContext(limited, method, c.base+path, payload)
+	req, err := request(limited)
 	if err != nil {
 		return out, fmt.Errorf("making the request: %w", err)
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("Serin-Actor", c.actor)
 	res, err := c.http.Do(req)

@@ -36,8 +36,8 @@ type History interface {
 
 // Register puts the admin calls and /openapi.json on the mux. The version is
 // serin's own, for the description; the plan is what a deploy gets where it
-// asks for nothing else.
-func Register(mux *http.ServeMux, p Pilot, past History, version string, plan rollout.Plan) {
+// asks for nothing else; maxModel is the most bytes that an upload may have.
+func Register(mux *http.ServeMux, p Pilot, past History, version string, plan rollout.Plan, maxModel int64) {
 	config := huma.DefaultConfig("serin", version)
 	config.Info.Description = "Serves machine-learning models and releases their next versions as canaries."
 	config.DocsPath, config.SchemasPath = "", ""
@@ -46,7 +46,9 @@ func Register(mux *http.ServeMux, p Pilot, past History, version string, plan ro
 	// The second entry is for media types that end in +json, like a problem's.
 	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	h := &handlers{p, past, plan}
-	api := humago.New(mux, config)
+	uploads := &uploader{handlers: h, limit: maxModel, pace: uploadPace}
+	api := humago.New(&doorway{mux, uploads}, config)
+	uploads.registry = api.OpenAPI().Components.Schemas
 	huma.Register(api, post("deploy-canary", "Deploy a canary", "Loads a version, checks it against stable, warms it, and gives it its share of the requests."), h.deploy)
 	huma.Register(api, post("rollback-canary", "Roll the canary back", "Takes the canary out. Always works while there is one."), h.rollback)
 	huma.Register(api, post("promote-canary", "Promote the canary", "Makes the canary stable if the verdict of this moment is a pass."), h.promote)
@@ -63,6 +65,7 @@ func Register(mux *http.ServeMux, p Pilot, past History, version string, plan ro
 		}
 	}
 	describePredict(api)
+	describeUploads(api)
 	mux.Handle("/admin/", NotFound("GET /openapi.json lists the calls below /admin/."))
 }
 
@@ -113,12 +116,17 @@ func (h *handlers) deploy(ctx context.Context, in *struct {
 	Caller
 	Body DeployRequest
 }) (*reply[Change], error) {
-	plan, err := planOf(&in.Body, h.plan)
+	return h.release(ctx, in.Actor, &in.Body, control.Source{Path: in.Body.ModelPath, SHA256: in.Body.SHA256})
+}
+
+// release asks for a canary.
+func (h *handlers) release(ctx context.Context, actor string, r *DeployRequest, from control.Source) (*reply[Change], error) {
+	plan, err := planOf(r, h.plan)
 	if err != nil {
 		return nil, err
 	}
 	done, failed := h.pilot.Do(ctx, control.Command{
-		Kind: rollout.Deploy, Actor: in.Actor, Reason: in.Body.Reason, Source: control.Source{Path: in.Body.ModelPath, SHA256: in.Body.SHA256}, Plan: plan, Force: in.Body.Force,
+		Kind: rollout.Deploy, Actor: actor, Reason: r.Reason, Source: from, Plan: plan, Force: r.Force,
 	})
 	if failed != nil {
 		return nil, problemOf(failed)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"io"
 	"time"
 
 	"serin/internal/control"
@@ -19,6 +20,12 @@ type DeployRequest struct {
 	Policy    *Policy  `json:"policy,omitempty" doc:"What a verdict needs and what follows the end of the period."`
 	Force     bool     `json:"force,omitempty" doc:"Deploy a version that is quarantined."`
 	Reason    string   `json:"reason,omitempty" maxLength:"1000" doc:"Why; goes into the journal."`
+
+	// Model is a file that a client sends instead of naming one: Size bytes, called
+	// as the end of ModelPath. Golden are golden predictions, nil if there are none.
+	Model  io.Reader `json:"-"`
+	Size   int64     `json:"-"`
+	Golden []byte    `json:"-"`
 }
 
 // Policy is the part of a plan that says how a rollout is judged.

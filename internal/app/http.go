@@ -22,7 +22,7 @@ type gate struct{ ready, draining atomic.Bool }
 // routes puts every path of the server on one mux.
 func routes(c *Config, front *infer.Handler, pilot *control.Pilot, past api.History, metrics *prometheus.Registry, g *gate) http.Handler {
 	admin := http.NewServeMux()
-	api.Register(admin, pilot, past, c.Version, c.Plan)
+	api.Register(admin, pilot, past, c.Version, c.Plan, c.MaxModelBytes)
 	guarded := api.Guard(c.AllowedHosts, unhurried(admin))
 
 	mux := http.NewServeMux()

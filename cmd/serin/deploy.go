@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"serin/internal/api"
+)
+
+func newDeploy(c console) *cobra.Command {
+	d := &deploying{console: c}
+	var r remote
+	var weight string
+	cmd := &cobra.Command{
+		Use:   "deploy FILE",
+		Short: "Release a version as a canary",
+		Long: `Release a version as a canary and wait until it is live.
+
+The server opens the file, refuses it if it is not what it can serve or does not
+fit the stable version, warms it up, and only then gives it requests.
+
+FILE is opened by the server where it finds the same bytes under that name, and
+otherwise sent to it: from another folder or another machine the same command does
+the same. --upload always sends it, --path never does.
+
+If FILE.golden.jsonl lies beside the file, rows with the answers that the library
+which wrote the model gave to them, the version is refused unless serin reproduces
+them; serin predict --check does the same without a server.`,
+		Example: `  serin deploy models/model_v2.joblib
+  serin deploy models/model_v2.joblib --weight 5% --duration 30m
+  serin deploy models/model_v2.joblib --on-alarm rollback --at-end promote
+  serin deploy model.joblib --server http://models.example.com:8000`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("name one file: serin deploy FILE")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if d.client, err = r.client(); err != nil {
+				return err
+			}
+			if d.path && (d.upload || d.golden != "") {
+				return usageError{errors.New("with --path nothing is sent: leave --upload and --golden out")}
+			}
+			if weight != "" {
+				w, err := api.ParseWeight(weight)
+				if err != nil {
+					return usageError{err}
+				}
+				fraction := w.Fraction()
+				d.request.Weight = &fraction
+			}
+			if d.policy != (api.Policy{}) {
+				d.request.Policy = &d.policy
+			}
+			return done(cmd, c, r.output, func() (api.Change, error) { return d.deploy(cmd.Context(), args[0]) })
+		},
+	}
+	r.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&weight, "weight", "", "share of the requests, like 10% (default: the server's)")
+	f.StringVar(&d.request.Duration, "duration", "", "how long it is observed, like 1h (default: the server's)")
+	f.StringVar(&d.policy.AtEnd, "at-end", "", "what follows: hold, promote or rollback (default: the server's)")
+	f.StringVar(&d.policy.OnAlarm, "on-alarm", "", "what follows a confirmed alarm: hold or rollback (default: the server's)")
+	f.StringVar(&d.policy.InitialDelay, "initial-delay", "", "how long it settles before its latencies are judged (default: the server's)")
+	f.BoolVar(&d.request.Force, "force", false, "also if the version is quarantined")
+	f.StringVar(&d.request.Reason, "reason", "", "why; goes into the journal")
+	f.BoolVar(&d.upload, "upload", false, "send the file, also if the server has it")
+	f.BoolVar(&d.path, "path", false, "FILE is a path on the server: never send it")
+	f.StringVar(&d.golden, "golden", "", "file of golden predictions (default: FILE.golden.jsonl, if there is one)")
+	return cmd
+}
+
+// deploying is one deploy on its way.
+type deploying struct {
+	console console
+	client  *api.Client
+	request api.DeployRequest
+	policy  api.Policy
+	upload  bool
+	path    bool
+	golden  string
+}
+
+// deploy names the file to the server, or sends it.
+func (d *deploying) deploy(ctx context.Context, name string) (api.Change, error) {
+	d.request.ModelPath = name
+	if d.path {
+		return d.client.Deploy(ctx, d.request)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		if d.upload || d.golden != "" {
+			return api.Change{}, usageError{fmt.Errorf("the file cannot be sent: %w", err)}
+		}
+		return d.client.Deploy(ctx, d.request) // it may be the server's
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		if d.upload {
+			return api.Change{}, usageError{fmt.Errorf("%s is not a regular file: give a model file", name)}
+		}
+		return d.client.Deploy(ctx, d.request)
+	}
+	h := sha256.New()
+	if err == nil {
+		_, err = io.Copy(h, &metered{ctx, f, nil})
+	}
+	if err != nil {
+		return api.Change{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	d.request.SHA256 = hex.EncodeToString(h.Sum(nil))
+	if !d.upload && d.golden == "" {
+		change, err := d.client.Deploy(ctx, d.request)
+		// The server has no such file, or another one, or may not open it there.
+		p, refused := errors.AsType[*api.Problem](err)
+		if !refused || !slices.Contains([]string{"file_not_found", "file_differs", "file_refused"}, p.Code) {
+			return change, err
+		}
+	}
+	return d.send(ctx, f, name, info.Size())
+}
+
+// send uploads the file, whose digest is known.
+func (d *deploying) send(ctx context.Context, f *os.File, name string, size int64) (api.Change, error) {
+	golden, err := os.ReadFile(goldenOf(name, d.golden))
+	if err != nil && (d.golden != "" || !errors.Is(err, os.ErrNotExist)) {
+		return api.Change{}, usageError{fmt.Errorf("the golden predictions cannot be read: %w", err)}
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return api.Change{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	m := newMeter(d.console.err, "sending", f)
+	defer m.clear()
+	d.request.Model, d.request.Size, d.request.Golden = &metered{ctx, f, m}, size, golden
+	return d.client.Deploy(ctx, d.request)
+}
+
+// goldenOf is where the golden predictions of a model file are.
+func goldenOf(name, given string) string {
+	if given != "" {
+		return given
+	}
+	return name + ".golden.jsonl"
+}
