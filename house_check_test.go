@@ -1,6 +1,7 @@
 package house_test
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -106,8 +107,8 @@ func (in *inspector) checkPlace(p *pkg) {
 
 // checkPackage looks at what a package is as a whole.
 func (in *inspector) checkPackage(p *pkg) {
-	if p.lines > maxPackageLines {
-		in.complainf("%s: %d lines without tests, at most %d: find the second room in it", p.dir, p.lines, maxPackageLines)
+	if most := cmp.Or(roomier[p.dir], maxPackageLines); p.lines > most {
+		in.complainf("%s: %d lines without tests, at most %d: find the second room in it", p.dir, p.lines, most)
 	}
 	if names := exportedNames(p); len(names) > maxExported {
 		in.complainf("%s: %d exported names, at most %d: make the door smaller (%s)", p.dir, len(names), maxExported, strings.Join(names, ", "))

@@ -47,6 +47,11 @@ const (
 	maxDepth        = 2 // folders below internal/
 )
 
+// roomier are rooms that have outgrown maxPackageLines and are to be cut.
+var roomier = map[string]int{
+	"internal/model/sklearn": 7000, // a reader for each of some hundred classes
+}
+
 // room is one row of the table of walls.
 type room struct {
 	// may lists the rooms that this one may import. "model/*" is every engine,

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -18,7 +17,7 @@ type nanReader struct {
 }
 
 const (
-	nanWord   = "NaN"
+	nan       = "NaN"
 	nanString = "\"\x7f\"" // in the text, of the same length
 	nanText   = "\x7f"     // as it is decoded
 )
@@ -34,12 +33,12 @@ func (r *nanReader) Read(p []byte) (int, error) {
 			r.inString = b != '"'
 		case b == '"':
 			r.inString = true
-		case r.seen > 0 || b == nanWord[0]:
+		case r.seen > 0 || b == nan[0]:
 			p[i] = 0 // no JSON at all
-			if b == nanWord[r.seen] {
+			if b == nan[r.seen] {
 				p[i] = nanString[r.seen]
 			}
-			r.seen = (r.seen + 1) % len(nanWord)
+			r.seen = (r.seen + 1) % len(nan)
 		}
 	}
 	return n, err //nolint:wrapcheck // a reader's error passes through
@@ -50,8 +49,6 @@ type jsonReader struct {
 	tokens *jsontext.Decoder
 	schema schema
 	spent  spending
-	// numbers are those of the array at hand, until it is known how many there are.
-	numbers vector
 }
 
 func readJSON(r io.Reader, s schema) (any, error) {
@@ -168,15 +165,14 @@ func (j *jsonReader) stream(depth int) error {
 
 // array reads a vector as long as there are only numbers, and a list otherwise.
 func (j *jsonReader) array(depth int) (any, error) {
-	numbers := j.numbers[:0]
-	defer func() { j.numbers = numbers }()
+	var numbers vector
 	for {
 		var x float64
 		var err error
 		switch kind := j.tokens.PeekKind(); kind {
 		case ']':
 			_, err = j.tokens.ReadToken()
-			return slices.Clone(numbers), err
+			return numbers, err
 		case '0':
 			var token jsontext.Token
 			if token, err = j.tokens.ReadToken(); err == nil {
@@ -190,18 +186,17 @@ func (j *jsonReader) array(depth int) (any, error) {
 		case '"':
 			var item any
 			if item, err = j.value(depth + 1); err == nil {
-				var isNaN bool
-				if x, isNaN = item.(float64); !isNaN {
-					return j.list(slices.Clone(numbers), item, depth)
+				var number bool
+				if x, number = item.(float64); !number {
+					return j.list(numbers, item, depth)
 				}
 			}
 		default:
-			own := slices.Clone(numbers) // an inner array overwrites them
 			item, err := j.value(depth + 1)
 			if err != nil {
 				return nil, err
 			}
-			return j.list(own, item, depth)
+			return j.list(numbers, item, depth)
 		}
 		if err == nil {
 			err = j.spent.number()

@@ -29,14 +29,13 @@ func (p place) columns(object *pickle.Object) (fitted, *model.Refusal) {
 	if e.err != nil {
 		return fitted{}, e.err
 	}
-	s := &columns{}
-	var texts []string
+	s := &sideBySide{place: p, name: "ColumnTransformer", in: n, names: names}
 	for i, item := range list.Items {
 		name, v, ok := named(item)
 		if !ok {
 			return fitted{}, p.refuse(nextRefit, "transformer %d is %s instead of (name, transformer, columns)", i+1, pickle.Describe(item))
 		}
-		from := e.chosen(name, item, indices, n, names)
+		from, single := e.chosen(name, item, indices, n, names)
 		weight := e.weight(name)
 		if e.err != nil {
 			return fitted{}, e.err
@@ -44,45 +43,55 @@ func (p place) columns(object *pickle.Object) (fitted, *model.Refusal) {
 		if v == "drop" || len(from) == 0 {
 			continue
 		}
-		f, err := place{path: p.path + " part " + quoted(name), width: len(from), budget: p.budget}.step(v)
+		inner := place{path: p.path + " part " + quoted(name), width: len(from), budget: p.budget, sparse: p.sparse, single: single}
+		f, err := inner.step(v)
 		if err != nil {
 			return fitted{}, err
 		}
-		if f.methods != nil {
-			return fitted{}, p.refuse(nextRefit, "part %s is an estimator", quoted(name))
+		if err := s.add(name, f, from, weight); err != nil {
+			return fitted{}, err
 		}
-		s.parts = append(s.parts, part{from: from, chain: f.chain, weight: weight})
-		s.width += f.out
-		s.inner = max(s.inner, len(from)+f.chain.room())
-		texts = append(texts, f.text)
 	}
-	if s.width == 0 {
-		return fitted{}, p.refuse(nextRefit, "it keeps no column")
+	s.sparse = e.has("sparse_output_") && e.flag("sparse_output_")
+	f, err := s.whole()
+	if err == nil {
+		err = e.err
 	}
-	return fitted{in: n, out: s.width, names: names, chain: chain{s}, text: textOf("ColumnTransformer", texts)}, nil
+	return f, err
 }
 
 // chosen returns the columns of a part, (name, transformer, columns), each
-// within a row of n. scikit-learn keeps them twice: as the user gave them, which
+// within a row of n, and whether they were given as a single one, which reaches
+// the transformer as a column and not as a matrix. scikit-learn keeps them twice: as the user gave them, which
 // is what it takes from a matrix, and counted out, which is what it takes from a
 // data frame. They must agree.
-func (e *estimator) chosen(name string, part pickle.Value, indices *pickle.Dict, n int, names []string) []int {
+func (e *estimator) chosen(name string, part pickle.Value, indices *pickle.Dict, n int, names []string) (from []int, single bool) {
 	triple := items(part)
 	if len(triple) != 3 {
 		e.fail(nextRefit, "part %s has no columns", quoted(name))
-		return nil
+		return nil, false
 	}
-	from, ok := e.resolve(triple[2], n, names)
-	if !ok {
+	switch v := triple[2].(type) {
+	case string, int64:
+		i, ok := columnAt(v, n, names)
+		from, single = []int{i}, true
+		if !ok || i >= n {
+			from = nil
+		}
+	default:
+		from, _ = e.resolve(v, n, names)
+	}
+	if from == nil {
 		e.fail(nextRefit, "the columns of %s are %s, which are none of its %d", quoted(name), pickle.Describe(triple[2]), n)
-		return nil
+		return nil, false
 	}
 	counted, _ := indices.Get(name)
-	if again, ok := e.resolve(counted, n, nil); !ok || !slices.Equal(from, again) {
+	again, ok := e.resolve(counted, n, nil)
+	if !ok || !slices.Equal(from, again) {
 		e.fail(nextRefit, "_transformer_to_input_indices tells other columns for %s than transformers_", quoted(name))
-		return nil
+		return nil, false
 	}
-	return from
+	return from, single
 }
 
 // resolve counts columns out: numbers (negative ones from the end), names, a
@@ -120,7 +129,7 @@ func (e *estimator) resolve(v pickle.Value, n int, names []string) ([]int, bool)
 	}
 	from := make([]int, 0, len(chosen))
 	for _, c := range chosen {
-		i, ok := column(c, n, names)
+		i, ok := columnAt(c, n, names)
 		if !ok || i >= n {
 			return nil, false
 		}
@@ -129,8 +138,8 @@ func (e *estimator) resolve(v pickle.Value, n int, names []string) ([]int, bool)
 	return from, true
 }
 
-// column finds one column by its number or name.
-func column(v pickle.Value, n int, names []string) (int, bool) {
+// columnAt finds one column by its number or name.
+func columnAt(v pickle.Value, n int, names []string) (int, bool) {
 	switch v := v.(type) {
 	case int64:
 		if v < 0 {
@@ -174,7 +183,7 @@ func sliced(args []pickle.Value, n int, names []string) ([]int, bool) {
 	}
 	start, stop, step := 0, n, 1
 	if args[0] != nil {
-		i, ok := column(args[0], n, names)
+		i, ok := columnAt(args[0], n, names)
 		if !ok {
 			return nil, false
 		}
@@ -186,7 +195,7 @@ func sliced(args []pickle.Value, n int, names []string) ([]int, bool) {
 		if i, isNumber := last.(int64); isNumber && i > int64(n) {
 			last = int64(n)
 		}
-		i, ok := column(last, n, names)
+		i, ok := columnAt(last, n, names)
 		if !ok {
 			return nil, false
 		}

@@ -3,23 +3,31 @@ package sklearn
 import (
 	"fmt"
 	"regexp"
-	"strings"
 
 	"serin/internal/model"
+	"serin/internal/model/steps"
 	"serin/internal/pickle"
 )
 
 // fitted is one object as read: a transformer, or an estimator, perhaps behind
 // transformers.
 type fitted struct {
-	chain   chain
 	methods *methods // nil for a transformer
 	names   []string // of its input, nil when it was fitted on an unnamed matrix
-	// features are its input where that is not all numbers, or some may be missing.
+	// features are what it wants of its input. Nil for an estimator that wants
+	// numbers of which none is missing and none infinite.
 	features []model.Feature
 	in, out  int    // width of its input and, of a transformer, of its result
 	library  string // that wrote it, where that is not scikit-learn
 	text     string // "StandardScaler", "Pipeline(StandardScaler, LogisticRegression)"
+
+	// The rest is a transformer's.
+	chain   steps.Chain
+	columns []column // of its result
+	sparse  bool     // scikit-learn may give a sparse matrix
+	zeros   bool     // the result is mostly zeros
+	single  bool     // its input is one column of texts and no matrix
+	parts   *parts   // of the last step, where it is made of parts
 }
 
 // methods are what an estimator can be asked, by scikit-learn's names. All of a
@@ -72,6 +80,8 @@ type place struct {
 	path   string
 	width  int // of the rows that arrive there; 0 for the outermost, which decides
 	budget *int
+	sparse bool // the rows may be those of a sparse matrix
+	single bool // a single column arrives, as a vectorizer wants it
 }
 
 func (p place) refuse(next, format string, args ...any) *model.Refusal {
@@ -100,11 +110,8 @@ func fromValue(v pickle.Value) (model.Predictor, error) {
 			return nil, e.err
 		}
 	}
-	if f.features == nil {
-		f.features = model.Numbers(f.in, f.names)
-	}
 	signature := model.Signature{
-		Features: f.features, Named: f.names != nil,
+		Features: settledFeatures(f.wants(), f.names), Named: f.names != nil,
 		Library: f.library, Estimator: f.text,
 	}
 	engine := f.methods.answers(&signature)
@@ -131,8 +138,8 @@ func (p place) estimator(object *pickle.Object) (fitted, *model.Refusal) {
 		f, err = p.pipeline(object)
 	case columnTransformer:
 		f, err = p.columns(object)
-	case functionTransformer:
-		f, err = p.identity(object)
+	case featureUnion:
+		f, err = p.union(object)
 	default:
 		if s, ok := solos[object.Class]; ok {
 			f, err = p.solo(object, s)
@@ -140,8 +147,8 @@ func (p place) estimator(object *pickle.Object) (fitted, *model.Refusal) {
 			f, err = read(p, object)
 		} else if read := wrapperReader(object.Class); read != nil {
 			f, err = read(p, object)
-		} else if readScaler := scalers[object.Class.Name]; readScaler != nil {
-			f, err = p.scaler(object, readScaler)
+		} else if t := transformers[object.Class.Name]; t != nil {
+			f, err = p.transformer(object, t)
 		} else {
 			err = p.refuse(nextSupported, "%s is no estimator", object.Class)
 		}
@@ -162,87 +169,4 @@ func (e *estimator) features(p place) int {
 		e.fail(nextRefit, "it expects %d features and the step before it gives %d", n, p.width)
 	}
 	return n
-}
-
-// step reads one step of a pipeline or one part of a column transformer. It is
-// an estimator or the word "passthrough" (None in older files).
-func (p place) step(v pickle.Value) (fitted, *model.Refusal) {
-	switch v := v.(type) {
-	case nil:
-		return fitted{in: p.width, out: p.width, text: "passthrough"}, nil
-	case string:
-		if v == "passthrough" {
-			return fitted{in: p.width, out: p.width, text: v}, nil
-		}
-	case *pickle.Object:
-		p.path += " (" + v.Class.Name + ")"
-		return p.estimator(v)
-	}
-	return fitted{}, p.refuse(nextSupported, "it is %s instead of an estimator", pickle.Describe(v))
-}
-
-func (p place) pipeline(object *pickle.Object) (fitted, *model.Refusal) {
-	e := p.read(object, "steps memory verbose transform_input")
-	v := e.value("steps")
-	steps, ok := v.(*pickle.List)
-	if (!ok || len(steps.Items) == 0) && e.err == nil {
-		e.wrong("steps", v, "a list of steps")
-	}
-	if e.err != nil {
-		return fitted{}, e.err
-	}
-	whole := fitted{in: p.width, out: p.width}
-	arriving := p.width // width of the rows that the last step gets
-	var texts []string
-	for i, item := range steps.Items {
-		name, v, ok := named(item)
-		if !ok {
-			return fitted{}, p.refuse(nextRefit, "step %d is %s instead of (name, estimator)", i+1, pickle.Describe(item))
-		}
-		inner := place{path: "step " + quoted(name), width: whole.out, budget: p.budget}
-		f, err := inner.step(v)
-		if err != nil {
-			return fitted{}, err
-		}
-		if f.methods != nil && i < len(steps.Items)-1 {
-			return fitted{}, p.refuse(nextRefit, "step %s is an estimator and not the last step", quoted(name))
-		}
-		if whole.in == 0 {
-			whole.in, whole.names = f.in, f.names
-		}
-		whole.chain = append(whole.chain, f.chain...)
-		arriving = f.in
-		whole.methods, whole.out = f.methods, f.out
-		texts = append(texts, f.text)
-	}
-	if whole.in == 0 {
-		return fitted{}, p.refuse(nextSupported, "it does nothing but pass through")
-	}
-	whole.text = textOf("Pipeline", texts)
-	if whole.methods != nil && len(whole.chain) > 0 {
-		chain := whole.chain
-		whole.methods = whole.methods.each(func(e model.Engine) model.Engine { return behind(chain, whole.in, arriving, e) })
-		whole.chain = nil
-	}
-	return whole, nil
-}
-
-// named takes a (name, value, ...) tuple apart.
-func named(item pickle.Value) (string, pickle.Value, bool) {
-	t, ok := item.(*pickle.Tuple)
-	if !ok || len(t.Items) < 2 {
-		return "", nil, false
-	}
-	name, ok := t.Items[0].(string)
-	return name, t.Items[1], ok
-}
-
-// textOf names an estimator with its parts, as short as a line.
-func textOf(name string, parts []string) string {
-	const most = 200
-	text := name + "(" + strings.Join(parts, ", ") + ")"
-	if len(text) > most {
-		return fmt.Sprintf("%s(%d parts)", name, len(parts))
-	}
-	return text
 }

@@ -12,25 +12,20 @@ import (
 
 // The names that a model file may hold. Everything else is refused by its name.
 const (
-	scalerModule  = "sklearn.preprocessing._data"
 	columnsModule = "sklearn.compose._column_transformer"
 )
 
 var (
 	pipelineClass       = pickle.Global{Module: "sklearn.pipeline", Name: "Pipeline"}
+	featureUnion        = pickle.Global{Module: "sklearn.pipeline", Name: "FeatureUnion"}
 	columnTransformer   = pickle.Global{Module: columnsModule, Name: "ColumnTransformer"}
 	functionTransformer = pickle.Global{Module: "sklearn.preprocessing._function_transformer", Name: "FunctionTransformer"}
 )
 
-var allowed = with(slices.Concat(treeNames(), wrapperNames(), soloNames()), map[pickle.Global]bool{
-	pipelineClass:       true,
-	columnTransformer:   true,
-	functionTransformer: true,
-	{Module: scalerModule, Name: "StandardScaler"}: true,
-	{Module: scalerModule, Name: "MinMaxScaler"}:   true,
-	{Module: scalerModule, Name: "MaxAbsScaler"}:   true,
-	{Module: scalerModule, Name: "RobustScaler"}:   true,
-	{Module: scalerModule, Name: "Normalizer"}:     true,
+var allowed = with(slices.Concat(treeNames(), wrapperNames(), soloNames(), transformerNames()), map[pickle.Global]bool{
+	pipelineClass:     true,
+	featureUnion:      true,
+	columnTransformer: true,
 	// How columns were chosen; the choice itself is stored beside it.
 	{Module: columnsModule, Name: "make_column_selector"}: true,
 	{Module: columnsModule, Name: "_RemainderColsList"}:   true,

@@ -209,7 +209,7 @@ func TestTamperedColumns(t *testing.T) {
 		{"a function", func(t *testing.T, o *pickle.Object) {
 			identity := step(t, o, "transformers_", 2).Items[1].(*pickle.Object)
 			set(identity, "func", pickle.Global{Module: "numpy", Name: "float64"})
-		}, "it calls the name numpy.float64, and serin calls nothing"},
+		}, "it calls the name numpy.float64, and nothing from a file is executed"},
 	} {
 		root := tree(t, c, "columns-names.joblib")
 		tt.change(t, step(t, root, "steps", 0).Items[1].(*pickle.Object))

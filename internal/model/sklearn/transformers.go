@@ -1,71 +1,179 @@
 package sklearn
 
 import (
+	"math"
+	"slices"
+
 	"serin/internal/model"
+	"serin/internal/model/steps"
 	"serin/internal/pickle"
 )
 
-// scalerReader reads the attributes of one kind of scaler for rows of n numbers.
-type scalerReader struct {
-	known string // its attributes
-	stage func(e *estimator, n int) stage
+// transformer is how one class is read.
+type transformer struct {
+	module string
+	known  string // its attributes
+	// missing tells that it takes missing values, and may give them on.
+	missing bool
+	// unchecked tells that it does not look at its rows at all.
+	unchecked bool
+	// width counts the columns that come in, where n_features_in_ does not tell
+	// and nothing before does; nil where it must.
+	width func(m *making) int
+	// read makes the steps. What it is given wants numbers, and gives nothing yet.
+	read func(m *making)
 }
 
-var scalers = map[string]*scalerReader{
-	"StandardScaler": {"with_mean with_std copy mean_ var_ scale_ n_samples_seen_", standard},
-	"RobustScaler":   {"with_centering with_scaling quantile_range unit_variance copy center_ scale_", robust},
-	"MinMaxScaler":   {"feature_range copy clip min_ scale_ data_min_ data_max_ data_range_ n_samples_seen_", minMax},
-	"MaxAbsScaler":   {"copy clip scale_ max_abs_ n_samples_seen_", maxAbs},
-	"Normalizer":     {"norm copy", normalizer},
+// making is a transformer while it is read.
+type making struct {
+	*estimator
+	place     place
+	version   string
+	n         int // columns that come in
+	missing   bool
+	unchecked bool
+	f         fitted
 }
 
-func (p place) scaler(object *pickle.Object, r *scalerReader) (fitted, *model.Refusal) {
-	e := p.read(object, r.known)
-	n := e.features(p)
-	f := fitted{in: n, out: n, names: e.names(n), chain: chain{r.stage(e, n)}}
-	return f, e.err
+// transformers are the classes that are read here, by name.
+var transformers = joined(scalers(), shapers(), selectors(), encoders(), imputers(), vectorizers())
+
+func joined(all ...map[string]*transformer) map[string]*transformer {
+	whole := map[string]*transformer{}
+	for _, some := range all {
+		for name, t := range some {
+			whole[name] = t
+		}
+	}
+	return whole
 }
 
-func standard(e *estimator, n int) stage {
-	s := &center{}
-	if e.flag("with_mean") {
-		s.shift = e.vector("mean_", n)
+// transformerNames are the names of the classes that transformers holds, and of
+// what lies inside of them.
+func transformerNames() []pickle.Global {
+	var names []pickle.Global
+	for name, t := range transformers {
+		names = append(names, pickle.Global{Module: t.module, Name: name})
 	}
-	if e.flag("with_std") {
-		s.divide = e.divisor("scale_", n)
+	for name := range numpyFunctions {
+		for _, module := range numpyModules {
+			names = append(names, pickle.Global{Module: module, Name: name})
+		}
 	}
-	return s
+	return append(names, scoreFunctions()...)
 }
 
-func robust(e *estimator, n int) stage {
-	s := &center{}
-	if e.flag("with_centering") {
-		s.shift = e.vector("center_", n)
+func (p place) transformer(object *pickle.Object, t *transformer) (fitted, *model.Refusal) {
+	m := &making{estimator: p.read(object, t.known), place: p, missing: t.missing, unchecked: t.unchecked}
+	m.version = m.estimator.version()
+	switch {
+	case m.has("n_features_in_"):
+		m.n = m.features(p)
+	case p.width != 0:
+		m.n = p.width
+	case t.width != nil && m.err == nil:
+		m.n = t.width(m)
+	default:
+		m.n = m.features(p) // says that it is not fitted
 	}
-	if e.flag("with_scaling") {
-		s.divide = e.divisor("scale_", n)
+	if m.err != nil {
+		return fitted{}, m.err
 	}
-	return s
+	m.f = fitted{in: m.n, names: m.names(m.n), features: wanted(m.n, model.Number, t.missing), sparse: p.sparse}
+	t.read(m)
+	if m.err != nil {
+		return fitted{}, m.err
+	}
+	m.f.out = len(m.f.columns)
+	if m.f.out == 0 {
+		return fitted{}, p.refuse(nextRefit, "it keeps no column")
+	}
+	return m.f, nil
 }
 
-func maxAbs(e *estimator, n int) stage {
-	s := &center{divide: e.divisor("scale_", n)}
-	if e.has("clip") && e.flag("clip") { // since scikit-learn 1.8
-		s.clip = &bounds{-1, 1}
+// add puts a step behind the others. columns are those of its result.
+func (m *making) add(s steps.Step, sparse bool, columns []column) {
+	link := steps.Link{Step: s, Missing: m.missing, Sparse: sparse, Width: m.n, Origins: originsOf(untouched(m.n))}
+	if m.unchecked {
+		link.Missing, link.Infinite = true, true
 	}
-	return s
+	if len(m.f.chain) > 0 { // behind another step of the same transformer
+		link.Missing, link.Infinite = true, true
+		link.Width, link.Origins = len(m.f.columns), originsOf(m.f.columns)
+	}
+	m.f.chain = append(m.f.chain, link)
+	m.f.columns = columns
 }
 
-func minMax(e *estimator, n int) stage {
-	s := &stretch{scale: e.vector("scale_", n), shift: e.vector("min_", n)}
-	if e.flag("clip") {
-		s.clip = e.bounds("feature_range")
+// each are columns that are made of one column of the input each.
+func (m *making) each() []column {
+	columns := untouched(m.n)
+	for i := range columns {
+		columns[i].same = false
 	}
-	return s
+	return columns
+}
+
+// mixed are n columns that are made of all.
+func mixed(n int) []column {
+	columns := make([]column, n)
+	for i := range columns {
+		columns[i].from = -1
+	}
+	return columns
+}
+
+func scalers() map[string]*transformer {
+	const module = "sklearn.preprocessing._data"
+	return map[string]*transformer{
+		"StandardScaler": {module, "with_mean with_std copy mean_ var_ scale_ n_samples_seen_", true, false, nil, standard},
+		"RobustScaler":   {module, "with_centering with_scaling quantile_range unit_variance copy center_ scale_", true, false, nil, robust},
+		"MinMaxScaler":   {module, "feature_range copy clip min_ scale_ data_min_ data_max_ data_range_ n_samples_seen_", true, false, nil, minMax},
+		"MaxAbsScaler":   {module, "copy clip scale_ max_abs_ n_samples_seen_", true, false, nil, maxAbs},
+		"Normalizer":     {module, "norm copy", false, false, nil, normalizer},
+	}
+}
+
+func standard(m *making) {
+	s := &steps.Center{}
+	if m.flag("with_mean") {
+		s.Shift = m.vector("mean_", m.n)
+	}
+	if m.flag("with_std") {
+		s.Divide = m.divisor("scale_", m.n)
+	}
+	m.add(s, s.Shift == nil, m.each())
+}
+
+func robust(m *making) {
+	s := &steps.Center{}
+	if m.flag("with_centering") {
+		s.Shift = m.vector("center_", m.n)
+	}
+	if m.flag("with_scaling") {
+		s.Divide = m.divisor("scale_", m.n)
+	}
+	m.add(s, s.Shift == nil, m.each())
+}
+
+func maxAbs(m *making) {
+	s := &steps.Center{Divide: m.divisor("scale_", m.n)}
+	if m.has("clip") && m.flag("clip") { // since scikit-learn 1.8
+		s.Clip = []float64{-1, 1}
+	}
+	m.add(s, true, m.each())
+}
+
+func minMax(m *making) {
+	s := &steps.Stretch{Scale: m.vector("scale_", m.n), Shift: m.vector("min_", m.n)}
+	if m.flag("clip") {
+		s.Clip = m.bounds("feature_range")
+	}
+	m.add(s, false, m.each())
 }
 
 // bounds reads a pair of numbers, the lower one first.
-func (e *estimator) bounds(name string) *bounds {
+func (e *estimator) bounds(name string) []float64 {
 	v := e.value(name)
 	if e.err != nil {
 		return nil
@@ -74,34 +182,36 @@ func (e *estimator) bounds(name string) *bounds {
 		low, ok1 := number(pair[0])
 		high, ok2 := number(pair[1])
 		if ok1 && ok2 && low < high {
-			return &bounds{low, high}
+			return []float64{low, high}
 		}
 	}
 	e.wrong(name, v, "two numbers, the lower one first")
 	return nil
 }
 
-func normalizer(e *estimator, _ int) stage {
-	norms := map[string]func([]float64) float64{"l1": normL1, "l2": normL2, "max": normMax}
-	norm := e.text("norm")
-	if e.err == nil && norms[norm] == nil {
-		e.wrong("norm", norm, "l1, l2 or max")
-	}
-	return normalize{norms[norm]}
+func normalizer(m *making) {
+	m.normalize(m.f.sparse, false)
 }
 
-// identity reads the FunctionTransformer that newer versions put in the place of
-// "passthrough". With a function in it, it is refused: the function is not in the file.
-func (p place) identity(object *pickle.Object) (fitted, *model.Refusal) {
-	e := p.read(object, "func inverse_func validate accept_sparse check_inverse feature_names_out kw_args inv_kw_args")
-	if v := e.value("func"); v != nil {
-		e.fail(nextSupported, "it calls %s, and serin calls nothing", pickle.Describe(v))
+// normalize adds the division by a norm. A sparse matrix is divided by any norm
+// but 0; a matrix that is not takes a norm of almost 0 for one.
+func (m *making) normalize(sparse, mayBeNone bool) {
+	v := m.value("norm")
+	if v == nil && mayBeNone {
+		return
 	}
-	n := p.width
-	if e.has("n_features_in_") {
-		n = e.features(p)
+	s := &steps.Normalize{P: map[pickle.Value]int{"l1": 1, "l2": 2, "max": 0}[v], Zero: 10 * 0x1p-52}
+	if !slices.Contains([]pickle.Value{"l1", "l2", "max"}, v) && m.err == nil {
+		m.wrong("norm", v, "l1, l2 or max")
 	}
-	return fitted{in: n, out: n, names: e.names(n), text: "passthrough"}, e.err
+	if sparse {
+		s.Zero = 0
+	}
+	columns := m.f.columns
+	if columns == nil {
+		columns = m.each()
+	}
+	m.add(s, true, columns)
 }
 
 // items are the elements of a list or tuple, nil for anything else.
@@ -123,4 +233,36 @@ func number(v pickle.Value) (float64, bool) {
 		return float64(v), true
 	}
 	return 0, false
+}
+
+// finiteNumber reads a number.
+func (e *estimator) finiteNumber(name string) float64 {
+	v := e.value(name)
+	x, ok := number(v)
+	if e.err == nil && (!ok || math.IsNaN(x) || math.IsInf(x, 0)) {
+		e.wrong(name, v, "a number")
+	}
+	return x
+}
+
+// choice reads one of some words.
+func (e *estimator) choice(name string, words ...string) string {
+	s := e.text(name)
+	if e.err == nil && !slices.Contains(words, s) {
+		e.fail(nextSupported, "%s is %s, and serin reads %q", name, quoted(s), words)
+	}
+	return s
+}
+
+// matrix reads a two-dimensional array of finite numbers with the given number of
+// columns, row by row.
+func (e *estimator) matrix(name string, columns int) (numbers []float64, rows int) {
+	a := e.array(name)
+	if e.err == nil && (len(a.Shape) != 2 || a.Shape[1] != columns || a.Shape[0] == 0) {
+		e.wrong(name, a, "an array with a column for each feature")
+	}
+	if e.err != nil {
+		return nil, 0
+	}
+	return e.finite(name, a), a.Shape[0]
 }

@@ -15,3 +15,12 @@ func FromValue(v pickle.Value) (model.Predictor, error) { return fromValue(v) }
 
 // Translate makes the refusal of a file that package pickle does not read.
 func Translate(e *pickle.Error) *model.Refusal { return translate(e) }
+
+// upTo are the numbers below n.
+func upTo(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}

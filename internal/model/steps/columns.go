@@ -25,8 +25,7 @@ type Part struct {
 	Width int
 }
 
-// Apply builds the result in memory of s. What its Unanswerable says of a
-// feature is final.
+// Apply builds the result in memory of s.
 func (c *Columns) Apply(row Row, s *Scratch) (Row, *model.Unanswerable) {
 	var out Row
 	if c.Sparse {
@@ -45,6 +44,7 @@ func (c *Columns) Apply(row Row, s *Scratch) (Row, *model.Unanswerable) {
 		s.release(start)
 		result, u := p.Chain.Apply(p.picked(row, s), s)
 		if u != nil {
+			u.Feature = origin(p.From, u.Feature)
 			return row, u
 		}
 		if p.Weight != 1 {
@@ -64,7 +64,7 @@ func (c *Columns) Apply(row Row, s *Scratch) (Row, *model.Unanswerable) {
 		default:
 			copy(out.Numbers[first:], result.Numbers)
 		}
-		if result.Texts != nil {
+		if c.Texts && result.Texts != nil {
 			copy(out.Texts[first:], result.Texts)
 		}
 		first += p.Width

@@ -82,9 +82,8 @@ type Nearest struct {
 	Fitted []float64
 	// Means are what a column gets if no row is at any distance.
 	Means []float64
-	// K is how many rows are averaged; Distance weighs them by 1/distance.
-	K        int
-	Distance bool
+	// K is how many rows are averaged.
+	K int
 	// Keep, Indicate and Number are those of Impute.
 	Keep, Indicate []int32
 	Number         float64
@@ -161,22 +160,9 @@ func (n *Nearest) average(i, width int, distances, near []float64) float64 {
 	if found == 0 {
 		return n.Means[i]
 	}
-	return n.weighted(near[:found], values[:found])
-}
-
-// weighted averages values. Rows at no distance at all count alone.
-func (n *Nearest) weighted(distances, values []float64) float64 {
-	sum, weights := 0.0, 0.0
-	for k, v := range values {
-		weight := 1.0
-		switch {
-		case n.Distance && distances[0] == 0 && distances[k] > 0:
-			weight = 0
-		case n.Distance && distances[0] > 0:
-			weight = 1 / distances[k]
-		}
-		sum += weight * v
-		weights += weight
+	sum := 0.0
+	for _, v := range values[:found] {
+		sum += v
 	}
-	return sum / weights
+	return sum / float64(found)
 }

@@ -34,8 +34,8 @@ type Link struct {
 	Sparse bool
 	// Width is the number of columns that come in.
 	Width int
-	// Origins are the features of those columns, -1 where there is no single one.
-	// Nil where the step is made of chains, which tell the feature themselves.
+	// Origins are the features of those columns, counted in the row that the chain
+	// gets; -1 where there is no single one. One alone stands for all columns.
 	Origins []int32
 }
 
@@ -43,7 +43,7 @@ type Link struct {
 type Chain []Link
 
 // Apply passes a row through all steps. The Feature of its Unanswerable is a
-// feature of the client's row.
+// column of the row that it got.
 func (c Chain) Apply(row Row, s *Scratch) (Row, *model.Unanswerable) {
 	for i := range c {
 		l := &c[i]
@@ -55,9 +55,7 @@ func (c Chain) Apply(row Row, s *Scratch) (Row, *model.Unanswerable) {
 		}
 		var u *model.Unanswerable
 		if row, u = l.Step.Apply(row, s); u != nil {
-			if l.Origins != nil {
-				u.Feature = origin(l.Origins, u.Feature)
-			}
+			u.Feature = origin(l.Origins, u.Feature)
 			return row, u
 		}
 	}
@@ -65,8 +63,11 @@ func (c Chain) Apply(row Row, s *Scratch) (Row, *model.Unanswerable) {
 }
 
 func origin(origins []int32, column int) int {
-	if column < 0 || column >= len(origins) {
+	switch {
+	case column < 0 || len(origins) == 0:
 		return -1
+	case len(origins) == 1:
+		return int(origins[0])
 	}
 	return int(origins[column])
 }

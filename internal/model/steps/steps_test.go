@@ -60,11 +60,11 @@ func mixed(sparse bool) Chain {
 	}
 	return Chain{{Step: &Columns{
 		Parts: []Part{
-			{From: []int32{2}, Chain: Chain{{Step: encode, Missing: true, Width: 1, Origins: []int32{2}}}, Weight: 2, Width: 3},
+			{From: []int32{2}, Chain: Chain{{Step: encode, Missing: true, Width: 1, Origins: []int32{0}}}, Weight: 2, Width: 3},
 			{From: []int32{0, 1}, Chain: numbers, Weight: 1, Width: 3},
 		},
 		Width: 6, Sparse: sparse,
-	}, Missing: true, Infinite: true, Width: 3}}
+	}, Missing: true, Infinite: true, Width: 3, Origins: indices(3)}}
 }
 
 func last(sparse bool) Link {
@@ -152,7 +152,6 @@ func TestValues(t *testing.T) {
 		{"polynomial of degree 2 alone", &Polynomial{Parent: []int32{-1, -1, 0, 1, 1}, Factor: []int32{0, 1, 0, 0, 1}, Skip: 2}, []float64{2, 3}, []float64{4, 6, 9}},
 		{"project", &Project{Shift: ones(2, 1), Components: []float64{1, 2, 3, 4}, Divide: ones(2, 2), Width: 2}, []float64{2, 3}, []float64{3.5, 5}},
 		{"nearest", &Nearest{Fitted: []float64{1, 10, 2, 20, 9, 90}, Means: ones(2, 40), K: 2, Keep: indices(2), Number: nan}, []float64{1.4, nan}, []float64{1.4, 15}},
-		{"nearest by distance", &Nearest{Fitted: []float64{1, 10, 3, 20, 9, 90}, Means: ones(2, 40), K: 2, Distance: true, Keep: indices(2), Number: nan}, []float64{1.5, nan}, []float64{1.5, 12.5}},
 		{"nearest to nothing", &Nearest{Fitted: []float64{1, 10, 3, 20}, Means: []float64{2, 15}, K: 5, Keep: indices(2), Indicate: []int32{1}, Number: nan}, []float64{nan, nan}, []float64{2, 15, 1}},
 	}
 	for _, tt := range tests {

@@ -169,9 +169,9 @@ def expectation(case, table):
     answers = [answer(case, kind, classes, sample) for sample in rows_of(case.rows)]
     if len(answers) != ROWS or all(a == (None, None) for a in answers):
         sys.exit("%s: %d rows, %d of them refused" % (case.name, len(answers), answers.count((None, None))))
-    names = None
-    if hasattr(case.rows, "iloc") and case.names:
-        names = [str(n) for n in case.rows.columns] if case.names is True else case.names
+    names = case.names if isinstance(case.names, list) else None
+    if hasattr(case.rows, "iloc") and case.names is True:
+        names = [str(n) for n in case.rows.columns]
     return {
         "table": table, "names": names, "kind": kind, **case.tolerance,
         "library": "scikit-learn " + sklearn.__version__ if case.library == "" else case.library,

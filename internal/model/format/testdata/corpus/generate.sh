@@ -20,12 +20,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venvs=${VENVS:-${TMPDIR:-/tmp}/serin-corpus-venvs}
 
 environments='
-sklearn-1.0.2 3.8  trees,linear,steps,texts,meta        scikit-learn==1.0.2 numpy==1.19.5 scipy==1.5.4 pandas==1.2.5 joblib==1.0.1 lz4 |
-sklearn-1.2.2 3.8  trees,linear,steps,texts,meta,skops_ scikit-learn==1.2.2 numpy==1.23.5 scipy==1.9.3 pandas==1.5.3 joblib==1.2.0 lz4 packaging tabulate huggingface_hub | skops==0.9.0
-sklearn-1.3.2 3.9  trees,linear,steps,texts,meta        scikit-learn==1.3.2 numpy==1.24.4 scipy==1.10.1 pandas==2.0.3 joblib==1.3.2 lz4 |
-sklearn-1.5.2 3.11 trees,linear,steps,texts,meta        scikit-learn==1.5.2 numpy==2.0.2 scipy==1.14.1 pandas==2.2.3 joblib==1.4.2 lz4 |
-sklearn-1.7.2 3.12 trees,linear,steps,texts,meta        scikit-learn==1.7.2 numpy==2.3.5 scipy==1.16.3 pandas==2.3.3 joblib==1.5.2 lz4 |
-sklearn-1.9.1 3.13 trees,linear,steps,texts,meta,skops_ scikit-learn==1.9.1 numpy==2.5.5 scipy==1.18.1 pandas==3.1.1 joblib==1.6.0 lz4 packaging prettytable | skops==0.16.0
+sklearn-1.0.2 3.8  trees,linear,steps,texts,vectorizers,meta        scikit-learn==1.0.2 numpy==1.19.5 scipy==1.5.4 pandas==1.2.5 joblib==1.0.1 lz4 |
+sklearn-1.2.2 3.8  trees,linear,steps,texts,vectorizers,meta,skops_ scikit-learn==1.2.2 numpy==1.23.5 scipy==1.9.3 pandas==1.5.3 joblib==1.2.0 lz4 packaging tabulate huggingface_hub | skops==0.9.0
+sklearn-1.3.2 3.9  trees,linear,steps,texts,vectorizers,meta        scikit-learn==1.3.2 numpy==1.24.4 scipy==1.10.1 pandas==2.0.3 joblib==1.3.2 lz4 |
+sklearn-1.5.2 3.11 trees,linear,steps,texts,vectorizers,meta        scikit-learn==1.5.2 numpy==2.0.2 scipy==1.14.1 pandas==2.2.3 joblib==1.4.2 lz4 |
+sklearn-1.7.2 3.12 trees,linear,steps,texts,vectorizers,meta        scikit-learn==1.7.2 numpy==2.3.5 scipy==1.16.3 pandas==2.3.3 joblib==1.5.2 lz4 |
+sklearn-1.9.1 3.13 trees,linear,steps,texts,vectorizers,meta,skops_ scikit-learn==1.9.1 numpy==2.5.5 scipy==1.18.1 pandas==3.1.1 joblib==1.6.0 lz4 packaging prettytable | skops==0.16.0
 onnx          3.12 onnx_ scikit-learn==1.7.2 numpy==2.3.5 scipy==1.16.3 pandas==2.3.3 joblib==1.5.2 onnx==1.19.1 onnxruntime==1.23.2 protobuf==5.29.5 | skl2onnx==1.20.0 onnxmltools==1.16.0 onnxconverter-common==1.16.0 xgboost==3.1.3 lightgbm==4.6.0
 gbdt-0        3.8  gbdt  scikit-learn==1.0.2 numpy==1.19.5 scipy==1.5.4 pandas==1.2.5 joblib==1.0.1 | xgboost==1.0.2 lightgbm==2.3.1
 gbdt-0b       3.8  gbdt  scikit-learn==1.0.2 numpy==1.19.5 scipy==1.5.4 pandas==1.2.5 joblib==1.0.1 | xgboost==1.3.3 lightgbm==3.0.0

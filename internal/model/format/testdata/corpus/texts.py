@@ -59,7 +59,7 @@ def texts():
         model = make_pipeline(vectorizer, LogisticRegression()).fit(WORDY, y)
         ask = lambda row: model.predict_proba([row[0][0]])
         kw = {"tolerance": tolerance} if tolerance else {}
-        return Case(name, model, WORDY_ROWS, values=ask, predict=lambda row: model.predict([row[0][0]]), **kw)
+        return Case(name, model, WORDY_ROWS, names=["text"], values=ask, predict=lambda row: model.predict([row[0][0]]), **kw)
 
     for name, vectorizer in [
         ("count", CountVectorizer()), ("count-binary", CountVectorizer(binary=True, lowercase=False)), ("count-pairs", CountVectorizer(ngram_range=(1, 2), min_df=2)),
