@@ -54,6 +54,12 @@ vet: ## Run go vet
 	@echo "== vet"
 	go vet ./...
 
+.PHONY: proto
+proto: ## Generate the messages of the Open Inference Protocol (needs protoc)
+	GOBIN=$(CURDIR)/bin go install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
+	GOBIN=$(CURDIR)/bin go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
+	cd internal/infer/inferencepb && PATH="$(CURDIR)/bin:$$PATH" protoc --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative inference.proto
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s; or a count, 10000x)
 	scripts/fuzz $(FUZZTIME)

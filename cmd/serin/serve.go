@@ -51,6 +51,7 @@ A model file is parsed as data. Nothing in it is executed.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&config.Listen, "listen", config.Listen, "loopback address to listen on")
+	f.StringVar(&config.GRPC, "grpc-listen", "", "loopback address for gRPC, or off (default: the port after --listen's)")
 	f.StringVar(&config.Data, "data", config.Data, "state directory")
 	f.StringVar(&config.Model, "model", config.Model, "file that an empty state directory starts with")
 	f.StringVar(&config.Name, "name", config.Name, "name of the model")
@@ -92,6 +93,9 @@ func announce(w io.Writer, r app.Ready, c app.Config, modelGiven bool) {
 	fmt.Fprintf(w, "serin serves %s on %s\n", s.Stable.Name, r.URL)
 	fmt.Fprintf(w, "  model       %s, %s, %d features, answers %s\n", r.Signature.Estimator, r.Signature.Library, len(r.Signature.Features), signatureOf(r.Signature).answers())
 	fmt.Fprintf(w, "  sha256      %s\n", s.Stable.SHA256)
+	if r.GRPC != "" {
+		fmt.Fprintf(w, "  gRPC        %s, Open Inference Protocol\n", r.GRPC)
+	}
 	if n := s.Stable.GoldenRows; n > 0 {
 		fmt.Fprintf(w, "  golden      all %d predictions that came with it are reproduced\n", n)
 	}

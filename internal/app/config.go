@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"time"
 
 	"serin/internal/rollout"
@@ -17,6 +18,9 @@ type Config struct {
 	Listen string
 	// Data is the state directory.
 	Data string
+	// GRPC is the loopback address that gRPC is answered on: empty for the port
+	// after Listen's, "off" for none.
+	GRPC string
 	// Name is the model's name, Model the file that an empty state directory
 	// starts with.
 	Name, Model string
@@ -65,14 +69,43 @@ func Default() Config {
 
 const longestSlowdown = 10 * time.Second
 
-// Validate says what is wrong with a configuration, in one sentence.
-func (c *Config) Validate() error {
-	host, _, err := net.SplitHostPort(c.Listen)
+// grpcAddress is where gRPC is answered; empty for nowhere. Listen has been checked.
+func (c *Config) grpcAddress() string {
+	switch c.GRPC {
+	case "off":
+		return ""
+	case "":
+		host, port, err := net.SplitHostPort(c.Listen)
+		if n, e := strconv.Atoi(port); err == nil && e == nil && n > 0 && n < 65535 {
+			return net.JoinHostPort(host, strconv.Itoa(n+1))
+		}
+		return net.JoinHostPort(host, "0")
+	default:
+		return c.GRPC
+	}
+}
+
+// checkLoopback is about one address to listen on.
+func checkLoopback(what, address string) error {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("listen address %q: %w; write it like 127.0.0.1:8000", c.Listen, err)
+		return fmt.Errorf("%s address %q: %w; write it like 127.0.0.1:8000", what, address, err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("listen address %q is not a loopback address: whoever reaches it could deploy models, and serin has no credentials yet; listen on 127.0.0.1 and put a proxy with authentication in front", c.Listen)
+		return fmt.Errorf("%s address %q is not a loopback address: whoever reaches it could deploy models, and serin has no credentials yet; listen on 127.0.0.1 and put a proxy with authentication in front", what, address)
+	}
+	return nil
+}
+
+// Validate says what is wrong with a configuration, in one sentence.
+func (c *Config) Validate() error {
+	if err := checkLoopback("listen", c.Listen); err != nil {
+		return err
+	}
+	if address := c.grpcAddress(); address != "" {
+		if err := checkLoopback("gRPC", address); err != nil {
+			return err
+		}
 	}
 	switch {
 	case c.Name == "":

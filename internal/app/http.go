@@ -20,14 +20,14 @@ import (
 type gate struct{ ready, draining atomic.Bool }
 
 // routes puts every path of the server on one mux.
-func routes(c *Config, front *infer.Handler, pilot *control.Pilot, past api.History, metrics *prometheus.Registry, g *gate) http.Handler {
+func routes(c *Config, front *infer.Handler, protocols *infer.Protocols, pilot *control.Pilot, past api.History, metrics *prometheus.Registry, g *gate) http.Handler {
 	admin := http.NewServeMux()
 	api.Register(admin, pilot, past, c.Version, c.Plan, c.MaxModelBytes)
 	guarded := api.Guard(c.AllowedHosts, unhurried(admin))
 
 	mux := http.NewServeMux()
 	mux.Handle("POST /predict", front)
-	front.Protocols(c.Name, c.Version, func() bool { return g.ready.Load() && !g.draining.Load() }).Register(mux)
+	protocols.Register(mux)
 	mux.Handle("/admin/", guarded)
 	mux.Handle("GET /openapi.json", admin)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics, ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelError)}))

@@ -30,12 +30,18 @@ var ErrAtOnce = errors.New("stop without draining")
 // shutdownLimit is how long the last requests may take.
 const shutdownLimit = 25 * time.Second
 
+// rpcLimit is how long the last gRPC requests may take. It is shorter because a
+// client that watches the server's health never ends by itself.
+const rpcLimit = 5 * time.Second
+
 // Ready describes a server that has started.
 type Ready struct {
 	// URL is where it answers.
 	URL string
 	// State is what it serves.
 	State rollout.State
+	// GRPC is where gRPC is answered, host:port; empty for nowhere.
+	GRPC string
 	// Signature is what stable expects and answers.
 	Signature *model.Signature
 	// Changed is true if the file that stable came from is another one by now.
@@ -55,6 +61,13 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, ignoreClosed(listener.Close())) }()
+	wire, err := listenGRPC(ctx, &c)
+	if err != nil {
+		return err
+	}
+	if wire != nil {
+		defer func() { err = errors.Join(err, ignoreClosed(wire.Close())) }()
+	}
 	root, err := openRoot(c.Root)
 	if err != nil {
 		return fmt.Errorf("opening the directory of model files: %w", err)
@@ -75,7 +88,23 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 		return fmt.Errorf("finding the state directory: %w", err)
 	}
 	s := assemble(c, root, memory, data)
-	return s.run(ctx, listener, box, ready)
+	return s.run(ctx, listener, wire, box, ready)
+}
+
+// listenGRPC listens for gRPC; nil where it is off.
+func listenGRPC(ctx context.Context, c *Config) (net.Listener, error) {
+	address := c.grpcAddress()
+	if address == "" {
+		return nil, nil
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port taken: another process listens on %s, where gRPC would be; choose another address with --grpc-listen, or off", address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s for gRPC: %w", address, err)
+	}
+	return l, nil
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {
@@ -113,6 +142,7 @@ type server struct {
 	cars   *engines
 	pilot  *control.Pilot
 	http   *http.Server
+	rpc    *infer.RPC
 	gate   gate
 }
 
@@ -129,7 +159,9 @@ func assemble(c Config, root *os.Root, memory *store.Store, data string) *server
 	front := infer.NewHandler(s.table, c.Log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newMetrics(&s.config, s.cars, front, s.pilot)...)
-	s.http = newServer(routes(&s.config, front, s.pilot, history{memory, c.Name}, registry, &s.gate), c.Log)
+	protocols := front.Protocols(c.Name, c.Version, func() bool { return s.gate.ready.Load() && !s.gate.draining.Load() })
+	s.rpc = protocols.GRPC()
+	s.http = newServer(routes(&s.config, front, protocols, s.pilot, history{memory, c.Name}, registry, &s.gate), c.Log)
 	return s
 }
 
@@ -160,9 +192,18 @@ func (j journal) SaveLook(ctx context.Context, model, rolloutID string, l contro
 	return j.Store.SaveLook(ctx, model, rolloutID, store.Look(l))
 }
 
-func (s *server) run(ctx context.Context, listener net.Listener, box *blackBox, ready func(Ready)) error {
-	failed := make(chan error, 1)
+func (s *server) run(ctx context.Context, listener, wire net.Listener, box *blackBox, ready func(Ready)) error {
+	failed := make(chan error, 2)
 	var serving sync.WaitGroup
+	address := ""
+	if wire != nil {
+		address = wire.Addr().String()
+		serving.Go(func() {
+			if err := s.rpc.Serve(wire); err != nil {
+				failed <- fmt.Errorf("serving gRPC: %w", err)
+			}
+		})
+	}
 	serving.Go(func() {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			failed <- fmt.Errorf("serving HTTP: %w", err)
@@ -170,24 +211,33 @@ func (s *server) run(ctx context.Context, listener net.Listener, box *blackBox, 
 	})
 	defer serving.Wait()
 	if err := s.boot(ctx, box); err != nil {
-		return errors.Join(err, s.http.Close())
+		return errors.Join(err, s.close())
 	}
 	flying, land := context.WithCancel(context.WithoutCancel(ctx))
 	serving.Go(func() { s.pilot.Run(flying) })
 	defer land()
 	s.gate.ready.Store(true)
+	s.rpc.Ready(true)
 	state := s.pilot.Peek().State
 	changed := s.cars.changed(state.Stable)
 	if changed {
 		s.config.Log.Warn("the file that stable came from has changed since; the copy from then is served", "path", state.Stable.Path, "sha256", state.Stable.SHA256)
 	}
-	ready(Ready{URL: "http://" + listener.Addr().String(), State: state, Signature: s.table.Table().Stable.Predictor.Signature(), Changed: changed})
+	ready(Ready{URL: "http://" + listener.Addr().String(), GRPC: address, State: state, Signature: s.table.Table().Stable.Predictor.Signature(), Changed: changed})
 	select {
 	case err := <-failed:
-		return err
+		return errors.Join(err, s.close())
 	case <-ctx.Done():
 		return s.stop(ctx)
 	}
+}
+
+// close ends at once.
+func (s *server) close() error {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.rpc.Stop(now)
+	return s.http.Close()
 }
 
 func (s *server) boot(ctx context.Context, box *blackBox) error {
@@ -212,6 +262,7 @@ func (s *server) boot(ctx context.Context, box *blackBox) error {
 // requests finish. The pilot and the store are stopped by Run's own order.
 func (s *server) stop(ctx context.Context) error {
 	s.gate.draining.Store(true)
+	s.rpc.Ready(false)
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Drain+shutdownLimit)
 	defer cancel()
 	s.pilot.EndDeploys(limit)
@@ -220,6 +271,13 @@ func (s *server) stop(ctx context.Context) error {
 		<-time.After(drain)
 	}
 	defer s.config.Log.Info("stopped answering")
+	var ending sync.WaitGroup
+	defer ending.Wait()
+	ending.Go(func() {
+		soon, cancel := context.WithTimeout(limit, rpcLimit)
+		defer cancel()
+		s.rpc.Stop(soon)
+	})
 	if err := s.http.Shutdown(limit); err != nil {
 		return errors.Join(fmt.Errorf("requests were still running after %v and were cut off: %w", shutdownLimit, err), s.http.Close())
 	}

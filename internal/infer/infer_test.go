@@ -62,7 +62,7 @@ func armFor(p model.Predictor, role route.Role) *route.Arm {
 	}
 }
 
-func binary(names ...string) *sum {
+func twoClasses(names ...string) *sum {
 	return &sum{model.Signature{Features: model.Numbers(5, names), Named: names != nil, Outputs: 2, Classes: []model.Label{"0", "1"}}}
 }
 
@@ -86,7 +86,7 @@ func post(h http.Handler, body string, headers ...string) *httptest.ResponseReco
 
 func TestAnswer(t *testing.T) {
 	t.Parallel()
-	stable := armFor(binary("tenure", "calls", "a", "b", "c"), route.Stable)
+	stable := armFor(twoClasses("tenure", "calls", "a", "b", "c"), route.Stable)
 	h := handlerFor(&route.Table{Stable: stable})
 	for _, body := range []string{
 		`{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`,
@@ -212,7 +212,7 @@ func TestWhatIsCountedOfARequest(t *testing.T) {
 		{"no answer, and the client has gone", gone, `[666,0,0,0,0]`, 1, 0, 1, 0},
 		{"refused", t.Context(), `[1,2,3]`, 0, 0, 0, 0},
 	} {
-		arm := armFor(binary(), route.Stable)
+		arm := armFor(twoClasses(), route.Stable)
 		r := httptest.NewRequestWithContext(tt.ctx, http.MethodPost, "/predict", strings.NewReader(`{"features": `+tt.row+`}`))
 		handlerFor(&route.Table{Stable: arm}).ServeHTTP(httptest.NewRecorder(), r)
 		s := arm.Evidence.Snapshot()
@@ -269,7 +269,7 @@ var badRequests = []struct{ name, body, want string }{
 
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
-	stable := armFor(binary("tenure", "calls", "a", "b", "c"), route.Stable)
+	stable := armFor(twoClasses("tenure", "calls", "a", "b", "c"), route.Stable)
 	h := handlerFor(&route.Table{Stable: stable})
 	for _, tt := range badRequests {
 		w := post(h, tt.body)
@@ -300,7 +300,7 @@ func TestBadRequests(t *testing.T) {
 
 func TestHeadersAndSizes(t *testing.T) {
 	t.Parallel()
-	h := handlerFor(&route.Table{Stable: armFor(binary(), route.Stable)})
+	h := handlerFor(&route.Table{Stable: armFor(twoClasses(), route.Stable)})
 	good := `{"features": [1,2,3,4,5]}`
 	tests := []struct {
 		name    string
@@ -343,7 +343,7 @@ func (zeros) Read(p []byte) (int, error) {
 
 func TestExactSplitFrom32Clients(t *testing.T) {
 	t.Parallel()
-	stable, canary := armFor(binary(), route.Stable), armFor(binary(), route.Canary)
+	stable, canary := armFor(twoClasses(), route.Stable), armFor(twoClasses(), route.Canary)
 	h := handlerFor(&route.Table{Stable: stable, Canary: canary, Split: route.NewSplit(1000, 5)})
 	jobs := make(chan struct{}, 1000)
 	for range cap(jobs) {
@@ -371,7 +371,7 @@ func TestExactSplitFrom32Clients(t *testing.T) {
 // is there, not when its first byte is.
 func TestASlowBodyDoesNotReachAVersionThatIsGone(t *testing.T) {
 	t.Parallel()
-	stable, canary := armFor(binary(), route.Stable), armFor(binary(), route.Canary)
+	stable, canary := armFor(twoClasses(), route.Stable), armFor(twoClasses(), route.Canary)
 	var sw route.Switch
 	sw.Swap(&route.Table{Stable: stable, Canary: canary, Split: route.NewSplit(10_000, 5)})
 	body, half := io.Pipe()
@@ -394,9 +394,9 @@ func TestASlowBodyDoesNotReachAVersionThatIsGone(t *testing.T) {
 
 func TestSlowdownIsPartOfTheLatency(t *testing.T) {
 	t.Parallel()
-	arm := armFor(binary(), route.Canary)
+	arm := armFor(twoClasses(), route.Canary)
 	arm.Slowdown = 20 * time.Millisecond
-	h := handlerFor(&route.Table{Stable: armFor(binary(), route.Stable), Canary: arm, Split: route.NewSplit(10_000, 5)})
+	h := handlerFor(&route.Table{Stable: armFor(twoClasses(), route.Stable), Canary: arm, Split: route.NewSplit(10_000, 5)})
 	post(h, `{"features": [1,2,3,4,5]}`)
 	seen := arm.Evidence.Snapshot()
 	if _, mean, _ := seen.Moments(); mean < 20e6 {
@@ -424,7 +424,7 @@ func FuzzRow(f *testing.F) {
 	f.Add([]byte(`{"features":[null,"north",true,"gold",1e3]}`))
 	f.Add([]byte(`{"features":[7,null,false,"a\u0020\"b\"",0]}`))
 	schemas := []*rows.Schema{
-		rows.NewSchema(binary("tenure", "calls", "a", "b", "c").Signature()),
+		rows.NewSchema(twoClasses("tenure", "calls", "a", "b", "c").Signature()),
 		rows.NewSchema(&model.Signature{Features: []model.Feature{{Missing: true}, {Kind: model.Text, Missing: true}, {Kind: model.Bool}, {Kind: model.Text}, {}}}),
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -454,7 +454,7 @@ func FuzzRow(f *testing.F) {
 func TestTheFastReaderIsTaken(t *testing.T) {
 	t.Parallel()
 	var b rows.Batch
-	ok := scanRow([]byte(`{"features": [0.5, -1.25e2, 0, 7, 1.1]}`), &b, rows.NewSchema(binary().Signature()))
+	ok := scanRow([]byte(`{"features": [0.5, -1.25e2, 0, 7, 1.1]}`), &b, rows.NewSchema(twoClasses().Signature()))
 	if diff := cmp.Diff([]float64{0.5, -125, 0, 7, 1.1}, b.Numbers); !ok || diff != "" {
 		t.Error(ok, diff)
 	}
@@ -467,7 +467,7 @@ func TestTheFastReaderIsTaken(t *testing.T) {
 }
 
 func TestOursAllocatesNothing(t *testing.T) {
-	arm := armFor(binary(), route.Stable)
+	arm := armFor(twoClasses(), route.Stable)
 	body := []byte(`{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`)
 	var req request
 	req.body = body
@@ -492,7 +492,7 @@ func TestOursAllocatesNothing(t *testing.T) {
 // body and answers a constant, through a real server on loopback.
 func BenchmarkPredict(b *testing.B) {
 	serve(b, handlerFor(&route.Table{
-		Stable: armFor(binary(), route.Stable), Canary: armFor(binary(), route.Canary), Split: route.NewSplit(1000, 1),
+		Stable: armFor(twoClasses(), route.Stable), Canary: armFor(twoClasses(), route.Canary), Split: route.NewSplit(1000, 1),
 	}))
 }
 

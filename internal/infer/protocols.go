@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,14 +62,13 @@ func troubled(status int, format string, args ...any) *trouble {
 type asking struct {
 	*request
 
-	arm   *route.Arm
-	dealt bool // by the split, and not chosen by the client
+	arm *route.Arm
 }
 
-// ask carries a request through: its body, its arm, its rows (read), its
-// prediction, its answer (write, which returns the body). Errors of read are
-// *oip.Fault or *trouble. What it returns is for the protocol to say.
-func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read func(a *asking) error, write func(a *asking, latency time.Duration) []byte) error {
+// ask carries an HTTP request through: its body, its arm, its rows (read), its
+// prediction, its answer (write, which returns the body). What it returns is for
+// the protocol to say.
+func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read func(a *asking) error, write func(a *asking) []byte) error {
 	arrived := time.Now()
 	req := requests.Get().(*request)
 	defer req.release()
@@ -77,26 +77,31 @@ func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read 
 		return &trouble{problem.Status, problem.Detail}
 	}
 	a := &asking{request: req}
-	var err error
-	if a.arm, a.dealt, err = p.choose(to); err != nil {
+	if err := p.answer(r.Context(), a, to, func() error { return read(a) }); err != nil {
 		return err
-	}
-	if err := read(a); err != nil {
-		if fault, ok := errors.AsType[*oip.Fault](err); ok {
-			return &trouble{http.StatusBadRequest, fault.Detail}
-		}
-		return err
-	}
-	if a.dealt { // only now: a request that is refused is dealt to nobody
-		a.arm = p.front.table.Table().Pick()
-	}
-	latency, err := req.answer(r.Context(), a.arm, a.dealt)
-	if err != nil {
-		return p.explain(err, a.arm)
 	}
 	// A client that has gone does not read its answer; there is nobody to tell.
-	_, _ = w.Write(write(a, latency))
+	_, _ = w.Write(write(a))
 	a.arm.Served.Time(time.Since(arrived))
+	return nil
+}
+
+// answer finds the arm, has the rows read, and predicts them. Errors of read are
+// *oip.Fault or *trouble.
+func (p *Protocols) answer(ctx context.Context, a *asking, to choice, read func() error) (err error) {
+	var dealt bool // by the split, and not chosen by the client
+	if a.arm, dealt, err = p.choose(to); err != nil {
+		return err
+	}
+	if err := read(); err != nil {
+		return err
+	}
+	if dealt { // only now: a request that is refused is dealt to nobody
+		a.arm = p.front.table.Table().Pick()
+	}
+	if _, err = a.request.answer(ctx, a.arm, dealt); err != nil {
+		return p.explain(err, a.arm)
+	}
 	return nil
 }
 
@@ -146,6 +151,15 @@ func (p *Protocols) contractOf(s *model.Signature) *oip.Contract {
 	return c
 }
 
+// contractFor is the contract of the arm that answered: the canary's has the same
+// tensors and may have labels of its own.
+func (p *Protocols) contractFor(read *oip.Contract, arm *route.Arm) *oip.Contract {
+	if s := arm.Predictor.Signature(); read.Signature() != s {
+		return oip.NewContract(s)
+	}
+	return read
+}
+
 // explain turns a failed prediction into what the client may know of it.
 func (p *Protocols) explain(err error, arm *route.Arm) *trouble {
 	if u, ok := errors.AsType[*model.Unanswerable](err); ok {
@@ -162,13 +176,21 @@ func (p *Protocols) explain(err error, arm *route.Arm) *trouble {
 // refuse counts and writes an error in the shape {"error": "..."} that the
 // protocols share, with what RFC 9457 has beside it.
 func (p *Protocols) refuse(w http.ResponseWriter, err error) {
-	t, ok := errors.AsType[*trouble](err)
-	if !ok {
-		t = troubled(http.StatusInternalServerError, "The server failed on this request; its log says how.")
-		p.front.log.Error("a request could not be answered", "err", err)
-	}
+	t := p.troubleOf(err)
 	p.front.refused[t.status].Add(1)
 	writeJSON(w, t.status, map[string]any{"error": t.detail, "title": http.StatusText(t.status), "status": t.status, "detail": t.detail})
+}
+
+// troubleOf finds what to say; an error that is no trouble is ours.
+func (p *Protocols) troubleOf(err error) *trouble {
+	if t, ok := errors.AsType[*trouble](err); ok {
+		return t
+	}
+	if fault, ok := errors.AsType[*oip.Fault](err); ok {
+		return &trouble{http.StatusBadRequest, fault.Detail}
+	}
+	p.front.log.Error("a request could not be answered", "err", err)
+	return troubled(http.StatusInternalServerError, "The server failed on this request; its log says how.")
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -1,7 +1,7 @@
 package infer
 
 import (
-	le "encoding/binary"
+	"encoding/binary"
 	"encoding/json"
 	"log/slog"
 	"math"
@@ -78,7 +78,7 @@ func TestProtocolsAnswer(t *testing.T) {
 		{"GET", "/v2/health/live", "", "", 200, `{"live":true}`},
 		{"GET", "/v2/health/ready", "", "", 200, `{"ready":true}`},
 		{"GET", "/v2/models/churn/ready", "", "", 200, `{"name":"churn","ready":true}`},
-		{"GET", "/v2/models/churn", "", "", 200, `{"inputs":[{"name":"age","datatype":"FP64","shape":[-1,1]},{"name":"plan","datatype":"BYTES","shape":[-1,1]}],"name":"churn","outputs":[{"name":"probabilities","datatype":"FP64","shape":[-1,2]},{"name":"prediction","datatype":"BYTES","shape":[-1]}],"platform":"scikit-learn 1.9.1","versions":["model_stable","model_canary"]}`},
+		{"GET", "/v2/models/churn", "", "", 200, `{"name":"churn","versions":["model_stable","model_canary"],"platform":"scikit-learn 1.9.1","inputs":[{"name":"age","datatype":"FP64","shape":[-1,1]},{"name":"plan","datatype":"BYTES","shape":[-1,1]}],"outputs":[{"name":"probabilities","datatype":"FP64","shape":[-1,2]},{"name":"prediction","datatype":"BYTES","shape":[-1]}]}`},
 		{"GET", "/v2/models/churn/versions/model_canary/ready", "", "", 200, `{"name":"churn","ready":true}`},
 		{"GET", "/v2/models/fraud", "", "", 404, `"error":"There is no model \"fraud\": this server has \"churn\"."`},
 		{"GET", "/v2/models/churn/versions/7/ready", "", "", 404, `no version \"7\" now: it has \"model_stable\" and \"model_canary\"`},
@@ -183,14 +183,14 @@ func TestBinaryTensorsOverHTTP(t *testing.T) {
 	mux := http.NewServeMux()
 	NewHandler(&sw, slog.New(slog.DiscardHandler)).Protocols("churn", "0.1", func() bool { return true }).Register(mux)
 	head := `{"parameters":{"binary_data_output":true},"inputs":[{"name":"features","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":8}}],"outputs":[{"name":"prediction"},{"name":"probabilities","parameters":{"binary_data":false}}]}`
-	raw := le.LittleEndian.AppendUint32(le.LittleEndian.AppendUint32(nil, math.Float32bits(75)), math.Float32bits(0))
+	raw := binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, math.Float32bits(75)), math.Float32bits(0))
 	status, body, header := send(mux, "POST", "/v2/models/churn/infer", head+string(raw), jsonLength, "235")
 	if len(head) != 235 || status != http.StatusOK || header.Get("Content-Type") != "application/octet-stream" {
 		t.Fatalf("%d bytes of JSON; %d %s %s", len(head), status, header, body)
 	}
 	n := len(body) - 8
 	want := `{"model_name":"churn","model_version":"model_stable","outputs":[{"name":"prediction","datatype":"INT64","shape":[1],"parameters":{"binary_data_size":8}},{"name":"probabilities","datatype":"FP64","shape":[1,2],"data":[0.25,0.75]}]}`
-	if body[:n] != want || le.LittleEndian.Uint64([]byte(body[n:])) != 1 {
+	if body[:n] != want || binary.LittleEndian.Uint64([]byte(body[n:])) != 1 {
 		t.Errorf("%q", body)
 	}
 	for _, bad := range []string{"-1", "x", "9999"} {
@@ -223,7 +223,7 @@ func TestNotReady(t *testing.T) {
 func TestAPanicInAnotherProtocol(t *testing.T) {
 	t.Parallel()
 	var sw route.Switch
-	sw.Swap(&route.Table{Stable: armFor(binary(), route.Stable)})
+	sw.Swap(&route.Table{Stable: armFor(twoClasses(), route.Stable)})
 	mux := http.NewServeMux()
 	NewHandler(&sw, slog.New(slog.DiscardHandler)).Protocols("churn", "0.1", func() bool { return true }).Register(mux)
 	status, body, _ := send(mux, "POST", "/v1/models/churn:predict", `{"instances":[[666,0,0,0,0]]}`)

@@ -2,14 +2,12 @@ package infer
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -45,17 +43,16 @@ func (p *Protocols) invocations(w http.ResponseWriter, r *http.Request) {
 		default:
 			return troubled(http.StatusUnsupportedMediaType, "The content type is %q: send application/json or text/csv.", clip(media))
 		}
-	}, func(a *asking, _ time.Duration) []byte {
+	}, func(a *asking) []byte {
 		w.Header()["Content-Type"] = contentTypeJSON
 		a.reply = appendPredictions(a.reply[:0], "predictions", a.arm.Predictor.Signature(), &a.batch)
 		return a.reply
 	})
-	if t, ok := errors.AsType[*trouble](err); ok {
+	if err != nil {
+		t := p.troubleOf(err)
 		p.front.refused[t.status].Add(1)
 		code := strings.ReplaceAll(strings.ToUpper(http.StatusText(t.status)), " ", "_")
 		writeJSON(w, t.status, map[string]string{"error_code": code, "message": t.detail})
-	} else if err != nil {
-		p.refuse(w, err)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -84,7 +83,7 @@ func (p *Protocols) predictV1(w http.ResponseWriter, r *http.Request) {
 	err := p.ask(w, r, to, func(a *asking) (err error) {
 		table, err = readTable(a.body, &a.batch, p.front.schemaOf(a.arm.Predictor.Signature()), "instances", "inputs")
 		return err
-	}, func(a *asking, _ time.Duration) []byte {
+	}, func(a *asking) []byte {
 		w.Header()["Content-Type"] = contentTypeJSON
 		member := map[string]string{"instances": "predictions", "inputs": "outputs"}[table.member]
 		a.reply = appendPredictions(a.reply[:0], member, a.arm.Predictor.Signature(), &a.batch)

@@ -3,7 +3,6 @@ package infer
 import (
 	"net/http"
 	"strconv"
-	"time"
 
 	"serin/internal/infer/oip"
 )
@@ -36,34 +35,59 @@ func (p *Protocols) registerV2(mux *http.ServeMux) {
 }
 
 func asked(r *http.Request) choice {
-	to := choice{r.PathValue("model"), r.PathValue("version"), r.PathValue("label")}
-	if to.version == "stable" || to.version == "canary" { // a version may be called by its arm
-		to.label, to.version = to.version, ""
+	to := chosen(r.PathValue("model"), r.PathValue("version"))
+	if label := r.PathValue("label"); label != "" {
+		to.label = label
 	}
 	return to
 }
 
+// chosen is what a client names; a version may be called by its arm.
+func chosen(model, version string) choice {
+	if version == "stable" || version == "canary" {
+		return choice{model: model, label: version}
+	}
+	return choice{model: model, version: version}
+}
+
+// extensions of the protocol that this server has.
+var extensions = []string{"model_repository", "binary_tensor_data"}
+
 func (p *Protocols) serverMetadata(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{
-		"name": "serin", "version": p.server, "extensions": []string{"model_repository", "binary_tensor_data"},
+		"name": "serin", "version": p.server, "extensions": extensions,
 	})
 }
 
 func (p *Protocols) modelMetadata(w http.ResponseWriter, r *http.Request) {
-	arm, dealt, err := p.choose(asked(r))
+	m, err := p.metadata(asked(r))
 	if err != nil {
 		p.refuse(w, err)
 		return
+	}
+	writeJSON(w, http.StatusOK, m)
+}
+
+// metadata is what the protocol tells of a model.
+type metadata struct {
+	Name     string     `json:"name"`
+	Versions []string   `json:"versions"`
+	Platform string     `json:"platform"`
+	Inputs   []oip.Spec `json:"inputs"`
+	Outputs  []oip.Spec `json:"outputs"`
+}
+
+func (p *Protocols) metadata(to choice) (metadata, error) {
+	arm, dealt, err := p.choose(to)
+	if err != nil {
+		return metadata{}, err
 	}
 	versions := []string{arm.Version.Name}
 	if table := p.front.table.Table(); dealt && table.Canary != nil {
 		versions = append(versions, table.Canary.Version.Name)
 	}
 	contract := p.contractOf(arm.Predictor.Signature())
-	writeJSON(w, http.StatusOK, map[string]any{
-		"name": p.name, "versions": versions, "platform": arm.Predictor.Signature().Library,
-		"inputs": contract.Inputs(), "outputs": contract.Outputs(),
-	})
+	return metadata{p.name, versions, arm.Predictor.Signature().Library, contract.Inputs(), contract.Outputs()}, nil
 }
 
 func (p *Protocols) modelReady(w http.ResponseWriter, r *http.Request) {
@@ -74,22 +98,28 @@ func (p *Protocols) modelReady(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"name": p.name, "ready": true})
 }
 
-// repositoryIndex lists the versions that can answer now.
 func (p *Protocols) repositoryIndex(w http.ResponseWriter, _ *http.Request) {
-	type entry struct {
-		Name    string `json:"name"`
-		Version string `json:"version"`
-		State   string `json:"state"`
-		Reason  string `json:"reason"`
-	}
-	index := []entry{}
+	writeJSON(w, http.StatusOK, p.index())
+}
+
+// indexed is a version in the repository's index.
+type indexed struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	State   string `json:"state"`
+	Reason  string `json:"reason"`
+}
+
+// index lists the versions that can answer now.
+func (p *Protocols) index() []indexed {
+	all := []indexed{}
 	if table := p.front.table.Table(); table != nil {
-		index = append(index, entry{p.name, table.Stable.Version.Name, "READY", "stable"})
+		all = append(all, indexed{p.name, table.Stable.Version.Name, "READY", "stable"})
 		if table.Canary != nil {
-			index = append(index, entry{p.name, table.Canary.Version.Name, "READY", "canary"})
+			all = append(all, indexed{p.name, table.Canary.Version.Name, "READY", "canary"})
 		}
 	}
-	writeJSON(w, http.StatusOK, index)
+	return all
 }
 
 func (p *Protocols) infer(w http.ResponseWriter, r *http.Request) {
@@ -107,12 +137,9 @@ func (p *Protocols) infer(w http.ResponseWriter, r *http.Request) {
 		}
 		contract = p.contractOf(a.arm.Predictor.Signature())
 		return contract.Read(ask, &a.batch, maxRows)
-	}, func(a *asking, _ time.Duration) []byte {
-		if s := a.arm.Predictor.Signature(); contract.Signature() != s {
-			contract = oip.NewContract(s) // the canary's: the same tensors, its own labels
-		}
+	}, func(a *asking) []byte {
 		var header int
-		a.reply, header = contract.AppendReply(a.reply[:0], ask, &a.batch, p.name, a.arm.Version.Name)
+		a.reply, header = p.contractFor(contract, a.arm).AppendReply(a.reply[:0], ask, &a.batch, p.name, a.arm.Version.Name)
 		w.Header()["Content-Type"] = contentTypeJSON
 		if header >= 0 {
 			w.Header().Set("Content-Type", "application/octet-stream")

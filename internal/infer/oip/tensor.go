@@ -217,6 +217,20 @@ func texts(raw []byte, want int) ([]string, error) {
 	return out, nil
 }
 
+// Within holds decoded values to what the datatype can hold.
+func (t *Tensor) Within() error {
+	d, known := datatypeOf(t.Datatype)
+	if !known || d.number == nil {
+		return nil // check says so
+	}
+	for i, v := range t.Numbers {
+		if _, ok := d.hold(v); !ok && !math.IsNaN(v) {
+			return fault("Input %s, element %d: %v is no %s.", quoted(t.Name), i, v, t.Datatype)
+		}
+	}
+	return nil
+}
+
 // fill puts the tensor's values into the columns of the batch that begin at
 // first.
 func (t *Tensor) fill(b *rows.Batch, s *model.Signature, first, columns int) error {

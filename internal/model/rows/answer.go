@@ -17,7 +17,11 @@ func (b *Batch) Predict(p model.Predictor) error {
 		b.Answers.Classes = extend(b.Answers.Classes, b.N)
 		out.Classes = b.Answers.Classes
 	}
-	return p.Predict(b.Rows, out)
+	in := b.Rows
+	if len(in.Texts) == 0 { // memory of an earlier batch
+		in.Texts = nil
+	}
+	return p.Predict(in, out)
 }
 
 // Values are the numbers of row i's answer.

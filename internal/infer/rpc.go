@@ -1,0 +1,291 @@
+package infer
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"math"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/status"
+
+	"serin/internal/infer/inferencepb"
+	"serin/internal/infer/oip"
+)
+
+// RPC is the Open Inference Protocol over gRPC, with grpc.health.v1 and server
+// reflection beside it. Every request is dealt for itself, however many share a
+// connection.
+type RPC struct {
+	server *grpc.Server
+	health *health.Server
+}
+
+// GRPC makes the gRPC server of the model's predictions. It does not serve, and
+// is not healthy, before it is told.
+func (p *Protocols) GRPC() *RPC {
+	r := &RPC{health: health.NewServer(), server: grpc.NewServer(
+		grpc.MaxRecvMsgSize(maxBody),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ConnectionTimeout(5*time.Second),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.UnaryInterceptor(p.recovered),
+	)}
+	inferencepb.RegisterGRPCInferenceServiceServer(r.server, &service{Protocols: p})
+	healthpb.RegisterHealthServer(r.server, r.health)
+	reflection.Register(r.server)
+	r.Ready(false)
+	return r
+}
+
+// maxStreams bounds the requests that one connection may have under way.
+const maxStreams = 1000
+
+// Serve answers on a listener until Stop. It returns nil after that.
+func (r *RPC) Serve(l net.Listener) error {
+	if err := r.server.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
+}
+
+// Ready says to those who ask whether predictions are welcome.
+func (r *RPC) Ready(yes bool) {
+	state := healthpb.HealthCheckResponse_NOT_SERVING
+	if yes {
+		state = healthpb.HealthCheckResponse_SERVING
+	}
+	r.health.SetServingStatus("", state)
+	r.health.SetServingStatus(inferencepb.GRPCInferenceService_ServiceDesc.ServiceName, state)
+}
+
+// Stop lets the requests under way finish, until ctx ends; then it cuts them off.
+func (r *RPC) Stop(ctx context.Context) {
+	r.health.Shutdown() // those who watch hear it, and let go of their streams
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.server.GracefulStop()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		r.server.Stop()
+		<-done
+	}
+}
+
+// recovered fails one request where a handler panics, and not the process.
+func (p *Protocols) recovered(ctx context.Context, in any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (out any, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.front.log.Error("a gRPC handler panicked", "method", info.FullMethod, "panic", v, "stack", string(debug.Stack()))
+			out, err = nil, status.Error(codes.Internal, "the server failed on this request; its log says how")
+		}
+	}()
+	return handler(ctx, in)
+}
+
+// service is the protocol's service.
+type service struct {
+	inferencepb.UnimplementedGRPCInferenceServiceServer
+	*Protocols
+}
+
+func (s *service) ServerLive(context.Context, *inferencepb.ServerLiveRequest) (*inferencepb.ServerLiveResponse, error) {
+	return &inferencepb.ServerLiveResponse{Live: true}, nil
+}
+
+func (s *service) ServerReady(context.Context, *inferencepb.ServerReadyRequest) (*inferencepb.ServerReadyResponse, error) {
+	return &inferencepb.ServerReadyResponse{Ready: s.ready() && s.front.table.Table() != nil}, nil
+}
+
+func (s *service) ServerMetadata(context.Context, *inferencepb.ServerMetadataRequest) (*inferencepb.ServerMetadataResponse, error) {
+	return &inferencepb.ServerMetadataResponse{Name: "serin", Version: s.server, Extensions: extensions}, nil
+}
+
+func (s *service) ModelReady(_ context.Context, in *inferencepb.ModelReadyRequest) (*inferencepb.ModelReadyResponse, error) {
+	_, _, err := s.choose(chosen(in.GetName(), in.GetVersion()))
+	if t, ok := errors.AsType[*trouble](err); ok && t.status == http.StatusServiceUnavailable {
+		return &inferencepb.ModelReadyResponse{}, nil
+	}
+	if err != nil {
+		return nil, s.status(err)
+	}
+	return &inferencepb.ModelReadyResponse{Ready: true}, nil
+}
+
+func (s *service) ModelMetadata(_ context.Context, in *inferencepb.ModelMetadataRequest) (*inferencepb.ModelMetadataResponse, error) {
+	m, err := s.metadata(chosen(in.GetName(), in.GetVersion()))
+	if err != nil {
+		return nil, s.status(err)
+	}
+	specs := func(all []oip.Spec) []*inferencepb.ModelMetadataResponse_TensorMetadata {
+		out := make([]*inferencepb.ModelMetadataResponse_TensorMetadata, len(all))
+		for i, t := range all {
+			out[i] = &inferencepb.ModelMetadataResponse_TensorMetadata{Name: t.Name, Datatype: t.Datatype, Shape: t.Shape}
+		}
+		return out
+	}
+	return &inferencepb.ModelMetadataResponse{Name: m.Name, Versions: m.Versions, Platform: m.Platform, Inputs: specs(m.Inputs), Outputs: specs(m.Outputs)}, nil
+}
+
+func (s *service) RepositoryIndex(context.Context, *inferencepb.RepositoryIndexRequest) (*inferencepb.RepositoryIndexResponse, error) {
+	out := &inferencepb.RepositoryIndexResponse{}
+	for _, e := range s.index() {
+		out.Models = append(out.Models, &inferencepb.RepositoryIndexResponse_ModelIndex{Name: e.Name, Version: e.Version, State: e.State, Reason: e.Reason})
+	}
+	return out, nil
+}
+
+func (s *service) ModelInfer(ctx context.Context, in *inferencepb.ModelInferRequest) (*inferencepb.ModelInferResponse, error) {
+	arrived := time.Now()
+	a := &asking{request: requests.Get().(*request)}
+	defer a.release()
+	a.batch.Reset()
+	ask, raw, err := tensors(in)
+	if err != nil {
+		return nil, s.status(err)
+	}
+	var contract *oip.Contract
+	err = s.answer(ctx, a, chosen(in.GetModelName(), in.GetModelVersion()), func() error {
+		contract = s.contractOf(a.arm.Predictor.Signature())
+		return contract.Read(ask, &a.batch, maxRows)
+	})
+	if err != nil {
+		return nil, s.status(err)
+	}
+	contract = s.contractFor(contract, a.arm)
+	out := reply(contract, ask, a, raw)
+	out.ModelName = s.name
+	a.arm.Served.Time(time.Since(arrived))
+	return out, nil
+}
+
+// tensors translates a message. raw tells how its values came, which is how the
+// answer's go.
+func tensors(in *inferencepb.ModelInferRequest) (r *oip.Request, raw bool, err error) {
+	raw = len(in.GetRawInputContents()) > 0
+	if raw && len(in.GetRawInputContents()) != len(in.GetInputs()) {
+		return nil, raw, troubled(http.StatusBadRequest, "The request has %d inputs and %d raw_input_contents: give one for each input, or none.", len(in.GetInputs()), len(in.GetRawInputContents()))
+	}
+	r = &oip.Request{ID: in.GetId(), Inputs: make([]oip.Tensor, len(in.GetInputs()))}
+	for i, input := range in.GetInputs() {
+		t := oip.Tensor{Name: input.GetName(), Datatype: input.GetDatatype(), Shape: input.GetShape()}
+		if raw {
+			if input.GetContents() != nil {
+				return nil, raw, troubled(http.StatusBadRequest, "Input %q has contents and raw_input_contents: give one of them.", clip(t.Name))
+			}
+			t.Raw = in.GetRawInputContents()[i]
+		} else if err := contents(&t, input.GetContents()); err != nil {
+			return nil, raw, err
+		}
+		r.Inputs[i] = t
+	}
+	for _, output := range in.GetOutputs() {
+		r.Outputs = append(r.Outputs, oip.Wish{Name: output.GetName()})
+	}
+	return r, raw, nil
+}
+
+// contents takes the values from the field that the datatype names.
+func contents(t *oip.Tensor, c *inferencepb.InferTensorContents) error {
+	switch t.Datatype {
+	case "BOOL":
+		for _, v := range c.GetBoolContents() {
+			t.Numbers = append(t.Numbers, map[bool]float64{true: 1}[v])
+		}
+	case "INT8", "INT16", "INT32":
+		t.Numbers = floats(c.GetIntContents())
+	case "INT64":
+		t.Numbers = floats(c.GetInt64Contents())
+	case "UINT8", "UINT16", "UINT32":
+		t.Numbers = floats(c.GetUintContents())
+	case "UINT64":
+		t.Numbers = floats(c.GetUint64Contents())
+	case "FP32":
+		t.Numbers = floats(c.GetFp32Contents())
+	case "FP64":
+		t.Numbers = c.GetFp64Contents()
+	case "BYTES":
+		for _, v := range c.GetBytesContents() {
+			t.Texts = append(t.Texts, string(v))
+		}
+	case "FP16":
+		return troubled(http.StatusBadRequest, "Input %q is FP16, which has no contents: send raw_input_contents.", clip(t.Name))
+	}
+	return t.Within()
+}
+
+func floats[T int32 | int64 | uint32 | uint64 | float32](values []T) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = float64(v)
+	}
+	return out
+}
+
+// reply makes the answer's message.
+func reply(c *oip.Contract, ask *oip.Request, a *asking, raw bool) *inferencepb.ModelInferResponse {
+	out := &inferencepb.ModelInferResponse{ModelVersion: a.arm.Version.Name, Id: ask.ID}
+	specs := c.Outputs()
+	c.Each(ask, a.batch.N, func(i int, shape []int64, _ bool) {
+		t := &inferencepb.ModelInferResponse_InferOutputTensor{Name: specs[i].Name, Datatype: specs[i].Datatype, Shape: shape}
+		out.Outputs = append(out.Outputs, t)
+		data := c.AppendRaw(nil, i, &a.batch)
+		if raw {
+			out.RawOutputContents = append(out.RawOutputContents, data)
+		} else {
+			t.Contents = unpacked(specs[i].Datatype, data)
+		}
+	})
+	return out
+}
+
+// unpacked puts our own binary data into the field that their datatype names.
+func unpacked(datatype string, data []byte) *inferencepb.InferTensorContents {
+	c := &inferencepb.InferTensorContents{}
+	for len(data) > 0 {
+		n := 8
+		switch datatype {
+		case "FP64":
+			c.Fp64Contents = append(c.Fp64Contents, math.Float64frombits(binary.LittleEndian.Uint64(data)))
+		case "INT64":
+			c.Int64Contents = append(c.Int64Contents, int64(binary.LittleEndian.Uint64(data)))
+		case "BOOL":
+			n = 1
+			c.BoolContents = append(c.BoolContents, data[0] != 0)
+		default: // BYTES
+			n = 4 + int(binary.LittleEndian.Uint32(data))
+			c.BytesContents = append(c.BytesContents, data[4:n])
+		}
+		data = data[n:]
+	}
+	return c
+}
+
+// status puts trouble into the words of gRPC, and counts it.
+func (s *service) status(err error) error {
+	t := s.troubleOf(err)
+	s.front.refused[t.status].Add(1)
+	code := codes.InvalidArgument
+	switch t.status {
+	case http.StatusNotFound:
+		code = codes.NotFound
+	case http.StatusServiceUnavailable:
+		code = codes.Unavailable
+	case http.StatusInternalServerError:
+		code = codes.Internal
+	}
+	return status.Error(code, t.detail)
+}
