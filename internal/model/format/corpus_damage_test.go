@@ -15,10 +15,10 @@ import (
 	"serin/internal/model"
 )
 
-// TestDamaged: every file of the corpus, damaged at random in a few bytes or cut,
+// TestCorpusDamaged: every file of the corpus, damaged at random in a few bytes or cut,
 // is refused or becomes a model that answers whatever it is asked without harm,
 // and takes no more memory than a file of its size may.
-func TestDamaged(t *testing.T) { // alone, because it measures memory
+func TestCorpusDamaged(t *testing.T) { // alone, because it measures memory
 	times := 3
 	if os.Getenv("SERIN_TEST_FULL") == "1" {
 		times = 10
