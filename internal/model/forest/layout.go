@@ -37,9 +37,9 @@ const (
 	flagMissing = 1 << 29 // a missing value steps to child+1
 	flags       = flagEqual | flagMember | flagMissing
 
-	// maxColumns is how many columns a node can tell apart, and so a bound of
-	// Options.Features.
-	maxColumns = flagMissing / lanes / 4
+	// maxFeatures leaves a node room to tell all columns apart: there are fewer
+	// than 8 ways to look at a feature.
+	maxFeatures = flagMissing / lanes / 8
 
 	// leafBits is the quiet NaN whose lower bits count leaf values.
 	leafBits  = 0x7ff8 << 48
@@ -75,7 +75,7 @@ type task struct{ from, to, depth uint32 }
 
 // NewBuilder begins a forest without trees.
 func NewBuilder(o Options) (*Builder, error) {
-	if o.Features < 1 || o.Features > maxColumns || o.Outputs < 1 || o.Outputs > math.MaxInt32 {
+	if o.Features < 1 || o.Features > maxFeatures || o.Outputs < 1 || o.Outputs > math.MaxInt32 {
 		return nil, fmt.Errorf("trees for %d features and %d outputs", o.Features, o.Outputs)
 	}
 	return &Builder{forest: &Forest{options: o}, columns: make(map[column]uint32)}, nil

@@ -464,7 +464,7 @@ func (h *histogram) Predict(in model.Rows, out model.Answers) error {
 			}
 			for i := range n {
 				at, text := i*features+f, ""
-				if h.texts {
+				if h.texts && in.Texts != nil {
 					text = in.Texts[begin*features+at]
 				}
 				code, ok := encode(block[at], text)
