@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -17,7 +18,7 @@ type nanReader struct {
 }
 
 const (
-	nan       = "NaN"
+	nanWord   = "NaN"
 	nanString = "\"\x7f\"" // in the text, of the same length
 	nanText   = "\x7f"     // as it is decoded
 )
@@ -33,12 +34,12 @@ func (r *nanReader) Read(p []byte) (int, error) {
 			r.inString = b != '"'
 		case b == '"':
 			r.inString = true
-		case r.seen > 0 || b == nan[0]:
+		case r.seen > 0 || b == nanWord[0]:
 			p[i] = 0 // no JSON at all
-			if b == nan[r.seen] {
+			if b == nanWord[r.seen] {
 				p[i] = nanString[r.seen]
 			}
-			r.seen = (r.seen + 1) % len(nan)
+			r.seen = (r.seen + 1) % len(nanWord)
 		}
 	}
 	return n, err //nolint:wrapcheck // a reader's error passes through
@@ -49,6 +50,8 @@ type jsonReader struct {
 	tokens *jsontext.Decoder
 	schema schema
 	spent  spending
+	// numbers are those of the array at hand, until it is known how many there are.
+	numbers vector
 }
 
 func readJSON(r io.Reader, s schema) (any, error) {
@@ -165,14 +168,15 @@ func (j *jsonReader) stream(depth int) error {
 
 // array reads a vector as long as there are only numbers, and a list otherwise.
 func (j *jsonReader) array(depth int) (any, error) {
-	var numbers vector
+	numbers := j.numbers[:0]
+	defer func() { j.numbers = numbers }()
 	for {
 		var x float64
 		var err error
 		switch kind := j.tokens.PeekKind(); kind {
 		case ']':
 			_, err = j.tokens.ReadToken()
-			return numbers, err
+			return slices.Clone(numbers), err
 		case '0':
 			var token jsontext.Token
 			if token, err = j.tokens.ReadToken(); err == nil {
@@ -186,17 +190,18 @@ func (j *jsonReader) array(depth int) (any, error) {
 		case '"':
 			var item any
 			if item, err = j.value(depth + 1); err == nil {
-				var number bool
-				if x, number = item.(float64); !number {
-					return j.list(numbers, item, depth)
+				var isNaN bool
+				if x, isNaN = item.(float64); !isNaN {
+					return j.list(slices.Clone(numbers), item, depth)
 				}
 			}
 		default:
+			own := slices.Clone(numbers) // an inner array overwrites them
 			item, err := j.value(depth + 1)
 			if err != nil {
 				return nil, err
 			}
-			return j.list(numbers, item, depth)
+			return j.list(own, item, depth)
 		}
 		if err == nil {
 			err = j.spent.number()

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
+	"slices"
 )
 
 // ubjsonReader reads UBJSON, as far as XGBoost writes and reads it: lengths are
@@ -15,6 +16,8 @@ type ubjsonReader struct {
 	schema schema
 	spent  spending
 	at     int64 // bytes read
+	// numbers are those of the typed array at hand, whose length may lie.
+	numbers vector
 }
 
 func readUBJSON(r *bufio.Reader, s schema) (any, error) {
@@ -315,7 +318,8 @@ func (u *ubjsonReader) typed(keep bool) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var numbers vector
+	numbers := u.numbers[:0]
+	defer func() { u.numbers = numbers }()
 	block := int64(u.bytes.Size() / size)
 	for left > 0 {
 		raw, err := u.take(int(min(left, block)) * size)
@@ -330,5 +334,5 @@ func (u *ubjsonReader) typed(keep bool) (any, error) {
 		}
 		left -= min(left, block)
 	}
-	return numbers, nil
+	return slices.Clone(numbers), nil
 }

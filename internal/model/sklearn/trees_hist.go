@@ -21,7 +21,7 @@ const histKnown = "loss learning_rate max_iter max_leaf_nodes max_depth min_samp
 	"interaction_cst categorical_features warm_start early_stopping scoring validation_fraction n_iter_no_change tol verbose random_state " +
 	"class_weight quantile is_categorical_ _preprocessor _is_categorical_remapped _label_encoder classes_ n_trees_per_iteration_ " +
 	"_random_seed _feature_subsample_rng _n_features _loss do_early_stopping_ _use_validation_data _bin_mapper _baseline_prediction " +
-	"_predictors _scorer train_score_ validation_score_"
+	"_predictors _scorer train_score_ validation_score_ _fitted_with_sw"
 
 var histLosses = map[string]lossKind{
 	"BinaryCrossEntropy": binomialLoss, "CategoricalCrossEntropy": multinomialLoss,

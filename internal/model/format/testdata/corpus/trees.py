@@ -132,6 +132,7 @@ def hist():
         if since("sklearn", {"quantile": "1.1", "gamma": "1.3"}.get(loss, "1.0")):
             yield Case("hist-" + loss, HistGradientBoostingRegressor(loss=loss, **extra, **few).fit(HOLES, POSITIVE), HOLED_ROWS)
     yield Case("hist-stopped", HistGradientBoostingRegressor(early_stopping=True, n_iter_no_change=2, monotonic_cst=[1, 0, 0, 0, 0], **few).fit(FRAME, SCORE), framed(ROWS))
+    yield Case("hist-weights", HistGradientBoostingRegressor(min_samples_leaf=3, **few).fit(X, SCORE, np.linspace(0.1, 3, 240)), ROWS)
     coded = dict(few, categorical_features=[1], min_samples_leaf=5)
     yield Case("hist-codes", HistGradientBoostingRegressor(**coded).fit(CODES, CODED), CODE_ROWS)
     yield Case("hist-codes-holes", HistGradientBoostingClassifier(**coded).fit(CODE_HOLES, CODED > 3), CODE_ROWS)
