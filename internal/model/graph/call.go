@@ -207,14 +207,23 @@ func (c *Call) Ignore(names ...string) {
 // than the attribute's name, type and comment are of another type.
 func (c *Call) each(name string, number protowire.Number, visit func(f field)) {
 	fields("AttributeProto", c.find(name), func(f field) {
-		switch f.number {
-		case 1, 13, 20:
-		case number:
+		if c.belongs(name, f, number) {
 			visit(f)
-		default:
-			c.Refuse("has the attribute %s with a value of another type", name)
 		}
 	})
+}
+
+// belongs tells the fields with the value of an attribute from its name, type
+// and comment. Others are of another type.
+func (c *Call) belongs(name string, f field, number protowire.Number) bool {
+	switch f.number {
+	case 1, 13, 20:
+		return false
+	case number:
+		return true
+	}
+	c.Refuse("has the attribute %s with a value of another type", name)
+	return false
 }
 
 // Int64 is an attribute that is a whole number, or without where it is left out.
@@ -251,14 +260,55 @@ func (c *Call) Text(name, without string) string {
 // Ints is an attribute that is a list of whole numbers, nil where it is left out.
 func (c *Call) Ints(name string) []int64 {
 	var list []int64
-	c.each(name, 8, func(f field) { f.ints(&list) })
+	c.EachInt(name, func(v int64) { list = append(list, v) })
 	return list
+}
+
+// EachInt hands on the whole numbers of an attribute one by one. Exporters write
+// them unpacked, a tag before each, and forests have millions of them.
+func (c *Call) EachInt(name string, visit func(v int64)) {
+	const tag = 8<<3 | byte(protowire.VarintType)
+	for b := c.find(name); len(b) > 0; {
+		if b[0] == tag {
+			if v, n := protowire.ConsumeVarint(b[1:]); n > 0 {
+				visit(int64(v))
+				b = b[1+n:]
+				continue
+			}
+		}
+		var f field
+		f, b = nextField("AttributeProto", b)
+		if c.belongs(name, f, 8) {
+			f.numbers(protowire.VarintType, func(v uint64) { visit(int64(v)) })
+		}
+	}
+}
+
+// EachText hands on the texts of an attribute one by one, without copying them.
+func (c *Call) EachText(name string, visit func(text []byte)) {
+	c.each(name, 9, func(f field) { visit(f.body()) })
 }
 
 // Floats is an attribute that is a list of float32.
 func (c *Call) Floats(name string) []float32 {
-	var list []float32
-	c.each(name, 7, func(f field) { f.floats(&list) })
+	const tag, size = 7<<3 | byte(protowire.Fixed32Type), 1 + 4
+	raw := c.find(name)
+	if raw == nil {
+		return nil
+	}
+	list := make([]float32, 0, len(raw)/size+1)
+	for b := raw; len(b) > 0; {
+		if b[0] == tag && len(b) >= size {
+			list = append(list, float32Of(b[1:]))
+			b = b[size:]
+			continue
+		}
+		var f field
+		f, b = nextField("AttributeProto", b)
+		if c.belongs(name, f, 7) {
+			f.floats(&list)
+		}
+	}
 	return list
 }
 

@@ -301,10 +301,7 @@ func rectified[T Float](c *Call, x []T) *Tensor {
 	t, out := Alloc[T](c, c.Input(0).Shape...)
 	c.Always(func() {
 		for i, v := range x {
-			if v < 0 {
-				v = 0
-			}
-			out[i] = v
+			out[i] = max(v, 0)
 		}
 	})
 	return t

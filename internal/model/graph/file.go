@@ -187,17 +187,23 @@ func (m *File) readNode(b []byte, depth int) *node {
 
 func (m *File) readAttribute(b []byte, depth int) attribute {
 	a := attribute{raw: b}
-	fields("AttributeProto", b, func(f field) {
+	for len(b) > 0 {
+		var f field
+		f, b = nextField("AttributeProto", b)
 		switch f.number {
 		case 1:
 			a.name = f.text()
 		case 6:
 			a.body = m.readGraph(f.body(), depth+1)
-		case 2, 3, 4, 5, 7, 8, 9, 13, 20: // f, i, s, t, floats, ints, strings, doc_string, type
+		case 7, 8, 9: // floats, ints, strings: the operator that wants them reads on
+			if a.name != "" {
+				return a
+			}
+		case 2, 3, 4, 5, 13, 20: // f, i, s, t, doc_string, type
 		default:
 			Refuse(NextExport, "the attribute %s holds what serin does not read (field %d)", Brief(a.name), f.number)
 		}
-	})
+	}
 	return a
 }
 

@@ -72,36 +72,42 @@ type field struct {
 	bytes   []byte // a part of the file, not a copy
 }
 
-// fields calls visit with every field of a message, in order. Lengths are
-// checked against the bytes that are there.
+// fields calls visit with every field of a message, in order.
 func fields(message string, b []byte, visit func(f field)) {
 	for len(b) > 0 {
-		number, typ, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			Refuse(NextExport, "a %s ends in the middle of a field", message)
-		}
-		b = b[n:]
-		f := field{message: message, number: number, typ: typ}
-		switch typ {
-		case protowire.VarintType:
-			f.value, n = protowire.ConsumeVarint(b)
-		case protowire.Fixed32Type:
-			var v uint32
-			v, n = protowire.ConsumeFixed32(b)
-			f.value = uint64(v)
-		case protowire.Fixed64Type:
-			f.value, n = protowire.ConsumeFixed64(b)
-		case protowire.BytesType:
-			f.bytes, n = protowire.ConsumeBytes(b)
-		default:
-			Refuse(NextExport, "field %d of a %s is of wire type %d, which ONNX does not use", number, message, typ)
-		}
-		if n < 0 {
-			Refuse(NextExport, "field %d of a %s is damaged or longer than its file", number, message)
-		}
-		b = b[n:]
+		var f field
+		f, b = nextField(message, b)
 		visit(f)
 	}
+}
+
+// nextField takes the first field off a message. Its length is checked against
+// the bytes that are there.
+func nextField(message string, b []byte) (f field, rest []byte) {
+	number, typ, n := protowire.ConsumeTag(b)
+	if n < 0 {
+		Refuse(NextExport, "a %s ends in the middle of a field", message)
+	}
+	b = b[n:]
+	f = field{message: message, number: number, typ: typ}
+	switch typ {
+	case protowire.VarintType:
+		f.value, n = protowire.ConsumeVarint(b)
+	case protowire.Fixed32Type:
+		var v uint32
+		v, n = protowire.ConsumeFixed32(b)
+		f.value = uint64(v)
+	case protowire.Fixed64Type:
+		f.value, n = protowire.ConsumeFixed64(b)
+	case protowire.BytesType:
+		f.bytes, n = protowire.ConsumeBytes(b)
+	default:
+		Refuse(NextExport, "field %d of a %s is of wire type %d, which ONNX does not use", number, message, typ)
+	}
+	if n < 0 {
+		Refuse(NextExport, "field %d of a %s is damaged or longer than its file", number, message)
+	}
+	return f, b[n:]
 }
 
 func (f field) is(typ protowire.Type) {

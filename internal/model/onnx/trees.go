@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"math"
+
 	"serin/internal/model/forest"
 	"serin/internal/model/graph"
 )
@@ -30,7 +32,7 @@ const maxFeature = 1 << 20
 
 // Modes of tree nodes, in the numbers of TreeEnsemble version 5.
 const (
-	modeLEQ = iota
+	modeLEQ uint8 = iota
 	modeLT
 	modeGTE
 	modeGT
@@ -40,7 +42,7 @@ const (
 	modeLeaf
 )
 
-var modes = map[string]int{
+var modes = map[string]uint8{
 	"BRANCH_LEQ": modeLEQ, "BRANCH_LT": modeLT, "BRANCH_GTE": modeGTE, "BRANCH_GT": modeGT,
 	"BRANCH_EQ": modeEQ, "BRANCH_NEQ": modeNEQ, "LEAF": modeLeaf,
 }
@@ -49,7 +51,7 @@ var modes = map[string]int{
 // fails every comparison but "not equal", and goes to no, unless the node says
 // that it tracks to yes.
 // Source: core/providers/cpu/ml/tree_ensemble_common.h, ProcessTreeNodeLeave.
-func branch(mode int, feature int32, threshold float64, tracks bool, yes, no int32) forest.Node {
+func branch(mode uint8, feature int32, threshold float64, tracks bool, yes, no int32) forest.Node {
 	n := forest.Node{Feature: feature, Threshold: threshold, Left: yes, Right: no, MissingLeft: tracks}
 	switch mode {
 	case modeLT:
@@ -66,53 +68,99 @@ func branch(mode int, feature int32, threshold float64, tracks bool, yes, no int
 	return n
 }
 
-// treeLists are the attributes of TreeEnsembleClassifier and -Regressor.
+// treeLists are the attributes of TreeEnsembleClassifier and -Regressor. They
+// are as compact as they can be: a forest has millions of nodes.
 type treeLists struct {
-	feature, id, tree, yes, no, tracks []int64
-	modes                              []string
-	thresholds                         []float64
-	targetNode, targetTree, target     []int64
-	weights                            []float64
+	feature, id, tree, yes, no, tracks []int32
+	modes                              []uint8
+	thresholds                         reals
+	targetNode, targetTree, target     []int32
+	weights                            reals
 }
 
-// doubles reads a list that is floats, or, since version 3, a tensor of doubles.
-func doubles(c *graph.Call, name string) []float64 {
-	t := c.Tensor(name + "_as_tensor")
-	if t == nil {
-		return graph.Convert[float64](c.Floats(name))
+// reals are floats, or, since version 3, a tensor of doubles.
+type reals struct {
+	single []float32
+	double []float64
+}
+
+func (r *reals) len() int { return max(len(r.single), len(r.double)) }
+
+func (r *reals) at(i int) float64 {
+	if r.double != nil {
+		return r.double[i]
 	}
-	return doublesOf(c, t)
+	return float64(r.single[i])
 }
 
-func doublesOf(c *graph.Call, t *graph.Tensor) []float64 {
+func (r *reals) list() []float64 {
+	if r.double != nil {
+		return r.double
+	}
+	return graph.Convert[float64](r.single)
+}
+
+func readReals(c *graph.Call, name string) reals {
+	if t := c.Tensor(name + "_as_tensor"); t != nil {
+		return realsOf(c, t)
+	}
+	return reals{single: c.Floats(name)}
+}
+
+func realsOf(c *graph.Call, t *graph.Tensor) reals {
 	switch d := t.Data.(type) {
 	case []float64:
-		return d
+		return reals{double: d}
 	case []float32:
-		return graph.Convert[float64](d)
+		return reals{single: d}
 	}
 	c.WrongKind(t)
-	return nil
+	return reals{}
+}
+
+// smallInts is a list of whole numbers, of which about n are expected.
+func smallInts(c *graph.Call, name string, n int) []int32 {
+	var list []int32
+	c.EachInt(name, func(v int64) {
+		if list == nil {
+			list = make([]int32, 0, n)
+		}
+		if v < math.MinInt32 || v > math.MaxInt32 {
+			c.Refuse("has the number %d in %s", v, name)
+		}
+		list = append(list, int32(v))
+	})
+	return list
 }
 
 // readGrove reads the trees of versions 1 to 4. prefix is "class" or "target".
 func readGrove(c *graph.Call, prefix string, outputs int) *grove {
 	c.Ignore("nodes_hitrates", "nodes_hitrates_as_tensor")
 	var l treeLists
-	l.feature, l.id, l.tree = c.Ints("nodes_featureids"), c.Ints("nodes_nodeids"), c.Ints("nodes_treeids")
-	l.yes, l.no = c.Ints("nodes_truenodeids"), c.Ints("nodes_falsenodeids")
-	l.tracks, l.modes = c.Ints("nodes_missing_value_tracks_true"), c.Texts("nodes_modes")
-	l.thresholds = doubles(c, "nodes_values")
-	l.targetNode, l.targetTree, l.target = c.Ints(prefix+"_nodeids"), c.Ints(prefix+"_treeids"), c.Ints(prefix+"_ids")
-	l.weights = doubles(c, prefix+"_weights")
+	n := 0
+	c.EachInt("nodes_nodeids", func(int64) { n++ })
+	ints := func(name string) []int32 { return smallInts(c, name, n) }
+	l.feature, l.id, l.tree = ints("nodes_featureids"), ints("nodes_nodeids"), ints("nodes_treeids")
+	l.yes, l.no, l.tracks = ints("nodes_truenodeids"), ints("nodes_falsenodeids"), ints("nodes_missing_value_tracks_true")
+	l.modes = make([]uint8, 0, n)
+	c.EachText("nodes_modes", func(text []byte) {
+		mode, known := modes[string(text)]
+		if !known {
+			c.Refuse("has a node of the mode %s", graph.Brief(string(text)))
+		}
+		l.modes = append(l.modes, mode)
+	})
+	l.thresholds, l.weights = readReals(c, "nodes_values"), readReals(c, prefix+"_weights")
+	l.targetNode, l.targetTree, l.target = ints(prefix+"_nodeids"), ints(prefix+"_treeids"), ints(prefix+"_ids")
 	g := &grove{outputs: outputs, has: make([]bool, outputs)}
-	g.base, g.missing = doubles(c, "base_values"), l.tracks != nil
-	for _, n := range []int{len(l.feature), len(l.tree), len(l.yes), len(l.no), len(l.modes), len(l.thresholds)} {
+	base := readReals(c, "base_values")
+	g.base, g.missing = base.list(), l.tracks != nil
+	for _, n := range []int{len(l.feature), len(l.tree), len(l.yes), len(l.no), len(l.modes), l.thresholds.len()} {
 		if n != len(l.id) || n == 0 {
 			c.Refuse("has %d nodes and other lists of %d", len(l.id), n)
 		}
 	}
-	if l.tracks != nil && len(l.tracks) != len(l.id) || len(l.targetTree) != len(l.targetNode) || len(l.target) != len(l.targetNode) || len(l.weights) != len(l.targetNode) {
+	if l.tracks != nil && len(l.tracks) != len(l.id) || len(l.targetTree) != len(l.targetNode) || len(l.target) != len(l.targetNode) || l.weights.len() != len(l.targetNode) {
 		c.Refuse("has lists of weights that differ in length")
 	}
 	places := plant(c, g, &l)
@@ -123,36 +171,36 @@ func readGrove(c *graph.Call, prefix string, outputs int) *grove {
 // place is where a tree's nodes stand in the lists.
 type place struct {
 	tree, first int
-	byID        map[int64]int32 // nil where node i of the tree has the id i
+	byID        map[int32]int32 // nil where node i of the tree has the id i
 }
 
-func (p *place) find(id int64, n int) int32 {
+func (p *place) find(id int32, n int) int32 {
 	if p.byID != nil {
 		if at, ok := p.byID[id]; ok {
 			return at
 		}
 		return -1
 	}
-	if id < 0 || id >= int64(n) {
+	if id < 0 || int(id) >= n {
 		return -1
 	}
-	return int32(id)
+	return id
 }
 
 // plant makes the nodes of all trees.
-func plant(c *graph.Call, g *grove, l *treeLists) map[int64]*place {
-	places := make(map[int64]*place)
+func plant(c *graph.Call, g *grove, l *treeLists) map[int32]*place {
+	places := make(map[int32]*place)
 	for first := 0; first < len(l.id); {
 		id, end, plain := l.tree[first], first, true
 		for ; end < len(l.id) && l.tree[end] == id; end++ {
-			plain = plain && l.id[end] == int64(end-first)
+			plain = plain && int(l.id[end]) == end-first
 		}
 		if places[id] != nil {
 			c.Refuse("has the nodes of tree %d in two places", id)
 		}
 		p := &place{tree: len(g.trees), first: first}
 		if !plain {
-			p.byID = make(map[int64]int32, end-first)
+			p.byID = make(map[int32]int32, end-first)
 			for i := first; i < end; i++ {
 				if _, twice := p.byID[l.id[i]]; twice {
 					c.Refuse("has the node %d of tree %d twice", l.id[i], id)
@@ -172,11 +220,7 @@ func plant(c *graph.Call, g *grove, l *treeLists) map[int64]*place {
 }
 
 func planted(c *graph.Call, g *grove, l *treeLists, p *place, i, n int) forest.Node {
-	mode, known := modes[l.modes[i]]
-	if !known {
-		c.Refuse("has a node of the mode %s", graph.Brief(l.modes[i]))
-	}
-	if mode == modeLeaf {
+	if l.modes[i] == modeLeaf {
 		return forest.Node{Feature: -1}
 	}
 	yes, no, feature := p.find(l.yes[i], n), p.find(l.no[i], n), l.feature[i]
@@ -185,11 +229,11 @@ func planted(c *graph.Call, g *grove, l *treeLists, p *place, i, n int) forest.N
 	}
 	g.features = max(g.features, int(feature)+1)
 	tracks := l.tracks != nil && l.tracks[i] != 0
-	return branch(mode, int32(feature), l.thresholds[i], tracks, yes, no)
+	return branch(l.modes[i], feature, l.thresholds.at(i), tracks, yes, no)
 }
 
 // hang puts the weights on the leaves.
-func hang(c *graph.Call, g *grove, l *treeLists, places map[int64]*place) {
+func hang(c *graph.Call, g *grove, l *treeLists, places map[int32]*place) {
 	// First, which outputs a tree has: one, or a row of all.
 	for i := range g.trees {
 		g.trees[i].output = -1
@@ -197,7 +241,7 @@ func hang(c *graph.Call, g *grove, l *treeLists, places map[int64]*place) {
 	at := make([]int32, len(l.target))
 	for i, target := range l.target {
 		p := places[l.targetTree[i]]
-		if p == nil || target < 0 || target >= int64(g.outputs) {
+		if p == nil || target < 0 || int(target) >= g.outputs {
 			c.Refuse("weights the output %d of tree %d", target, l.targetTree[i])
 		}
 		t := &g.trees[p.tree]
@@ -205,7 +249,7 @@ func hang(c *graph.Call, g *grove, l *treeLists, places map[int64]*place) {
 			c.Refuse("weights the node %d of tree %d, which is no leaf", l.targetNode[i], l.targetTree[i])
 		}
 		g.has[target] = true
-		g.negative = g.negative || l.weights[i] < 0
+		g.negative = g.negative || l.weights.at(i) < 0
 		switch t.output {
 		case -1:
 			t.output, t.single = int(target), true
@@ -234,9 +278,9 @@ func hang(c *graph.Call, g *grove, l *treeLists, places map[int64]*place) {
 		t := &g.trees[places[l.targetTree[i]].tree]
 		row := int(t.nodes[at[i]].Value)
 		if t.single {
-			t.values[row] += l.weights[i]
+			t.values[row] += l.weights.at(i)
 		} else {
-			t.values[row*g.outputs+int(target)] += l.weights[i]
+			t.values[row*g.outputs+int(target)] += l.weights.at(i)
 		}
 	}
 }

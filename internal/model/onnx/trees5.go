@@ -43,7 +43,8 @@ func groveOf5(c *graph.Call, outputs int) *grove {
 	if weights == nil || modes == nil {
 		c.Refuse("has no weights or no modes")
 	}
-	l.splits, l.weights = doublesOf(c, c.Tensor("nodes_splits")), doublesOf(c, weights)
+	splits, leaves := realsOf(c, c.Tensor("nodes_splits")), realsOf(c, weights)
+	l.splits, l.weights = splits.list(), leaves.list()
 	l.modes, _ = modes.Data.([]int32)
 	l.feature, l.yes, l.no = c.Ints("nodes_featureids"), c.Ints("nodes_truenodeids"), c.Ints("nodes_falsenodeids")
 	l.yesLeaf, l.noLeaf, l.root = c.Ints("nodes_trueleafs"), c.Ints("nodes_falseleafs"), c.Ints("tree_roots")
@@ -77,10 +78,11 @@ func memberSets(c *graph.Call, l *treeTensors) [][]uint32 {
 	sets := make([][]uint32, len(l.modes))
 	var values []float64
 	if t := c.Tensor("membership_values"); t != nil {
-		values = doublesOf(c, t)
+		members := realsOf(c, t)
+		values = members.list()
 	}
 	for i, mode := range l.modes {
-		if mode != modeMember {
+		if mode != int32(modeMember) {
 			continue
 		}
 		set, at := []uint32{0}, 0 // no category is a set, too
@@ -120,14 +122,14 @@ func walk5(c *graph.Call, g *grove, l *treeTensors, root int64, left *int) grown
 			continue
 		}
 		i := next.id
-		if i < 0 || i >= int64(len(l.splits)) || l.feature[i] < 0 || l.feature[i] >= maxFeature || l.modes[i] < modeLEQ || l.modes[i] > modeMember {
+		if i < 0 || i >= int64(len(l.splits)) || l.feature[i] < 0 || l.feature[i] >= maxFeature || l.modes[i] < 0 || l.modes[i] > int32(modeMember) {
 			c.Refuse("goes to the node %d of %d, or that node tests what cannot be tested", i, len(l.splits))
 		}
 		g.features = max(g.features, int(l.feature[i])+1)
 		tracks := l.tracks != nil && l.tracks[i] != 0
 		first := int32(len(order))
-		node := branch(int(l.modes[i]), int32(l.feature[i]), l.splits[i], tracks, first, first+1)
-		if l.modes[i] == modeMember {
+		node := branch(uint8(l.modes[i]), int32(l.feature[i]), l.splits[i], tracks, first, first+1)
+		if l.modes[i] == int32(modeMember) {
 			node.Test, node.Categories, node.Threshold = forest.Member, l.sets[i], 0
 		}
 		t.nodes = append(t.nodes, node)
