@@ -351,6 +351,9 @@ func Values[T Element](c *Call, t *Tensor) []T {
 // Op is the name of the operator without its domain.
 func (c *Call) Op() string { return c.node.op }
 
+// Version is that of the operator's set, as the file has it.
+func (c *Call) Version() int { return c.version }
+
 // Inputs is the number of inputs, given or left out.
 func (c *Call) Inputs() int { return len(c.in) }
 

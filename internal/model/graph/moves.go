@@ -485,9 +485,9 @@ func (c *Call) Cast(t *Tensor, to Elem) *Tensor {
 	}
 	switch d := t.Data.(type) {
 	case []float32:
-		return castNumbers(c, t, to, func(v float32) string { return floatText(float64(v), 32) })
+		return castNumbers(c, t, to, func(v float32) string { return floatText(float64(v)) })
 	case []float64:
-		return castNumbers(c, t, to, func(v float64) string { return floatText(v, 64) })
+		return castNumbers(c, t, to, floatText)
 	case []int64:
 		return castNumbers(c, t, to, func(v int64) string { return strconv.FormatInt(v, 10) })
 	case []int32:
@@ -528,9 +528,9 @@ func castNumbers[T Number](c *Call, t *Tensor, to Elem, text func(v T) string) *
 	return nil
 }
 
-// floatText writes a float as ONNX Runtime's Cast does, by C's %.9g and %.17g
+// floatText writes a float as ONNX Runtime's Cast does, by C's %.8g
 // (core/providers/cpu/tensor/cast_op.cc, CastToString).
-func floatText(v float64, bits int) string {
+func floatText(v float64) string {
 	switch {
 	case math.IsNaN(v):
 		return "NaN"
@@ -539,10 +539,7 @@ func floatText(v float64, bits int) string {
 	case math.IsInf(v, -1):
 		return "-INF"
 	}
-	digits := 9
-	if bits == 64 {
-		digits = 17
-	}
+	const digits = 8
 	text := strconv.FormatFloat(v, 'e', digits-1, 64)
 	mantissa, exponent, _ := strings.Cut(text, "e")
 	if e, _ := strconv.Atoi(exponent); e >= -4 && e < digits {

@@ -348,9 +348,11 @@ func encodeTo[K, V graph.Element](c *graph.Call, keys []K, values []V, otherwise
 	b := graph.Prepare(c, func() *book[K, V] {
 		b := &book[K, V]{make(map[K]V, len(keys)), otherwise}
 		for i, k := range keys {
-			if isNaN(k) {
-				b.nan = values[i]
-				c.Missing = true
+			if isNaN(k) { // found by NaN since version 4
+				if c.Version() >= 4 {
+					b.nan = values[i]
+					c.Missing = true
+				}
 			} else if _, twice := b.by[k]; !twice {
 				b.by[k] = values[i]
 			}

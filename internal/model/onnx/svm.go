@@ -289,7 +289,10 @@ func (c *coupling) improve(p []float32) bool {
 		whole += p[i] * c.along[i]
 	}
 	for i := range n {
-		worst = max(worst, float32(math.Abs(float64(c.along[i]-whole))))
+		// Not max: a NaN, which a kernel can be, leaves p as it is.
+		if off := float32(math.Abs(float64(c.along[i] - whole))); off > worst {
+			worst = off
+		}
 	}
 	if worst < 0.005/float32(n) {
 		return false
