@@ -2,16 +2,18 @@ package format
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"serin/internal/model/sklearn"
 	"serin/internal/pickle"
+	"serin/internal/skops"
 )
 
 // Description is what a file is and what is in it.
@@ -52,21 +54,30 @@ func Describe(r io.Reader) (*Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	if k != &unknown {
-		_, err := k.open(buffered)
-		return &Description{Format: k.name}, err
-	}
-	head, _ := buffered.Peek(8) // recognise has met its errors
-	d := &Description{Format: "a pickle", Compression: compression(head)}
 	names := map[string]bool{}
-	value, err := pickle.Read(buffered, pickle.Options{
-		Allow: sklearn.Names(), Mention: func(g pickle.Global) { names[g.String()] = true },
-	})
-	if refused, ok := errors.AsType[*pickle.Error](err); ok {
-		return nil, sklearn.Translate(refused)
+	customs := pickle.Options{Allow: sklearn.Names(), Mention: func(g pickle.Global) { names[g.String()] = true }}
+	d := &Description{Format: k.name}
+	var value pickle.Value
+	switch {
+	case k == &unknown:
+		head, _ := buffered.Peek(8) // recognise has met its errors
+		d.Compression = compression(head)
+		value, err = pickle.Read(buffered, customs)
+	case strings.HasPrefix(k.name, "a zip"):
+		data, inner, failed := unzip(buffered)
+		if failed != nil {
+			return nil, failed
+		}
+		if inner.read == nil {
+			return nil, inner.refusal()
+		}
+		d.Format = inner.name
+		value, err = skops.Read(data, customs)
+	default:
+		return k.describe(buffered)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading a model file: %w", err)
+		return nil, translated(err)
 	}
 	d.Names = slices.Sorted(maps.Keys(names))
 	if slices.ContainsFunc(d.Names, func(name string) bool { return strings.Contains(name, "joblib.numpy_pickle") }) {
@@ -74,6 +85,41 @@ func Describe(r io.Reader) (*Description, error) {
 	}
 	d.Tree = (&artist{left: maxNodes}).draw("", value)
 	return d, nil
+}
+
+// describe tells of a format whose reader keeps its parts to itself: what the
+// model is, and how many trees it has where a word in the file marks each.
+func (k *kind) describe(r io.Reader) (*Description, error) {
+	marks := &counter{word: []byte(k.mark)}
+	p, err := k.open(io.TeeReader(r, marks))
+	if err != nil {
+		return nil, err
+	}
+	tree := &Node{Value: p.Signature().Estimator}
+	if marks.found > 0 {
+		tree.Parts = []*Node{{Name: "trees", Value: strconv.Itoa(marks.found)}}
+	}
+	return &Description{Format: k.name, Tree: tree}, nil
+}
+
+// counter counts how often a word is written to it.
+type counter struct {
+	word  []byte // "": nothing is counted
+	tail  []byte // too short to hold a whole word
+	found int
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	if len(c.word) == 0 {
+		return len(b), nil
+	}
+	joined := slices.Concat(c.tail, b[:min(len(b), len(c.word)-1)])
+	c.found += bytes.Count(joined, c.word) + bytes.Count(b, c.word)
+	if len(b) >= len(c.word)-1 {
+		joined = b
+	}
+	c.tail = append(c.tail[:0], joined[max(0, len(joined)-len(c.word)+1):]...)
+	return len(b), nil
 }
 
 // compression names what a head was compressed with, as joblib compresses.
@@ -130,10 +176,13 @@ func (a *artist) object(name string, o *pickle.Object) *Node {
 	}
 	for _, e := range state.Entries {
 		key, ok := e.Key.(string)
-		if !ok || strings.HasPrefix(key, "_") || a.left <= 0 {
+		if !ok || strings.HasPrefix(key, "_") && key != "_predictors" || a.left <= 0 { // the trees of histogram boosting
 			continue
 		}
-		if part := a.draw(key, e.Value); part.Parts == nil && len(part.Settings) == 0 && !strings.HasSuffix(key, "_") {
+		if _, fitted := state.Get(key + "_"); fitted {
+			continue // the estimator that was given, beside its fitted copy
+		}
+		if part := a.draw(key, e.Value); part.Parts == nil && len(part.Settings) == 0 && !strings.HasSuffix(key, "_") && key != "_predictors" {
 			n.Settings = append(n.Settings, Setting{key, part.Value})
 		} else {
 			n.Parts = append(n.Parts, part)
@@ -151,6 +200,15 @@ func (a *artist) list(name, words string, items []pickle.Value) *Node {
 	}
 	objects, classes, nodes := 0, map[string]int{}, int64(0)
 	for _, item := range items {
+		if inner, ok := item.(*pickle.List); ok { // as the trees of an iteration are
+			for _, item := range inner.Items {
+				if o, ok := item.(*pickle.Object); ok {
+					objects++
+					classes[o.Class.Name]++
+				}
+			}
+			continue
+		}
 		if pair, ok := item.(*pickle.Tuple); ok && len(pair.Items) >= 2 {
 			if label, ok := pair.Items[0].(string); ok && a.left > 0 {
 				part := a.draw(label, pair.Items[1])
@@ -170,7 +228,7 @@ func (a *artist) list(name, words string, items []pickle.Value) *Node {
 	if objects == 0 {
 		return n
 	}
-	if objects <= 3 {
+	if objects <= 3 && objects == len(items) {
 		for i, item := range items {
 			if o, ok := item.(*pickle.Object); ok && a.left > 0 {
 				n.Parts = append(n.Parts, a.draw(fmt.Sprint(i), o))

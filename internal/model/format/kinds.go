@@ -28,10 +28,10 @@ var kinds = []kind{
 	{name: "XML", is: markup("<"), next: nextDownload},
 
 	// Models as text.
-	{name: "a LightGBM model", is: starts("tree\n", "tree\r\n"), read: gbdt.LoadLightGBM},
-	{name: "an XGBoost model", is: jsonWith("learner", "version"), read: gbdt.LoadXGBoost},
-	{name: "an XGBoost model", is: ubj, read: gbdt.LoadXGBoost},
-	{name: "a CatBoost model", is: jsonWith("oblivious_trees", "features_info", "model_info", "ctr_data", "trees", "scale_and_bias"), read: gbdt.LoadCatBoost},
+	{name: "a LightGBM model", is: starts("tree\n", "tree\r\n"), read: gbdt.LoadLightGBM, mark: "\nTree="},
+	{name: "an XGBoost model", is: jsonWith("learner", "version"), read: gbdt.LoadXGBoost, mark: "tree_param"},
+	{name: "an XGBoost model", is: ubj, read: gbdt.LoadXGBoost, mark: "tree_param"},
+	{name: "a CatBoost model", is: jsonWith("oblivious_trees", "features_info", "model_info", "ctr_data", "trees", "scale_and_bias"), read: gbdt.LoadCatBoost, mark: `"leaf_weights"`},
 	{name: "a dump of LightGBM's trees (dump_model), which leaves out what the answer needs", is: jsonWith("name", "tree_info"), next: "Save the model itself: booster.save_model(\"model.txt\")."},
 	{name: "a dump of XGBoost's trees (dump_model), which leaves out what the answer needs", is: jsonList("nodeid"), next: "Save the model itself: booster.save_model(\"model.json\")."},
 	{name: "JSON, but no model of XGBoost or CatBoost", is: func(head []byte) bool { return firstKey(head) != "" || jsonList("")(head) }, next: nextJoblib},

@@ -45,6 +45,8 @@ type kind struct {
 	// read is its reader; nil for what is refused, with next as the next step.
 	read func(io.Reader) (model.Predictor, error)
 	next string
+	// mark is written once for each tree; "" where nothing is.
+	mark string
 }
 
 func (k *kind) open(r io.Reader) (model.Predictor, error) {

@@ -19,11 +19,16 @@ func readSkops(r io.Reader) (model.Predictor, error) {
 		return nil, fmt.Errorf("reading a model file: %w", err)
 	}
 	value, err := skops.Read(data, pickle.Options{Allow: sklearn.Names()})
-	if refused, ok := errors.AsType[*pickle.Error](err); ok {
-		return nil, sklearn.Translate(refused)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("reading a skops file: %w", err)
+		return nil, translated(err)
 	}
 	return sklearn.FromValue(value)
+}
+
+// translated makes a refusal of what customs do not let in.
+func translated(err error) error {
+	if refused, ok := errors.AsType[*pickle.Error](err); ok {
+		return sklearn.Translate(refused)
+	}
+	return fmt.Errorf("reading a model file: %w", err)
 }

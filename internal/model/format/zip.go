@@ -29,15 +29,25 @@ var archives = []struct {
 	{kind{name: "a zip archive with a model in it", next: nextUnpack}, "*.onnx"},
 }
 
-// readZip takes the whole archive, whose table of contents is at its end.
+// readZip opens what an archive is.
 func readZip(r io.Reader) (model.Predictor, error) {
+	data, k, err := unzip(r)
+	if err != nil {
+		return nil, err
+	}
+	return k.open(bytes.NewReader(data))
+}
+
+// unzip takes the whole archive, whose table of contents is at its end, and
+// tells what it is.
+func unzip(r io.Reader) ([]byte, *kind, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
-		return nil, fmt.Errorf("reading a model file: %w", err)
+		return nil, nil, fmt.Errorf("reading a model file: %w", err)
 	}
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
-		return nil, &model.Refusal{Reason: "the file begins as a zip archive and is none: it was cut or damaged", Next: "Copy it again from where it was saved, and compare sizes."}
+		return nil, nil, &model.Refusal{Reason: "the file begins as a zip archive and is none: it was cut or damaged", Next: "Copy it again from where it was saved, and compare sizes."}
 	}
 	for i := range archives {
 		a := &archives[i]
@@ -45,8 +55,8 @@ func readZip(r io.Reader) (model.Predictor, error) {
 			matches, err := path.Match(a.has, path.Base(f.Name))
 			return err == nil && matches || path.Base(f.Name) == a.has
 		}) {
-			return a.open(bytes.NewReader(data))
+			return data, &a.kind, nil
 		}
 	}
-	return nil, &model.Refusal{Reason: "the file is a zip archive of something that serin does not know", Next: nextUnpack}
+	return nil, nil, &model.Refusal{Reason: "the file is a zip archive of something that serin does not know", Next: nextUnpack}
 }
