@@ -88,7 +88,31 @@ func New(s Scorer, link Link) model.Engine {
 	case Difference:
 		h.values = 1
 	}
+	if l, ok := s.(linear); ok {
+		return &sparseHead{head: h, linear: l}
+	}
 	return h
+}
+
+// Sparse is an engine that also answers one row of which only some numbers are
+// given: x[i] is feature at[i], all others are 0. Engines of Linear are.
+type Sparse interface {
+	model.Engine
+	PredictAt(x []float64, at []int32, out model.Answers) error
+}
+
+type sparseHead struct {
+	*head
+
+	linear linear
+}
+
+func (h *sparseHead) PredictAt(x []float64, at []int32, out model.Answers) error {
+	s := h.pool.get(h.scores, 0)
+	defer h.pool.put(s)
+	h.linear.ApplyAt(x, at, s.numbers)
+	h.spread(s.numbers, 1, out)
+	return nil
 }
 
 type head struct {

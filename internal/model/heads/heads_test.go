@@ -99,6 +99,7 @@ func lone() map[string]sample {
 		"machine-r":     {classless.Regression(), 1, 0, false},
 		"neighbors":     {near.Engine(), 3, 3, true},
 		"neighbors-r":   {inverse.Engine(), 2, 0, false},
+		"centroids":     {New((&Neighbors{Metric: Manhattan, Points: wave(9, 1), Features: 3}).Closeness(), Decision), 3, 3, false},
 		"neighbors-cos": {cosine.Engine(), 3, 3, true},
 	}
 }
@@ -246,6 +247,35 @@ func TestCategorical(t *testing.T) {
 		var un *model.Unanswerable
 		if !errors.As(err, &un) || un.Row != 1 || un.Feature < 0 || !strings.Contains(un.Reason, "was not among") {
 			t.Errorf("%v: %v", row, err)
+		}
+	}
+}
+
+// TestPredictAt asks for a row with zeros left out, and in full.
+func TestPredictAt(t *testing.T) {
+	for name, e := range map[string]model.Engine{
+		"sigmoid": New(Linear(wave(9, 1), wave(1, 2), 1, 9), Sigmoid), "softmax": New(Linear(wave(54, 1), wave(6, 2), 6, 9), Softmax),
+	} {
+		full := []float64{0, 2, 0, 0, -1.5, 0, 0, 0, 0.25}
+		want := model.Answers{Values: make([]float64, 6), Classes: make([]int, 1)}
+		got := model.Answers{Values: make([]float64, 6), Classes: make([]int, 1)}
+		sparse, ok := e.(Sparse)
+		if !ok || e.Predict(model.Row(full), want) != nil {
+			t.Fatalf("%s: a linear engine takes no zeros left out", name)
+		}
+		at, x := []int32{1, 4, 8}, []float64{2, -1.5, 0.25}
+		ask := func() {
+			if err := sparse.PredictAt(x, at, got); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if allocations := testing.AllocsPerRun(50, ask); allocations != 0 || got.Classes[0] != want.Classes[0] {
+			t.Errorf("%s: %v allocations, class %d, want %d", name, allocations, got.Classes[0], want.Classes[0])
+		}
+		for k := range want.Values {
+			if math.Abs(got.Values[k]-want.Values[k]) > 1e-15 {
+				t.Errorf("%s: %v, want %v", name, got.Values, want.Values)
+			}
 		}
 	}
 }

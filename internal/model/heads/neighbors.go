@@ -50,6 +50,14 @@ func (n *Neighbors) Engine() model.Engine {
 	if n.Classes == nil {
 		link = Quantities
 	}
+	return New(n.nearest(), link)
+}
+
+// Closeness scores each point by its distance, below zero: NearestCentroid's
+// predict takes the greatest (neighbors/_nearest_centroid.py).
+func (n *Neighbors) Closeness() Scorer { return &closeness{n.nearest()} }
+
+func (n *Neighbors) nearest() *nearest {
 	s := &nearest{Neighbors: n, points: n.Points}
 	if n.Metric == Cosine {
 		s.points = make([]float64, len(n.Points))
@@ -58,7 +66,27 @@ func (n *Neighbors) Engine() model.Engine {
 			unit(s.points[i : i+n.Features])
 		}
 	}
-	return New(s, link)
+	return s
+}
+
+type closeness struct{ *nearest }
+
+func (c *closeness) Outputs() int { return len(c.points) / c.Features }
+
+func (c *closeness) Score(in model.Rows, out []float64) error {
+	s := c.pool.get(c.Features, 0)
+	defer c.pool.put(s)
+	points := c.Outputs()
+	for r := range in.N {
+		copy(s.numbers, in.Numbers[r*c.Features:])
+		if c.Metric == Cosine {
+			unit(s.numbers)
+		}
+		for i := range points {
+			out[r*points+i] = -c.root(c.distance(s.numbers, c.points[i*c.Features:(i+1)*c.Features]))
+		}
+	}
+	return nil
 }
 
 type nearest struct {

@@ -94,6 +94,23 @@ func (d *Dense[T]) Apply(x []T, rows int, out []T) {
 	}
 }
 
+// ApplyAt fills out from one row of which only some numbers are given: x[i] is
+// input at[i], all others are 0. Each of at is below inputs.
+func (d *Dense[T]) ApplyAt(x []T, at []int32, out []T) {
+	out = out[:d.outputs]
+	by, next := d.stride, 1 // from one input to the next, and from one output to the next
+	if d.outputs <= few {
+		by, next = 1, d.inputs
+	}
+	for o := range out {
+		sum := T(0)
+		for i, k := range at {
+			sum = fused(x[i], d.weights[int(k)*by+o*next], sum)
+		}
+		out[o] = sum + d.bias[o]
+	}
+}
+
 func (d *Dense[T]) dots(x []T, rows int, out []T) {
 	for r := range rows {
 		row := x[r*d.inputs : (r+1)*d.inputs]

@@ -166,6 +166,40 @@ func TestPlainPanels(t *testing.T) {
 	})
 }
 
+// TestApplyAt holds a row that is mostly zeros against the same row in full.
+func TestApplyAt(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		inputs, outputs := rapid.IntRange(1, 60).Draw(t, "inputs"), rapid.IntRange(1, 40).Draw(t, "outputs")
+		d := NewDense(wave(outputs*inputs), wave(outputs), outputs, inputs)
+		full := make([]float64, inputs)
+		var x []float64
+		var at []int32
+		for k := range inputs {
+			if rapid.Bool().Draw(t, "given") {
+				full[k] = float64(k%7) - 2.5
+				x, at = append(x, full[k]), append(at, int32(k))
+			}
+		}
+		want, got := make([]float64, outputs), make([]float64, outputs)
+		d.Apply(full, 1, want)
+		d.ApplyAt(x, at, got)
+		for o := range got {
+			if math.Abs(got[o]-want[o]) > 1e-13 {
+				t.Fatalf("output %d of %d, %d of %d inputs: %v, want %v", o, outputs, len(x), inputs, got[o], want[o])
+			}
+		}
+	})
+}
+
+func wave(n int) []float64 {
+	x := make([]float64, n)
+	for i := range x {
+		x[i] = math.Sin(1.7 * float64(i))
+	}
+	return x
+}
+
 func TestApplyDoesNotAllocate(t *testing.T) {
 	for _, outputs := range []int{1, 3, 7, 64} {
 		d := NewDense(make([]float64, outputs*20), nil, outputs, 20)

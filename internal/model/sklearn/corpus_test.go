@@ -147,7 +147,7 @@ func TestRefusedCorpus(t *testing.T) {
 		"unfitted-pipeline":       `step "standardscaler" (StandardScaler): it is not fitted: it has no n_features_in_. Fit the model`,
 		"svc":                     served,
 		"forest":                  served,
-		"search":                  "names sklearn.model_selection._search.GridSearchCV, which is not part of a model that serin reads; nothing was executed. Save the fitted estimator inside it: joblib.dump(search.best_estimator_, path)",
+		"search":                  "GridSearchCV: it is not fitted: it has no best_estimator_",
 		"cv":                      served,
 		"pca":                     served,
 		"sparsified":              "Call model.densify() before saving",

@@ -143,6 +143,8 @@ func (p place) estimator(object *pickle.Object) (fitted, *model.Refusal) {
 	default:
 		if s, ok := solos[object.Class]; ok {
 			f, err = p.solo(object, s)
+		} else if r, ok := metaOf(object.Class); ok {
+			f, err = p.meta(object, r)
 		} else if read := treeReader(object.Class); read != nil {
 			f, err = read(p, object)
 		} else if read := wrapperReader(object.Class); read != nil {

@@ -50,10 +50,7 @@ func linearClassifier(e *estimator, n int) *methods {
 
 // scores reads the coefficients of a classifier.
 func (e *estimator) scores(n, classes int) heads.Scorer {
-	rows := classes
-	if rows == 2 {
-		rows = 1
-	}
+	rows := decisions(classes)
 	a := e.array("coef_")
 	if e.err == nil && !slices.Equal(a.Shape, []int{rows, n}) && (rows > 1 || !slices.Equal(a.Shape, []int{n})) {
 		e.wrong("coef_", a, fmt.Sprintf("an array of shape (%d, %d)", rows, n))
@@ -71,7 +68,7 @@ func (e *estimator) binarizedClasses() []model.Label {
 	if e.has("classes_") || !e.has("_label_binarizer") {
 		return e.classes()
 	}
-	inner := e.inside("_label_binarizer", labelBinarizer)
+	inner := e.part("_label_binarizer", labelBinarizer)
 	classes := inner.classes()
 	if kind := inner.text("y_type_"); inner.err == nil && kind != "binary" && kind != "multiclass" {
 		inner.wrong("y_type_", kind, "binary or multiclass: serin serves classifiers that answer one class")
@@ -219,6 +216,9 @@ func quadratic(e *estimator, n int) *methods {
 	rotations, scalings := e.list("rotations_", k), e.list("scalings_", k)
 	var centres, axes, variances [][]float64
 	for i := range rotations {
+		if e.err != nil {
+			return nil
+		}
 		a, _ := scalings[i].(*pickle.Array)
 		b, _ := rotations[i].(*pickle.Array)
 		if a == nil || b == nil || len(a.Shape) != 1 || !slices.Equal(b.Shape, []int{n, a.Shape[0]}) {

@@ -22,7 +22,7 @@ var (
 	functionTransformer = pickle.Global{Module: "sklearn.preprocessing._function_transformer", Name: "FunctionTransformer"}
 )
 
-var allowed = with(slices.Concat(treeNames(), wrapperNames(), soloNames(), transformerNames()), map[pickle.Global]bool{
+var allowed = with(slices.Concat(treeNames(), wrapperNames(), soloNames(), metaNames(), transformerNames()), map[pickle.Global]bool{
 	pipelineClass:     true,
 	featureUnion:      true,
 	columnTransformer: true,

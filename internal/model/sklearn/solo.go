@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"serin/internal/model"
+	"serin/internal/model/heads"
+	"serin/internal/model/steps"
 	"serin/internal/pickle"
 )
 
@@ -49,6 +51,7 @@ func soloReaders() map[pickle.Global]solo {
 	add("naive_bayes", "CategoricalNB", bayesKnown+" category_count_ min_categories n_categories_", categorical)
 	add("neighbors._classification", "KNeighborsClassifier", neighborsKnown, neighbors)
 	add("neighbors._regression", "KNeighborsRegressor", neighborsKnown, neighbors)
+	add("neighbors._nearest_centroid", "NearestCentroid", "centroids_ class_prior_ classes_ deviations_ metric priors shrink_threshold within_class_std_dev_", centroid)
 	add("neural_network._multilayer_perceptron", "MLPClassifier,MLPRegressor", networkKnown, network)
 	add("dummy", "DummyClassifier,DummyRegressor", "_strategy class_prior_ classes_ constant constant_ n_classes_ n_outputs_ quantile random_state "+
 		"sparse_output_ strategy", dummy)
@@ -94,14 +97,30 @@ var labelBinarizer = pickle.Global{Module: "sklearn.preprocessing._label", Name:
 func (p place) solo(object *pickle.Object, s solo) (fitted, *model.Refusal) {
 	e := p.read(object, s.known)
 	n := p.width
-	if n == 0 || e.has("n_features_in_") {
+	switch {
+	case n == 0 && strings.HasPrefix(object.Class.Name, "Dummy") && !e.has("n_features_in_"):
+		e.fail("Fit it with scikit-learn 1.4 or newer, or behind a step of a pipeline.", "it does not say how many features a row has")
+	case n == 0 || e.has("n_features_in_"):
 		n = e.features(p)
 	}
-	if n == 0 {
-		e.fail("Put it behind a step that says it, or save it with a newer scikit-learn.", "it does not say how many features a row has")
-	}
 	m := s.read(e, n)
+	if e.err != nil {
+		return fitted{}, e.err
+	}
+	m = m.each(func(e model.Engine) model.Engine {
+		if s, ok := e.(heads.Sparse); ok {
+			return sparse{s}
+		}
+		return e
+	})
 	return fitted{methods: m, in: n, names: e.names(n)}, e.err
+}
+
+// sparse lets a linear engine answer the sparse rows of steps.
+type sparse struct{ heads.Sparse }
+
+func (s sparse) PredictSparse(row steps.Row, out model.Answers) error {
+	return s.PredictAt(row.Numbers, row.At, out)
 }
 
 // More ways to read an attribute.
@@ -113,8 +132,8 @@ func (e *estimator) follow(inner *estimator) {
 	}
 }
 
-// inside begins to read an object that is an attribute.
-func (e *estimator) inside(name string, class pickle.Global) *estimator {
+// part begins to read an object that is an attribute.
+func (e *estimator) part(name string, class pickle.Global) *estimator {
 	v := e.value(name)
 	object, ok := v.(*pickle.Object)
 	if e.err == nil && (!ok || object.Class != class) {

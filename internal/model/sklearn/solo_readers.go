@@ -169,6 +169,9 @@ func categorical(e *estimator, n int) *methods {
 	prior := e.vector("class_log_prior_", k)
 	tables := make([][]float64, n)
 	for j, v := range e.list("feature_log_prob_", n) {
+		if e.err != nil {
+			return nil
+		}
 		a, ok := v.(*pickle.Array)
 		if e.err == nil && (!ok || len(a.Shape) != 2 || a.Shape[0] != k) {
 			e.wrong("feature_log_prob_", v, fmt.Sprintf("arrays with a row for each of %d classes", k))
@@ -210,7 +213,7 @@ func neighbors(e *estimator, n int) *methods {
 		if m.Outputs = 1; e.err == nil && len(y.Shape) == 2 {
 			m.Outputs = y.Shape[1]
 		}
-		if e.err == nil && (y.Shape[0] != rows || y.Len() != rows*m.Outputs || m.Outputs == 0) {
+		if e.err == nil && (len(y.Shape) == 0 || y.Shape[0] != rows || y.Len() != rows*m.Outputs || m.Outputs == 0) {
 			e.wrong("_y", y, fmt.Sprintf("a row for each of %d points", rows))
 		}
 		if m.Targets = e.finite("_y", y); e.err != nil {
@@ -272,6 +275,55 @@ func (e *estimator) metric(m *heads.Neighbors) {
 	}
 }
 
+// centroid reads NearestCentroid. Since scikit-learn 1.6 it has predict_proba, by
+// distances that are measured in standard deviations, while it predicts by plain ones.
+func centroid(e *estimator, n int) *methods {
+	classes, metric := e.classes(), e.text("metric")
+	k := len(classes)
+	points := e.grid("centroids_", k, n)
+	all := map[string]heads.Metric{"euclidean": heads.Euclidean, "manhattan": heads.Manhattan, "cosine": heads.Cosine, "chebyshev": heads.Chebyshev}
+	kind, ok := all[metric]
+	if e.err == nil && !ok {
+		e.wrong("metric", metric, "euclidean, manhattan, cosine or chebyshev")
+	}
+	if e.err != nil {
+		return nil
+	}
+	m := &methods{classes: classes}
+	nearest := decided((&heads.Neighbors{Metric: kind, Points: points, Features: n}).Closeness())
+	if !e.has("class_prior_") {
+		m.scores = nearest
+		return m
+	}
+	priors, deviations := e.vector("class_prior_", k), e.vector("within_class_std_dev_", n)
+	uniform, variance := true, make([]float64, 0, k*n)
+	for c, p := range priors {
+		uniform = uniform && math.Abs(p-1/float64(k)) <= 1e-8+1e-5/float64(k) // numpy.isclose
+		priors[c] = p * p
+		for _, d := range deviations {
+			if d == 0 {
+				d = 1
+			}
+			variance = append(variance, d*d/2)
+		}
+	}
+	if e.err == nil && kind != heads.Euclidean && !uniform {
+		e.fail("Fit it with metric=\"euclidean\" or without priors.", "it weighs classes, and its metric is %s", metric)
+	}
+	if e.err != nil {
+		return nil
+	}
+	if kind != heads.Euclidean {
+		m.scores = nearest
+		return m
+	}
+	// -distance^2 + 2 log prior, and a constant for all classes.
+	if m.proba = heads.New(heads.Gaussian(points, variance, priors), heads.LogLikelihood); uniform {
+		m.proba = heads.Values(m.proba, nearest, decisions(k))
+	}
+	return m
+}
+
 // network reads MLPClassifier and MLPRegressor.
 func network(e *estimator, n int) *methods {
 	between, ok := map[string]heads.Activation{"identity": heads.Identity, "logistic": heads.Logistic, "tanh": heads.Tanh, "relu": heads.Relu}[e.text("activation")]
@@ -283,6 +335,9 @@ func network(e *estimator, n int) *methods {
 	var layers []heads.Layer
 	width := n
 	for i, v := range all {
+		if e.err != nil {
+			return nil
+		}
 		a, ok := v.(*pickle.Array)
 		b, _ := intercepts[i].(*pickle.Array)
 		if !ok || b == nil || len(a.Shape) != 2 || a.Shape[0] != width || a.Shape[1] == 0 || !slices.Equal(b.Shape, a.Shape[1:]) {

@@ -16,13 +16,19 @@ import (
 	"serin/internal/pickle"
 )
 
-// treeFiles are models made of trees by two versions of scikit-learn, from the
-// corpus of all formats.
+// treeFiles are models made of trees.
 func treeFiles(t testing.TB) map[string][]byte {
+	t.Helper()
+	return familyFiles(t, "trees", 100)
+}
+
+// familyFiles are models of two versions of scikit-learn, from the corpus of all
+// formats, at least so many.
+func familyFiles(t testing.TB, family string, least int) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
 	for _, version := range []string{"1.0.2", "1.9.1"} {
-		archive, err := zip.OpenReader("../format/testdata/corpus/trees-sklearn-" + version + ".zip")
+		archive, err := zip.OpenReader("../format/testdata/corpus/" + family + "-sklearn-" + version + ".zip")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,8 +49,8 @@ func treeFiles(t testing.TB) map[string][]byte {
 			files[version+" "+name] = content
 		}
 	}
-	if len(files) < 100 {
-		t.Fatalf("the corpus holds %d models made of trees, want at least 100", len(files))
+	if len(files) < least {
+		t.Fatalf("the corpus holds %d models of the family %s, want at least %d", len(files), family, least)
 	}
 	return files
 }
