@@ -10,6 +10,7 @@ type Forest struct {
 	options Options
 	nodes   []node
 	trees   []tree
+	octets  []octet
 	values  []float64 // of leaves
 	sets    []uint32  // of Member, one after the other
 	columns []column  // that the trees look at

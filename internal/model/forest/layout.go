@@ -89,6 +89,7 @@ func (b *Builder) Forest() *Forest {
 		f.columns = []column{{}} // a leaf looks at the first column, too, if in vain
 	}
 	f.nodes, f.values = slices.Clone(f.nodes), slices.Clone(f.values) // without the room behind them
+	f.octets = octets(f.trees)
 	size := len(f.columns) * f.blockRows()
 	f.scratch.New = func() any {
 		block := make([]float64, size)

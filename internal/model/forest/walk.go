@@ -1,6 +1,9 @@
 package forest
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // A walk is a chain of loads that wait for each other: the node, then the
 // number that it looks at. So eight walks go in lock step, and while one waits
@@ -22,6 +25,30 @@ const (
 
 // positions are the nodes that the eight walks stand on.
 type positions [lanes]uint32
+
+// octet is eight trees that are next to each other. The last one may be partly
+// empty: its further roots are the first tree's, walked in vain.
+type octet struct {
+	roots   positions
+	depth   uint32
+	special bool
+}
+
+func octets(trees []tree) []octet {
+	var all []octet
+	for group := range slices.Chunk(trees, lanes) {
+		var o octet
+		for k := range o.roots {
+			t := &group[0]
+			if k < len(group) {
+				t = &group[k]
+			}
+			o.roots[k], o.depth, o.special = t.root, max(o.depth, t.depth), o.special || t.special
+		}
+		all = append(all, o)
+	}
+	return all
+}
 
 // block answers groups of prepared rows; the last one may be partly empty.
 func (f *Forest) block(x []float64, rows int, out []float64) {
@@ -47,14 +74,13 @@ func (f *Forest) block(x []float64, rows int, out []float64) {
 					}
 				}
 			}
-			if t.output >= 0 && !f.options.Sum32 { // the common case, without a call
-				for k, i := range at[:n] {
-					out[(r+k)*outputs+int(t.output)] += f.values[f.value(i)]
+			for k, leaf := range at[:n] {
+				to := out[(r+k)*outputs:][:outputs]
+				if t.output >= 0 {
+					f.add(&to[t.output], f.values[f.value(leaf)])
+				} else {
+					f.addAll(to, f.value(leaf))
 				}
-				continue
-			}
-			for k, i := range at[:n] {
-				f.leaf(t, i, out[(r+k)*outputs:(r+k+1)*outputs])
 			}
 		}
 	}
@@ -62,36 +88,29 @@ func (f *Forest) block(x []float64, rows int, out []float64) {
 
 // row answers one row.
 func (f *Forest) row(x, out []float64) {
-	trees := f.trees
-	var at positions
-	for len(trees) > 0 {
-		n := min(lanes, len(trees))
-		var depth uint32
-		special := false
-		for k := range n {
-			t := &trees[k]
-			at[k], depth, special = t.root, max(depth, t.depth), special || t.special
-		}
-		if special {
-			for k := range n {
-				at[k] = f.walkSpecial(trees[k].root, x, 3)
+	for i := range f.octets {
+		o := &f.octets[i]
+		at := o.roots
+		if o.special {
+			for k := range at {
+				at[k] = f.walkSpecial(at[k], x, 3)
 			}
 		} else {
-			for left := int(depth); left > 0; left -= stride {
+			for left := int(o.depth); left > 0; left -= stride {
 				stepTrees(f.nodes, x, &at, min(left, stride))
 				if left > stride && f.arrived(&at) {
 					break
 				}
 			}
 		}
-		for k := range n {
-			if t := &trees[k]; t.output >= 0 && !f.options.Sum32 {
-				out[t.output] += f.values[f.value(at[k])]
+		trees := f.trees[i*lanes:]
+		for k := range min(lanes, len(trees)) {
+			if output := trees[k].output; output >= 0 {
+				f.add(&out[output], f.values[f.value(at[k])])
 			} else {
-				f.leaf(t, at[k], out)
+				f.addAll(out, f.value(at[k]))
 			}
 		}
-		trees = trees[n:]
 	}
 }
 
@@ -203,24 +222,21 @@ func (c Category) of(v float64) (category uint32, is bool) {
 }
 
 // value is the index of a leaf's value.
-func (f *Forest) value(at uint32) uint64 { return math.Float64bits(f.nodes[at].threshold) & leafIndex }
+func (f *Forest) value(leaf uint32) uint64 {
+	return math.Float64bits(f.nodes[leaf].threshold) & leafIndex
+}
 
-// leaf adds a leaf's value to the answer of one row.
-func (f *Forest) leaf(t *tree, at uint32, out []float64) {
-	value := f.values[f.value(at):]
-	if t.output >= 0 {
-		out = out[t.output:][:1]
-	} else {
-		out = out[:f.options.Outputs]
-	}
-	value = value[:len(out)]
+func (f *Forest) add(to *float64, v float64) {
 	if f.options.Sum32 {
-		for i, v := range value {
-			out[i] = float64(float32(out[i]) + float32(v))
-		}
-		return
+		*to = float64(float32(*to) + float32(v))
+	} else {
+		*to += v
 	}
-	for i, v := range value {
-		out[i] += v
+}
+
+// addAll adds a value of all outputs.
+func (f *Forest) addAll(out []float64, value uint64) {
+	for i, v := range f.values[value:][:len(out)] {
+		f.add(&out[i], v)
 	}
 }
