@@ -29,8 +29,6 @@ type XGBoostOptions struct {
 	// Regression answers what predict answers as quantities, whatever the
 	// objective, as XGBRegressor does.
 	Regression bool
-	// Parallel is num_parallel_tree, for files before 1.6, which do not have it.
-	Parallel int
 	// Names are those of the features, for files before 1.4, which do not have them.
 	Names []string
 }
@@ -66,6 +64,7 @@ type booster struct {
 	drop     []float64 // weight_drop of dart, nil where all weights are 1
 	linear   []float64 // weights of gblinear
 	recode   []categories
+	labels   []model.Label // of a wrapper's encoder, nil where there is none
 }
 
 // XGBoost reads what LoadXGBoost reads, or what a pickled Booster holds, as the
@@ -88,9 +87,6 @@ func XGBoost(r io.Reader, o XGBoostOptions) (model.Predictor, error) {
 	if len(b.names) == 0 && !numbered("f", o.Names) {
 		b.names = o.Names
 	}
-	if !b.since(1, 6) {
-		b.parallel = max(b.parallel, o.Parallel)
-	}
 	p, refused := b.predictor(o)
 	if refused != nil {
 		return nil, refused
@@ -101,7 +97,7 @@ func XGBoost(r io.Reader, o XGBoostOptions) (model.Predictor, error) {
 // xgboostMembers are what is read of a document; XGBoost's classes save them
 // (src/learner.cc LearnerIO::SaveModel, src/gbm/*, src/tree/tree_model.cc).
 var xgboostMembers = keep(`
-	Model learner version attributes best_iteration scikit_learn
+	Model learner version attributes best_iteration best_ntree_limit scikit_learn
 	feature_names feature_types gradient_booster name model gbtree weight_drop
 	gbtree_model_param num_trees num_parallel_tree iteration_indptr tree_info cats enc offsets values type
 	weights learner_model_param base_score num_class num_feature num_target objective
@@ -157,7 +153,7 @@ func (b *booster) read(file part) {
 		b.types = learner.at("feature_types").texts()
 	}
 	b.attributes = map[string]string{}
-	for _, name := range []string{"best_iteration", "scikit_learn"} {
+	for _, name := range []string{"best_iteration", "best_ntree_limit", "scikit_learn"} {
 		if attributes := learner.at("attributes"); attributes.has(name) {
 			b.attributes[name] = attributes.at(name).text()
 		}
@@ -247,6 +243,7 @@ func (b *booster) outputs() int { return max(b.classes, b.targets, 1) }
 func (b *booster) predictor(o XGBoostOptions) (model.Predictor, *model.Refusal) {
 	in := &intake{next: nextXGBoost}
 	whole := part{path: "the model", in: in}
+	b.saved(whole, &o)
 	goal := b.goal(whole, o.Regression)
 	if b.features < 1 {
 		whole.fail("it has no features")
@@ -268,6 +265,13 @@ func (b *booster) predictor(o XGBoostOptions) (model.Predictor, *model.Refusal) 
 	}
 	engine.finish()
 	s := goal.signature
+	if b.labels != nil && s.Task == model.Classification {
+		if len(b.labels) != len(s.Classes) {
+			whole.fail("its wrapper has %d classes instead of %d", len(b.labels), len(s.Classes))
+			return nil, in.err
+		}
+		s.Classes = b.labels
+	}
 	s.Features, s.Named = features, named
 	s.Library = b.library
 	s.Estimator = fmt.Sprintf("Booster(%s, %s)", b.kind, b.objective)
@@ -322,7 +326,7 @@ func (b *booster) treeSum(whole part, base []float64, o XGBoostOptions) sum {
 	for t := range b.trees {
 		b.trees[t].Output = whole.whole(b.groups[t], b.outputs()-1)
 	}
-	if o.Best || b.attributes["scikit_learn"] != "" {
+	if o.Best {
 		n = b.bestTrees(whole, o.Limit)
 	}
 	if whole.in.err != nil {
@@ -367,24 +371,65 @@ func refuseUnseen16(whole part, trees []forest.Tree) {
 // XGBoostOptions.Limit.
 func (b *booster) bestTrees(whole part, limit int) int {
 	n := len(b.trees)
-	if !b.since(1, 4) {
-		if limit > 0 && limit < n {
-			n = min(n, limit*b.outputs())
-		}
-		return n
-	}
-	text, ok := b.attributes["best_iteration"]
-	if !ok {
-		return n
-	}
-	best := part{text, "attributes.best_iteration", whole.in}.digits(1 << 30)
+	rounds := 0 // as trees for each output
 	switch {
-	case b.starts == nil && best < n:
-		n = min(n, (best+1)*b.parallel*b.outputs())
-	case b.starts != nil && best+1 < len(b.starts):
-		n = part{path: "iteration_indptr", in: whole.in}.whole(b.starts[best+1], n)
+	case !b.since(1, 4):
+		rounds = limit
+	case !b.since(1, 6): // it does not know how many trees make a round
+		rounds = b.attribute(whole, "best_ntree_limit")
+	case b.attributes["best_iteration"] != "":
+		best := b.attribute(whole, "best_iteration") + 1
+		if best < len(b.starts) {
+			return part{path: "iteration_indptr", in: whole.in}.whole(b.starts[best], n)
+		}
+		rounds = best * b.parallel
+	}
+	if rounds > 0 && rounds < n {
+		n = min(n, rounds*b.outputs())
 	}
 	return n
+}
+
+// attribute reads an attribute that is a whole number, 0 where there is none.
+func (b *booster) attribute(whole part, name string) int {
+	text, ok := b.attributes[name]
+	if !ok {
+		return 0
+	}
+	return part{text, "attributes." + name, whole.in}.digits(1 << 30)
+}
+
+// saved reads what the wrapper's own save_model leaves among the attributes:
+// before 2.0, its parameters and labels.
+func (b *booster) saved(whole part, o *XGBoostOptions) {
+	text, ok := b.attributes["scikit_learn"]
+	if !ok {
+		return
+	}
+	o.Best = true
+	root, err := readJSON(strings.NewReader(text), schema{keep: keep("missing _le classes_")})
+	if err != nil {
+		whole.fail("its attribute scikit_learn: %v", err)
+		return
+	}
+	p := part{root, "attributes.scikit_learn", whole.in}
+	if p.has("missing") && o.Missing == nil {
+		if missing, ok := p.at("missing").value.(float64); ok && !math.IsNaN(missing) {
+			o.Missing = &missing
+		}
+	}
+	if p.has("_le") {
+		for _, class := range p.at("_le").at("classes_").parts() {
+			switch v := class.value.(type) {
+			case string:
+				b.labels = append(b.labels, textLabel(v))
+			case float64:
+				b.labels = append(b.labels, numberLabel(v))
+			default:
+				class.wrong("a class")
+			}
+		}
+	}
 }
 
 // linearSum makes the sum of gblinear: weights feature by feature, the biases

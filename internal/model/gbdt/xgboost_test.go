@@ -100,8 +100,10 @@ func TestXGBoostAnswers(t *testing.T) {
 		{"a wrapper stops", stumps{values: five, attributes: `"best_iteration":"1"`}, XGBoostOptions{Best: true}, -1, []float64{3}},
 		{"a wrapper's file stops", stumps{values: five, attributes: `"best_iteration":"1","scikit_learn":"{}"`}, XGBoostOptions{}, -1, []float64{3}},
 		{"rounds of two trees", stumps{values: five, attributes: `"best_iteration":"1"`, more: `,"iteration_indptr":[0,2,4,5]`}, XGBoostOptions{Best: true}, -1, []float64{15}},
-		{"rounds of two trees, told by the wrapper", stumps{version: "1,5,0", values: five, attributes: `"best_iteration":"1"`}, XGBoostOptions{Best: true, Parallel: 2}, -1, []float64{15}},
+		{"rounds of two trees of 1.5", stumps{version: "1,5,0", values: five, attributes: `"best_iteration":"1","best_ntree_limit":"4"`}, XGBoostOptions{Best: true}, -1, []float64{15}},
 		{"a wrapper before 1.4 stops", stumps{version: "1,3,0", values: five, attributes: `"best_iteration":"0"`}, XGBoostOptions{Best: true, Limit: 2}, -1, []float64{3}},
+		{"a wrapper's file has another missing", stumps{values: five, attributes: `"scikit_learn":"{\"missing\": -1.0, \"kwargs\": {}}"`}, XGBoostOptions{}, -1, []float64{31}},
+		{"or none", stumps{values: five, attributes: `"scikit_learn":"{\"missing\": NaN}"`}, XGBoostOptions{}, 1, []float64{-31}},
 		{"a base is a probability", stumps{objective: "reg:logistic", base: "0.25"}, XGBoostOptions{}, -1, []float64{0.25}},
 		{"a certain base", stumps{version: "3,2,0", objective: "reg:logistic", base: "0"}, XGBoostOptions{}, -1, []float64{1e-6}},
 		{"an improbable class", stumps{version: "1,5,0", objective: "reg:logistic", base: "0.5", values: []float64{-100}}, XGBoostOptions{}, -1, []float64{0}},
@@ -195,6 +197,25 @@ func TestXGBoostRefusals(t *testing.T) {
 		{"another booster", "gbtree", "gbtwig", "its booster is"},
 		{"another objective", "binary:logistic", "binary:acoustic", "does not know its objective"},
 	})
+}
+
+// TestWrappersFile: a file that a wrapper saved before 1.6 has its labels.
+func TestWrappersFile(t *testing.T) {
+	t.Parallel()
+	for labels, want := range map[string][]model.Label{
+		`[\"no\",\"yes\"]`: {`"no"`, `"yes"`},
+		`[1,2.5]`:          {"1", "2.5"},
+		`[1,2,3]`:          nil,
+	} {
+		file := stumps{version: "1,5,0", objective: "binary:logistic", base: "0.5", values: []float64{1}, attributes: `"scikit_learn":"{\"_le\":{\"classes_\":` + labels + `}}"`}
+		p, err := LoadXGBoost(strings.NewReader(file.String()))
+		if want == nil && (err == nil || !strings.Contains(err.Error(), "3 classes instead of 2")) {
+			t.Errorf("%s: %v", labels, err)
+		}
+		if want != nil && (err != nil || !slices.Equal(p.Signature().Classes, want)) {
+			t.Errorf("%s: %v, %v", labels, p, err)
+		}
+	}
 }
 
 // TestUnseenCategories16: where 1.6 sent them another way, the file is refused.

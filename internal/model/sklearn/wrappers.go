@@ -22,13 +22,14 @@ const (
 
 var (
 	xgboostBooster  = pickle.Global{Module: "xgboost.core", Name: "Booster"}
+	xgboostStopping = pickle.Global{Module: "xgboost.callback", Name: "EarlyStopping"}     // among the parameter callbacks
 	xgboostEncoder  = pickle.Global{Module: "xgboost.compat", Name: "XGBoostLabelEncoder"} // before 1.6
 	lightgbmBooster = pickle.Global{Module: "lightgbm.basic", Name: "Booster"}
 )
 
 // wrapperNames are the names that a wrapper's file holds.
 func wrapperNames() []pickle.Global {
-	names := []pickle.Global{xgboostBooster, xgboostEncoder, lightgbmBooster, labelEncoder}
+	names := []pickle.Global{xgboostBooster, xgboostStopping, xgboostEncoder, lightgbmBooster, labelEncoder}
 	for name := range strings.FieldsSeq("XGBClassifier XGBRegressor XGBRanker XGBRFClassifier XGBRFRegressor") {
 		names = append(names, pickle.Global{Module: xgboostModule, Name: name})
 	}
@@ -78,13 +79,6 @@ func (p place) xgboost(object *pickle.Object) (fitted, *model.Refusal) {
 		options.Missing = &missing
 	} else if !ok && e.optional("missing") != nil {
 		e.wrong("missing", e.optional("missing"), "a number")
-	}
-	parallel := "num_parallel_tree"
-	if strings.HasPrefix(object.Class.Name, "XGBRF") { // a forest is one round of all its trees
-		parallel = "n_estimators"
-	}
-	if trees, ok := e.optional(parallel).(int64); ok {
-		options.Parallel = int(min(max(trees, 1), 1<<20))
 	}
 	if limit, ok := e.optional("best_ntree_limit").(int64); ok {
 		options.Limit = int(min(max(limit, 0), 1<<30))

@@ -13,6 +13,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from frame import (BINARY, FLOAT32, FLOAT64, FRAME, HOLED_ROWS, HOLES, MIXED, MIXED_ROWS, NAMES, ROWS, SCORE, THREE,
                    WORDS, X, Case, Refused, framed, since)
@@ -32,6 +34,7 @@ except ImportError:
 
 warnings.simplefilter("ignore")
 POSITIVE = np.exp(SCORE / 4)
+FINITE = np.clip(ROWS, -1e30, 1e30)
 # Codes of categories, with a hole now and then, and codes that were not fitted on.
 CODES = np.column_stack([np.arange(240) * 7 % 5, np.arange(240) * 11 % 40, X[:, 0], X[:, 1]]).astype(float)
 CODES[::17, 0] = np.nan
@@ -167,10 +170,7 @@ def xgb_files():
         booster = xgb.train({"max_depth": 4, "nthread": 1, "verbosity": 0}, xgb.DMatrix(frame, label=SCORE, enable_categorical=True), 6)
 
         def ask(row):
-            row = row.copy()
-            for column in ("plan", "region"):
-                row[column] = row[column].cat.remove_unused_categories()
-            return booster.predict(xgb.DMatrix(row, enable_categorical=True))
+            return booster.predict(xgb.DMatrix(only(row), enable_categorical=True))
         for suffix in (".json", ".ubj"):
             yield xgb_case("xgb-frame", {}, None, None, rows, booster=booster, suffix=suffix, values=ask)
 
@@ -181,6 +181,14 @@ def categorical(frame):
         frame[column] = frame[column].astype("category")
     frame["paperless"] = frame["paperless"].astype(float)
     return frame
+
+
+def only(row):
+    """A row whose categories are its own values: XGBoost looks at all that a column may have."""
+    row = row.copy()
+    for column in ("plan", "region"):
+        row[column] = row[column].cat.remove_unused_categories()
+    return row
 
 
 def xgb_wrappers():
@@ -205,6 +213,24 @@ def xgb_wrappers():
     late = xgb.XGBClassifier(**{**shared, "n_estimators": 40, "learning_rate": 1.0}, **(stop if since("xgboost", "2.0") else {}))
     late.fit(X[:120], BINARY[:120], eval_set=[(X[120:], BINARY[120:])], verbose=False, **({} if since("xgboost", "2.0") else stop))
     yield case("xgb-classifier-stopped", late, ROWS)
+    # The file that the wrapper saves: it remembers where it stopped, and before 2.0 its parameters.
+    saved = case("xgb-wrapper-file.json", late, ROWS, file=bytes_of(late.save_model, ".json"))
+    if not since("xgboost", "1.4"):  # it forgets
+        saved.values = lambda row: late.predict_proba(row, ntree_limit=0)
+        saved.predict = lambda row: late.predict(row, ntree_limit=0)
+    saved.library = "XGBoost " + xgb.__version__
+    yield saved
+    other = xgb.XGBRegressor(missing=-1.0, **shared).fit(np.nan_to_num(HOLES, nan=-1.0), SCORE)
+    if since("xgboost", "1.0") and not since("xgboost", "2.0"):
+        yield case("xgb-wrapper-missing.json", other, np.nan_to_num(HOLED_ROWS, nan=-1.0), file=bytes_of(other.save_model, ".json"))
+    if since("xgboost", "1.6"):
+        called = xgb.XGBClassifier(callbacks=[xgb.callback.EarlyStopping(rounds=2)], **shared).fit(X[:120], BINARY[:120], eval_set=[(X[120:], BINARY[120:])], verbose=False)
+        yield case("xgb-classifier-callback", called, ROWS)
+    inside = make_pipeline(StandardScaler(), xgb.XGBRegressor(**shared))
+    yield Case("xgb-pipeline", inside.fit(FRAME, SCORE), framed(FINITE), tolerance=FLOAT32)
+    if since("xgboost", "3.1"):
+        words = xgb.XGBClassifier(enable_categorical=True, **shared).fit(categorical(MIXED), WORDS[THREE] == WORDS[0])
+        yield case("xgb-classifier-frame", words, categorical(MIXED_ROWS), classes=[0, 1], values=lambda row: words.predict_proba(only(row)), predict=lambda row: words.predict(only(row)))
     if not since("xgboost", "1.6"):
         words = xgb.XGBClassifier(**shared).fit(X, WORDS[THREE])
         yield case("xgb-classifier-words", words, ROWS)
@@ -269,6 +295,7 @@ def lgb_wrappers():
     yield case("lgb-regressor", lgb.LGBMRegressor(**shared, **quiet).fit(FRAME, SCORE), framed(ROWS))
     yield case("lgb-regressor-poisson", lgb.LGBMRegressor(objective="poisson", **shared, **quiet).fit(X, POSITIVE), ROWS)
     yield case("lgb-ranker", lgb.LGBMRanker(**shared, **quiet).fit(X, THREE, group=[60] * 4), ROWS)
+    yield Case("lgb-pipeline", make_pipeline(StandardScaler(), lgb.LGBMClassifier(**shared, **quiet)).fit(X, THREE), ROWS)
     stop = {"callbacks": [lgb.early_stopping(2, verbose=False)]}
     late = lgb.LGBMClassifier(**{**shared, "n_estimators": 60, "learning_rate": 1.0}, **quiet)
     late.fit(X[:120], BINARY[:120], eval_set=[(X[120:], BINARY[120:])], **stop)
