@@ -71,6 +71,9 @@ A model file is parsed as data. Nothing in it is executed.`,
 	f.BoolVar(&config.Drills, "drills", config.Drills, "allow drills")
 	f.Int64Var(&config.MaxModelBytes, "max-model-bytes", config.MaxModelBytes, "largest model file")
 	f.StringSliceVar(&config.AllowedHosts, "allowed-host", nil, "name that the server is called by, beside localhost")
+	f.IntVar(&config.Limits.Concurrency, "concurrency", config.Limits.Concurrency, "how many requests are predicted at once")
+	f.IntVar(&config.Limits.Queue, "queue", config.Limits.Queue, "how many more may wait; others get 503")
+	f.DurationVar(&config.Limits.Patience, "queue-timeout", config.Limits.Patience, "how long one may wait; then it gets 503")
 	f.DurationVar(&config.Drain, "drain", config.Drain, "after SIGTERM: not ready, still answering")
 	f.StringVar(&logFormat, "log-format", logFormat, "text or json")
 	return cmd

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"serin/internal/infer"
 	"serin/internal/rollout"
 )
 
@@ -35,6 +36,8 @@ type Config struct {
 	MaxModelBytes int64
 	// AllowedHosts are names that the server is called by, beside the loopback ones.
 	AllowedHosts []string
+	// Limits bound the predictions under way and waiting.
+	Limits infer.Limits
 	// Drain is how long a stopping server says that it is not ready and still
 	// accepts connections.
 	Drain time.Duration
@@ -61,6 +64,7 @@ func Default() Config {
 		Slowdown:      20 * time.Millisecond,
 		Drills:        true,
 		MaxModelBytes: 512 << 20,
+		Limits:        infer.DefaultLimits(),
 		Drain:         2 * time.Second,
 		Version:       "dev",
 		Log:           slog.New(slog.DiscardHandler),
@@ -114,6 +118,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("slowdown %v is not between 0 and %v", c.Slowdown, longestSlowdown)
 	case c.MaxModelBytes <= 0:
 		return fmt.Errorf("the largest model file is %d bytes: give at least 1", c.MaxModelBytes)
+	case c.Limits.Concurrency < 1 || c.Limits.Queue < 0 || c.Limits.Patience < 0:
+		return fmt.Errorf("limits of %d predictions at once, %d waiting for %v: give at least one, and nothing below zero", c.Limits.Concurrency, c.Limits.Queue, c.Limits.Patience)
 	case c.Drain < 0:
 		return fmt.Errorf("drain time %v is negative", c.Drain)
 	}

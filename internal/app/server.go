@@ -156,7 +156,7 @@ func assemble(c Config, root *os.Root, memory *store.Store, data string) *server
 		loaded: map[string]model.Predictor{},
 	}
 	s.pilot = control.New(control.Config{Model: c.Name, Store: journal{memory, c.Log}, Engines: s.cars, Log: c.Log, Drills: c.Drills})
-	front := infer.NewHandler(s.table, c.Log)
+	front := infer.NewHandler(s.table, c.Limits, c.Log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newMetrics(&s.config, s.cars, front, s.pilot)...)
 	protocols := front.Protocols(c.Name, c.Version, func() bool { return s.gate.ready.Load() && !s.gate.draining.Load() })

@@ -31,14 +31,16 @@ const (
 // Handler answers POST /predict for one model.
 type Handler struct {
 	table   *route.Switch
+	gate    gate
 	log     *slog.Logger
 	refused [600]atomic.Uint64
 	schema  atomic.Pointer[rows.Schema] // of the stable version that answered last
 }
 
-// NewHandler answers from whatever table the switch holds.
-func NewHandler(table *route.Switch, log *slog.Logger) *Handler {
-	return &Handler{table: table, log: log}
+// NewHandler answers from whatever table the switch holds, within limits that
+// all protocols share.
+func NewHandler(table *route.Switch, limits Limits, log *slog.Logger) *Handler {
+	return &Handler{table: table, gate: gate{limits: limits}, log: log}
 }
 
 // Refused calls f for every HTTP status that requests were refused with, and
@@ -57,12 +59,36 @@ type request struct {
 	batch     rows.Batch
 	instances bool // it is a list of rows, and so is its answer
 	reply     []byte
+	slot      *gate // that the request is in, nil if it is in none
 }
 
 var requests = sync.Pool{New: func() any { return &request{body: make([]byte, 0, 1024)} }}
 
+// enter waits for a slot of the gate.
+func (req *request) enter(ctx context.Context, g *gate) *problem {
+	if !g.enter(ctx) {
+		return overloaded
+	}
+	req.slot = g
+	return nil
+}
+
+var overloaded = &problem{
+	Status: http.StatusServiceUnavailable, Code: "overloaded",
+	Detail: "The server is busy with other predictions: send the request again in a second.",
+}
+
+// leave gives the slot back, once.
+func (req *request) leave() {
+	if req.slot != nil {
+		req.slot.leave()
+		req.slot = nil
+	}
+}
+
 // release keeps the memory for another request, but not that of a huge body.
 func (req *request) release() {
+	req.leave()
 	const keep = 64 << 10
 	if cap(req.body) <= keep {
 		requests.Put(req)
@@ -78,8 +104,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, p)
 		return
 	}
-	// Only now: who sends its body slowly must not reach a version that was
-	// rolled back meanwhile.
+	if p := req.enter(r.Context(), &h.gate); p != nil {
+		h.refuse(w, p)
+		return
+	}
+	// Only now: who sends its body slowly, or had to wait, must not reach a version
+	// that was rolled back meanwhile.
 	table := h.table.Table()
 	if table == nil {
 		h.refuse(w, &problem{Status: http.StatusServiceUnavailable, Detail: "No model is loaded yet: ask again when GET /readyz answers 200."})
@@ -101,6 +131,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		req.reply = appendReply(req.reply[:0], arm, &req.batch, latency)
 	}
+	req.leave() // sending is the client's time
 	w.Header()["Content-Type"] = contentTypeJSON
 	// A client that has gone does not read its answer; there is nobody to tell.
 	_, _ = w.Write(req.reply)
@@ -220,6 +251,7 @@ func (req *request) answer(ctx context.Context, arm *route.Arm, dealt bool) (lat
 	evidence.Begin()
 	err = predict(arm, &req.batch)
 	if arm.Slowdown > 0 {
+		req.leave() // a drill waits, and works on nothing
 		<-time.After(arm.Slowdown)
 	}
 	latency = time.Since(routed)

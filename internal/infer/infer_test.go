@@ -71,7 +71,7 @@ func handlerFor(t *route.Table) *Handler {
 	if t != nil {
 		sw.Swap(t)
 	}
-	return NewHandler(&sw, slog.New(slog.DiscardHandler))
+	return NewHandler(&sw, DefaultLimits(), slog.New(slog.DiscardHandler))
 }
 
 func post(h http.Handler, body string, headers ...string) *httptest.ResponseRecorder {
@@ -380,7 +380,7 @@ func TestASlowBodyDoesNotReachAVersionThatIsGone(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		NewHandler(&sw, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
+		NewHandler(&sw, DefaultLimits(), slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
 	}()
 	_, _ = half.Write([]byte(`{"features": [1,2,`)) // returns when it was read
 	sw.Swap(&route.Table{Stable: stable})

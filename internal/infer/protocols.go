@@ -80,8 +80,10 @@ func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read 
 	if err := p.answer(r.Context(), a, to, func() error { return read(a) }); err != nil {
 		return err
 	}
+	body := write(a)
+	req.leave() // sending is the client's time
 	// A client that has gone does not read its answer; there is nobody to tell.
-	_, _ = w.Write(write(a))
+	_, _ = w.Write(body)
 	a.arm.Served.Time(time.Since(arrived))
 	return nil
 }
@@ -89,6 +91,9 @@ func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read 
 // answer finds the arm, has the rows read, and predicts them. Errors of read are
 // *oip.Fault or *trouble.
 func (p *Protocols) answer(ctx context.Context, a *asking, to choice, read func() error) (err error) {
+	if p := a.enter(ctx, &p.front.gate); p != nil {
+		return &trouble{p.Status, p.Detail}
+	}
 	var dealt bool // by the split, and not chosen by the client
 	if a.arm, dealt, err = p.choose(to); err != nil {
 		return err
@@ -200,6 +205,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 		return
 	}
 	w.Header()["Content-Type"] = contentTypeJSON
+	comeAgain(w, status)
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }

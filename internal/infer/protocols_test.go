@@ -46,7 +46,7 @@ func protocolServer(t *testing.T) (mux *http.ServeMux, stable, canary *route.Arm
 	stable, canary = armFor(scales(), route.Stable), armFor(scales(), route.Canary)
 	var sw route.Switch
 	sw.Swap(&route.Table{Stable: stable, Canary: canary, Split: route.NewSplit(1000, 7)})
-	h := NewHandler(&sw, slog.New(slog.DiscardHandler))
+	h := NewHandler(&sw, DefaultLimits(), slog.New(slog.DiscardHandler))
 	mux = http.NewServeMux()
 	mux.Handle("POST /predict", h)
 	h.Protocols("churn", "0.1", func() bool { return true }).Register(mux)
@@ -181,7 +181,7 @@ func TestBinaryTensorsOverHTTP(t *testing.T) {
 	var sw route.Switch
 	sw.Swap(&route.Table{Stable: armFor(p, route.Stable)})
 	mux := http.NewServeMux()
-	NewHandler(&sw, slog.New(slog.DiscardHandler)).Protocols("churn", "0.1", func() bool { return true }).Register(mux)
+	NewHandler(&sw, DefaultLimits(), slog.New(slog.DiscardHandler)).Protocols("churn", "0.1", func() bool { return true }).Register(mux)
 	head := `{"parameters":{"binary_data_output":true},"inputs":[{"name":"features","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":8}}],"outputs":[{"name":"prediction"},{"name":"probabilities","parameters":{"binary_data":false}}]}`
 	raw := binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, math.Float32bits(75)), math.Float32bits(0))
 	status, body, header := send(mux, "POST", "/v2/models/churn/infer", head+string(raw), jsonLength, "235")
@@ -225,7 +225,7 @@ func TestAPanicInAnotherProtocol(t *testing.T) {
 	var sw route.Switch
 	sw.Swap(&route.Table{Stable: armFor(twoClasses(), route.Stable)})
 	mux := http.NewServeMux()
-	NewHandler(&sw, slog.New(slog.DiscardHandler)).Protocols("churn", "0.1", func() bool { return true }).Register(mux)
+	NewHandler(&sw, DefaultLimits(), slog.New(slog.DiscardHandler)).Protocols("churn", "0.1", func() bool { return true }).Register(mux)
 	status, body, _ := send(mux, "POST", "/v1/models/churn:predict", `{"instances":[[666,0,0,0,0]]}`)
 	if status != http.StatusInternalServerError || !strings.Contains(body, `"error":"The model failed on this row`) {
 		t.Errorf("%d %s", status, body)

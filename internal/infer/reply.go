@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -129,6 +130,13 @@ func codeOf(status int) string {
 	}
 }
 
+// comeAgain tells when, where the server is not able to answer now.
+func comeAgain(w http.ResponseWriter, status int) {
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+}
+
 // fieldError says which field is wrong.
 type fieldError struct {
 	Message  string `json:"message"`
@@ -137,13 +145,14 @@ type fieldError struct {
 
 func (p *problem) write(w http.ResponseWriter) {
 	full := *p
-	full.Title, full.Code = http.StatusText(p.Status), codeOf(p.Status)
+	full.Title, full.Code = http.StatusText(p.Status), cmp.Or(p.Code, codeOf(p.Status))
 	body, err := json.Marshal(full)
 	if err != nil { // cannot happen: the struct holds only strings and a number
 		http.Error(w, full.Title, p.Status)
 		return
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	comeAgain(w, p.Status)
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(body)
 }

@@ -32,7 +32,7 @@ func dial(t testing.TB, p model.Predictor, ready bool) (*grpc.ClientConn, *RPC, 
 	table := &route.Table{Stable: armFor(p, route.Stable), Canary: armFor(p, route.Canary), Split: route.NewSplit(1000, 7)}
 	var sw route.Switch
 	sw.Swap(table)
-	server := NewHandler(&sw, slog.New(slog.DiscardHandler)).Protocols("churn", "0.1", func() bool { return ready }).GRPC()
+	server := NewHandler(&sw, DefaultLimits(), slog.New(slog.DiscardHandler)).Protocols("churn", "0.1", func() bool { return ready }).GRPC()
 	server.Ready(ready)
 	pipe := bufconn.Listen(1 << 20)
 	var serving sync.WaitGroup
@@ -255,7 +255,7 @@ func FuzzModelInfer(f *testing.F) {
 	}
 	var sw route.Switch
 	sw.Swap(&route.Table{Stable: armFor(scales(), route.Stable)})
-	s := &service{Protocols: NewHandler(&sw, slog.New(slog.DiscardHandler)).Protocols("churn", "0.1", func() bool { return true })}
+	s := &service{Protocols: NewHandler(&sw, DefaultLimits(), slog.New(slog.DiscardHandler)).Protocols("churn", "0.1", func() bool { return true })}
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		var ask pb.ModelInferRequest
 		if proto.Unmarshal(wire, &ask) != nil {

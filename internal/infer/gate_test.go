@@ -1,0 +1,217 @@
+package infer
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"serin/internal/model"
+	"serin/internal/route"
+)
+
+func TestGate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{limits: Limits{Concurrency: 2, Queue: 2, Patience: time.Second}}
+		for range 2 {
+			if !g.enter(t.Context()) {
+				t.Fatal("two may enter")
+			}
+		}
+		order := make(chan int, 4)
+		enter := func(n int, ctx context.Context) {
+			go func() {
+				if !g.enter(ctx) {
+					n = -n
+				}
+				order <- n
+			}()
+			synctest.Wait()
+		}
+		enter(1, t.Context())
+		gone, leave := context.WithCancel(t.Context())
+		enter(2, gone)
+		enter(3, t.Context()) // the queue is full
+		if got := <-order; got != -3 {
+			t.Fatalf("%d", got)
+		}
+		leave() // the second's client goes
+		if got := <-order; got != -2 {
+			t.Fatalf("%d", got)
+		}
+		enter(4, t.Context())
+		g.leave()
+		if got := <-order; got != 1 {
+			t.Fatalf("%d: the first come is the first", got)
+		}
+		begun := time.Now()
+		if got := <-order; got != -4 || time.Since(begun) != time.Second {
+			t.Fatalf("%d after %v: nobody left", got, time.Since(begun))
+		}
+		g.leave()
+		g.leave()
+		if g.busy.Load() != 0 || g.waiting.Load() != 0 || len(g.queue) != 0 {
+			t.Errorf("%d busy, %d waiting", g.busy.Load(), g.waiting.Load())
+		}
+	})
+}
+
+// TestGateUnderPressure: never more inside than may be, and nobody is forgotten
+// in the queue.
+func TestGateUnderPressure(t *testing.T) {
+	t.Parallel()
+	g := &gate{limits: Limits{Concurrency: 3, Queue: 1000, Patience: time.Minute}}
+	var inside, tooMany, entered atomic.Int64
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			for range 200 {
+				if !g.enter(t.Context()) {
+					t.Error("turned away")
+					return
+				}
+				if n := inside.Add(1); n > 3 {
+					tooMany.Add(1)
+				}
+				entered.Add(1)
+				inside.Add(-1)
+				g.leave()
+			}
+		})
+	}
+	all.Wait()
+	if entered.Load() != 64*200 || tooMany.Load() > 0 || g.busy.Load() != 0 || g.waiting.Load() != 0 {
+		t.Errorf("%d entered, %d times too many at once, %d busy, %d waiting", entered.Load(), tooMany.Load(), g.busy.Load(), g.waiting.Load())
+	}
+}
+
+func TestGateAllocatesNothing(t *testing.T) {
+	g := &gate{limits: DefaultLimits()}
+	if n := testing.AllocsPerRun(100, func() { g.enter(context.Background()); g.leave() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// held predicts when it is let.
+type held struct {
+	scale
+	come chan struct{}
+	let  chan struct{}
+}
+
+func (h *held) Predict(in model.Rows, out model.Answers) error {
+	h.come <- struct{}{}
+	<-h.let
+	return h.scale.Predict(in, out)
+}
+
+// TestOverload: who finds the queue full, or has waited too long, is told to
+// come again, in the words of its protocol, and is in no evidence.
+func TestOverload(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &held{scale: *scales(), come: make(chan struct{}, 10), let: make(chan struct{})}
+		arm := armFor(p, route.Stable)
+		var sw route.Switch
+		sw.Swap(&route.Table{Stable: arm})
+		h := NewHandler(&sw, Limits{Concurrency: 1, Queue: 1, Patience: time.Second}, slog.New(slog.DiscardHandler))
+		mux := http.NewServeMux()
+		mux.Handle("POST /predict", h)
+		h.Protocols("churn", "0.1", func() bool { return true }).Register(mux)
+		var others sync.WaitGroup
+		others.Go(func() {
+			if status, body, _ := send(mux, "POST", "/predict", `{"features":[60,"gold"]}`); status != http.StatusOK {
+				t.Errorf("the first: %d %s", status, body)
+			}
+		})
+		<-p.come
+		others.Go(func() {
+			if status, body, _ := send(mux, "POST", "/predict", `{"features":[60,"gold"]}`); status != http.StatusServiceUnavailable {
+				t.Errorf("the second waits in vain: %d %s", status, body)
+			}
+		})
+		synctest.Wait()
+		for path, body := range map[string]string{
+			"/predict": `{"features":[60,"gold"]}`, "/v2/models/churn/infer": v2Rows, "/v1/models/churn:predict": `{"instances":[[60,"gold"]]}`, "/invocations": `{"instances":[[60,"gold"]]}`,
+		} {
+			status, answer, header := send(mux, "POST", path, body, "Content-Type", "application/json")
+			if status != http.StatusServiceUnavailable || header.Get("Retry-After") != "1" || !strings.Contains(answer, "busy") {
+				t.Errorf("%s: %d %v %s", path, status, header, answer)
+			}
+		}
+		<-time.After(2 * time.Second)
+		close(p.let)
+		others.Wait()
+		if s := arm.Evidence.Snapshot(); s.Started != 1 || s.Count != 1 {
+			t.Errorf("%d started, %d ended", s.Started, s.Count)
+		}
+		if n := h.gate.busy.Load(); n != 0 {
+			t.Errorf("%d slots are kept", n)
+		}
+	})
+}
+
+// TestADrillKeepsNoSlot: what a drill adds is no work.
+func TestADrillKeepsNoSlot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		arm := armFor(scales(), route.Canary)
+		arm.Slowdown = 20 * time.Millisecond
+		var sw route.Switch
+		sw.Swap(&route.Table{Stable: arm})
+		h := NewHandler(&sw, Limits{Concurrency: 1, Queue: 100, Patience: time.Millisecond}, slog.New(slog.DiscardHandler))
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				if w := post(h, `{"features":[60,"gold"]}`); w.Code != http.StatusOK {
+					t.Errorf("%d %s", w.Code, w.Body)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+// slowReader takes its answer only after it has looked at the gate.
+type slowReader struct {
+	http.ResponseWriter
+	look func()
+}
+
+func (s *slowReader) Write(b []byte) (int, error) {
+	s.look()
+	return s.ResponseWriter.Write(b)
+}
+
+// TestASlowReaderKeepsNoSlot: what is sent has been predicted.
+func TestASlowReaderKeepsNoSlot(t *testing.T) {
+	t.Parallel()
+	var sw route.Switch
+	sw.Swap(&route.Table{Stable: armFor(scales(), route.Stable)})
+	h := NewHandler(&sw, DefaultLimits(), slog.New(slog.DiscardHandler))
+	mux := http.NewServeMux()
+	mux.Handle("POST /predict", h)
+	h.Protocols("churn", "0.1", func() bool { return true }).Register(mux)
+	for path, body := range map[string]string{
+		"/predict": `{"features":[60,"gold"]}`, "/v2/models/churn/infer": v2Rows, "/v1/models/churn:predict": `{"instances":[[60,"gold"]]}`,
+	} {
+		looked := 0
+		w := &slowReader{httptest.NewRecorder(), func() {
+			looked++
+			if n := h.gate.busy.Load(); n != 0 {
+				t.Errorf("%s: %d slots are kept while the answer is sent", path, n)
+			}
+		}}
+		mux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(body)))
+		if looked != 1 {
+			t.Errorf("%s: written %d times", path, looked)
+		}
+	}
+}
