@@ -17,6 +17,10 @@
 // into scores and the scores into probabilities. All shapes are checked while
 // loading, so that Predict checks nothing, allocates nothing and cannot panic.
 //
+// Trees (trees*.go) are planted in a forest, one at a time, so that a large file
+// is never held twice; one engine, woods, makes of their sums what each kind of
+// estimator makes of them.
+//
 // The arithmetic is scikit-learn's, operation by operation (x - mean) / scale and
 // not x*a + b, so that answers agree to the last bits. Where versions of
 // scikit-learn differ (one-vs-rest or softmax, see head), the version that wrote
