@@ -149,8 +149,11 @@ func (c *catboost) uneven(at part, whole *forest.Tree) int32 {
 // predictor reads everything but the trees, and makes the engine.
 func (c *catboost) predictor(file part) model.Predictor {
 	columns, features, named := c.features(file.at("features_info"))
-	goal := c.goal(file.at("model_info"))
+	if len(c.trees) == 0 {
+		file.fail("it has no trees")
+	}
 	scale, bias := c.scaleAndBias(file.at("scale_and_bias"))
+	goal := c.goal(file.at("model_info"))
 	if c.in.err != nil {
 		return nil
 	}

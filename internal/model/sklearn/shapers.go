@@ -84,6 +84,9 @@ func quantile(m *making) {
 	normal := m.choice("output_distribution", "uniform", "normal") == "normal"
 	quantiles, rows := m.matrix("quantiles_", m.n)
 	s := &steps.Quantile{References: m.vector("references_", rows), Normal: normal, Quantiles: make([][]float64, m.n)}
+	if m.err != nil {
+		return
+	}
 	for i := range s.Quantiles {
 		column := make([]float64, rows)
 		for k := range column {

@@ -332,6 +332,9 @@ func network(e *estimator, n int) *methods {
 	}
 	all := items(e.value("coefs_"))
 	intercepts := e.list("intercepts_", len(all))
+	if e.err != nil {
+		return nil
+	}
 	var layers []heads.Layer
 	width := n
 	for i, v := range all {
