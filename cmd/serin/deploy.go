@@ -121,23 +121,28 @@ func (d *deploying) deploy(ctx context.Context, name string) (api.Change, error)
 		return api.Change{}, fmt.Errorf("reading %s: %w", name, err)
 	}
 	d.request.SHA256 = hex.EncodeToString(h.Sum(nil))
+	golden, err := os.ReadFile(goldenOf(name, d.golden))
+	if err != nil && (d.golden != "" || !errors.Is(err, os.ErrNotExist)) {
+		return api.Change{}, usageError{fmt.Errorf("the golden predictions cannot be read: %w", err)}
+	}
+	if err == nil {
+		sum := sha256.Sum256(golden)
+		d.request.GoldenSHA256 = hex.EncodeToString(sum[:])
+	}
 	if !d.upload && d.golden == "" {
 		change, err := d.client.Deploy(ctx, d.request)
-		// The server has no such file, or another one, or may not open it there.
+		// The server has no such file, or another one, or other predictions beside it,
+		// or may not open it there.
 		p, refused := errors.AsType[*api.Problem](err)
 		if !refused || !slices.Contains([]string{"file_not_found", "file_differs", "file_refused"}, p.Code) {
 			return change, err
 		}
 	}
-	return d.send(ctx, f, name, info.Size())
+	return d.send(ctx, f, name, info.Size(), golden)
 }
 
 // send uploads the file, whose digest is known.
-func (d *deploying) send(ctx context.Context, f *os.File, name string, size int64) (api.Change, error) {
-	golden, err := os.ReadFile(goldenOf(name, d.golden))
-	if err != nil && (d.golden != "" || !errors.Is(err, os.ErrNotExist)) {
-		return api.Change{}, usageError{fmt.Errorf("the golden predictions cannot be read: %w", err)}
-	}
+func (d *deploying) send(ctx context.Context, f *os.File, name string, size int64, golden []byte) (api.Change, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return api.Change{}, fmt.Errorf("reading %s: %w", name, err)
 	}

@@ -13,8 +13,7 @@ import (
 
 // TestDeployFromElsewhere: the same command from another folder sends the file;
 // a file that only looks the same is not mistaken for it.
-func TestDeployFromElsewhere(t *testing.T) {
-	t.Parallel()
+func TestDeployFromElsewhere(t *testing.T) { // alone: it changes its folder
 	s := child(t, workplace(t)).mustBeReady()
 	here := t.TempDir()
 	v2, err := os.ReadFile("../../models/model_v2.joblib")
@@ -50,7 +49,25 @@ func TestDeployFromElsewhere(t *testing.T) {
 	if err := os.WriteFile(other, []byte(`{"features": [0.5, 1.2, 0.8, 0.3, 1.1], "prediction": 1}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	deploy(api.ExitOK, "it reproduces its 1 golden predictions", file, "--golden", other)
+	deploy(api.ExitOK, "its golden predictions are reproduced, 1 in all", file, "--golden", other)
+	// The server has the same file, and not the predictions beside this one.
+	if err := os.Rename(other, golden); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "models", "fresh.joblib"), v2, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(here)
+	if err := os.MkdirAll("models", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"fresh.joblib", "fresh.joblib.golden.jsonl"} {
+		if err := os.Rename(name, "models/"+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file = "models/fresh.joblib"
+	deploy(api.ExitOK, "its golden predictions are reproduced, 1 in all", file)
 	deploy(api.ExitUsage, "golden predictions cannot be read", file, "--golden", filepath.Join(here, "none"))
 	deploy(api.ExitUsage, "cannot be sent", filepath.Join(here, "none"), "--upload")
 	deploy(api.ExitUsage, "not a regular file", here, "--upload")

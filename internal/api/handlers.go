@@ -116,7 +116,7 @@ func (h *handlers) deploy(ctx context.Context, in *struct {
 	Caller
 	Body DeployRequest
 }) (*reply[Change], error) {
-	return h.release(ctx, in.Actor, &in.Body, control.Source{Path: in.Body.ModelPath, SHA256: in.Body.SHA256})
+	return h.release(ctx, in.Actor, &in.Body, control.Source{Path: in.Body.ModelPath, SHA256: in.Body.SHA256, GoldenSHA256: in.Body.GoldenSHA256})
 }
 
 // release asks for a canary.
@@ -140,7 +140,7 @@ func (h *handlers) release(ctx context.Context, actor string, r *DeployRequest, 
 		message += fmt.Sprintf("; this version was %s in %s at %s: %s", what, b.Rollout, b.At.UTC().Format(time.RFC3339), b.Reason)
 	}
 	if n := done.Rollout.Canary.GoldenRows; n > 0 {
-		message += fmt.Sprintf("; it reproduces its %d golden predictions", n)
+		message += fmt.Sprintf("; its golden predictions are reproduced, %d in all", n)
 	}
 	if done.Rollout.Canary.SHA256 == done.State.Stable.SHA256 {
 		message += "; it is the same file as stable, so a version is compared with itself"

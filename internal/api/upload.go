@@ -137,7 +137,7 @@ func (u *uploader) receive(w http.ResponseWriter, r *http.Request, media string)
 		return nil, problem(codeInvalid, "header.Serin-Actor: it is longer than 100 bytes")
 	}
 	// A client that goes away breaks the body off, and that is what ends its deploy.
-	return u.release(context.WithoutCancel(r.Context()), actor, request, control.Source{Path: arriving.name, SHA256: digest, Model: arriving, Golden: arriving.golden})
+	return u.release(context.WithoutCancel(r.Context()), actor, request, control.Source{Path: arriving.name, SHA256: digest, GoldenSHA256: request.GoldenSHA256, Model: arriving, Golden: arriving.golden})
 }
 
 // options reads those of a deploy, by the same rules as in its JSON form.

@@ -13,13 +13,14 @@ import (
 
 // DeployRequest asks for a canary.
 type DeployRequest struct {
-	ModelPath string   `json:"model_path" minLength:"1" maxLength:"4096" example:"models/model_v2.joblib" doc:"The file, as the server sees it."`
-	SHA256    string   `json:"sha256,omitempty" pattern:"^[0-9a-f]{64}$" doc:"What the SHA-256 of the file must be; the deploy is refused if it is another."`
-	Weight    *float64 `json:"weight,omitempty" exclusiveMinimum:"0" maximum:"1" example:"0.1" doc:"The canary's share of the requests."`
-	Duration  string   `json:"duration,omitempty" example:"1h" doc:"How long the canary is observed, in serving time."`
-	Policy    *Policy  `json:"policy,omitempty" doc:"What a verdict needs and what follows the end of the period."`
-	Force     bool     `json:"force,omitempty" doc:"Deploy a version that is quarantined."`
-	Reason    string   `json:"reason,omitempty" maxLength:"1000" doc:"Why; goes into the journal."`
+	ModelPath    string   `json:"model_path" minLength:"1" maxLength:"4096" example:"models/model_v2.joblib" doc:"The file, as the server sees it."`
+	SHA256       string   `json:"sha256,omitempty" pattern:"^[0-9a-f]{64}$" doc:"What the SHA-256 of the file must be; the deploy is refused if it is another."`
+	GoldenSHA256 string   `json:"golden_sha256,omitempty" pattern:"^[0-9a-f]{64}$" doc:"What that of the golden predictions beside it must be."`
+	Weight       *float64 `json:"weight,omitempty" exclusiveMinimum:"0" maximum:"1" example:"0.1" doc:"The canary's share of the requests."`
+	Duration     string   `json:"duration,omitempty" example:"1h" doc:"How long the canary is observed, in serving time."`
+	Policy       *Policy  `json:"policy,omitempty" doc:"What a verdict needs and what follows the end of the period."`
+	Force        bool     `json:"force,omitempty" doc:"Deploy a version that is quarantined."`
+	Reason       string   `json:"reason,omitempty" maxLength:"1000" doc:"Why; goes into the journal."`
 
 	// Model is a file that a client sends instead of naming one: Size bytes, called
 	// as the end of ModelPath. Golden are golden predictions, nil if there are none.
@@ -81,7 +82,7 @@ type Version struct {
 	Size   int64  `json:"size_bytes"`
 	// The names of the fields are those of rollout.Version.
 	Golden     string `json:"golden_sha256,omitempty" doc:"SHA-256 of the golden predictions that came with it."`
-	GoldenRows int    `json:"golden_rows,omitempty" doc:"How many golden predictions it reproduces."`
+	GoldenRows int    `json:"golden_rows,omitzero" doc:"How many golden predictions it reproduces."`
 }
 
 // Rollout is one attempt to replace stable.

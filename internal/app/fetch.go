@@ -79,9 +79,22 @@ func (g *engines) Fetch(ctx context.Context, from control.Source) (rollout.Versi
 	}
 	if fault == nil {
 		defer golden.Close()
-		err = g.keepGolden(ctx, &v, golden)
+		if err := g.keepGolden(ctx, &v, golden); err != nil {
+			return none, err
+		}
 	}
-	return v, err
+	return v, goldenMeant(from, v)
+}
+
+// goldenMeant is nil if the golden predictions are those that were meant.
+func goldenMeant(from control.Source, v rollout.Version) error {
+	if from.GoldenSHA256 == "" || from.GoldenSHA256 == v.Golden {
+		return nil
+	}
+	return &control.Fault{
+		Code: control.FileDiffers, Detail: "the golden predictions of " + from.Path + " are not those that were meant",
+		Next: "Put the right ones beside the model, as the server sees it, or upload both.",
+	}
 }
 
 // take stores an upload.
@@ -103,9 +116,11 @@ func (g *engines) take(ctx context.Context, from control.Source) (v rollout.Vers
 		return v, notStored(err)
 	}
 	if from.Golden != nil {
-		err = g.keepGolden(ctx, &v, bytes.NewReader(from.Golden))
+		if err := g.keepGolden(ctx, &v, bytes.NewReader(from.Golden)); err != nil {
+			return v, err
+		}
 	}
-	return v, err
+	return v, goldenMeant(from, v)
 }
 
 // verified ends a file whose digest is not the one that was promised with an

@@ -48,7 +48,7 @@ func TestGoldenPredictions(t *testing.T) {
 	}
 	writeGolden(t, c, v2, `{"features": [0.5, 1.2, 0.8, 0.3, 1.1], "prediction": 1}`+"\n\n"+`{"features": [-9, -9, -9, -9, 9], "prediction": 1}`)
 	change, err := r.client.Deploy(t.Context(), api.DeployRequest{ModelPath: v2})
-	if err != nil || change.Rollout.Canary.GoldenRows != 2 || len(change.Rollout.Canary.Golden) != 64 || !strings.Contains(change.Message, "it reproduces its 2 golden predictions") {
+	if err != nil || change.Rollout.Canary.GoldenRows != 2 || len(change.Rollout.Canary.Golden) != 64 || !strings.Contains(change.Message, "its golden predictions are reproduced, 2 in all") {
 		t.Fatalf("%+v, %v", change, err)
 	}
 	if n := r.artifacts(); n != 3 {

@@ -82,8 +82,9 @@ type Source struct {
 	// Path is the file, as the server sees it; of an upload, what its sender calls
 	// it, and nothing is opened by it.
 	Path string
-	// SHA256 is what the digest of the bytes must be; "" if nobody said.
-	SHA256 string
+	// SHA256 is what the digest of the bytes must be, GoldenSHA256 that of the
+	// golden predictions; "" if nobody said.
+	SHA256, GoldenSHA256 string
 	// Model are the bytes of an upload; nil: the server opens Path. They are read
 	// before the deploy is answered, or not at all. An error of theirs that is a
 	// *Fault is the deploy's.

@@ -70,7 +70,7 @@ type Version struct {
 	// GoldenRows how many there are; "" and 0 if none came. The version serves only
 	// while it reproduces them.
 	Golden     string `json:"golden,omitempty"`
-	GoldenRows int    `json:"golden_rows,omitempty"`
+	GoldenRows int    `json:"golden_rows,omitzero"`
 }
 
 // Rollout is one attempt to replace stable.
