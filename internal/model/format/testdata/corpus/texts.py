@@ -44,7 +44,7 @@ def combined():
         ("n", make_pipeline(SimpleImputer(), StandardScaler()), ["tenure", "usage"]), ("m", SimpleImputer(strategy="median", add_indicator=True), ["discount"])],
         remainder=make_pipeline(SimpleImputer(strategy="constant", fill_value=0), MaxAbsScaler()))
     yield Case("columns-imputed", make_pipeline(imputed, LogisticRegression()).fit(pd.DataFrame(HOLES, columns=FRAME.columns), BINARY), framed(HOLED_ROWS))
-    # S: yield Case("columns-hist", make_pipeline(ColumnTransformer([("s", MinMaxScaler(), [0, 1])], remainder="passthrough"), HistGradientBoostingClassifier(max_iter=5, random_state=0)).fit(HOLES, BINARY), HOLED_ROWS)
+    yield Case("columns-hist", make_pipeline(ColumnTransformer([("s", MinMaxScaler(), [0, 1])], remainder="passthrough"), HistGradientBoostingClassifier(max_iter=5, random_state=0)).fit(HOLES, BINARY), HOLED_ROWS)
     yield Case("pipeline-passthrough", Pipeline([("a", "passthrough"), ("s", StandardScaler()), ("m", Ridge())]).fit(FRAME, SCORE), framed(ROWS))
     if since("sklearn", "1.2"):
         pandas_out = ColumnTransformer(mixed[1:], remainder="drop").set_output(transform="pandas")
