@@ -62,6 +62,29 @@ def network():
                              opset_imports=[helper.make_opsetid("", 17)])
 
 
+def small(nodes, shape, weights, width):
+    g = helper.make_graph([helper.make_node(op, i.split(), o.split(), **a) for op, i, o, a in nodes], "small",
+                          [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+                          [helper.make_tensor_value_info("y", TensorProto.FLOAT, [shape[0], width])],
+                          [numpy_helper.from_array(np.array(w), n) for n, w in weights.items()])
+    return helper.make_model(g, producer_name="pytorch", ir_version=8, opset_imports=[helper.make_opsetid("", 13)])
+
+
+def sigmoid():
+    return small([("MatMul", "x w", "a", {}), ("Sigmoid", "a", "y", {})], ["batch", 4], {"w": rng.normal(size=(4, 1)).astype(np.float32)}, 1)
+
+
+def one_row():
+    """Exported without dynamic_axes: the graph says that there is one row."""
+    return small([("Reshape", "x s", "a", {}), ("MatMul", "a w", "y", {})], [1, 4],
+                 {"s": np.array([1, 4]), "w": rng.normal(size=(4, 2)).astype(np.float32)}, 2)
+
+
+def mixing():
+    """Rows minus the mean of all rows: alone, a row is zero."""
+    return small([("ReduceMean", "x", "m", {"axes": [0]}), ("Sub", "x m", "a", {}), ("Add", "a x", "y", {})], ["batch", 4], {}, 4)
+
+
 MODELS = {
     "logistic": (to_onnx(LogisticRegression().fit(X, np.array(["no", "yes"])[y]), X[:1]), X),
     "logistic3": (to_onnx(make_pipeline(StandardScaler(), LogisticRegression()).fit(X3, y3), X3[:1], options={"zipmap": False}), X3),
@@ -74,6 +97,9 @@ MODELS = {
     "vectors": (to_onnx(SVC(probability=True, random_state=0).fit(X3[:30], y3[:30]), X3[:1], options={"zipmap": False}), X3),
     "bayes": (to_onnx(GaussianNB().fit(X, y), X[:1]), X),
     "network": (network(), X),
+    "sigmoid": (sigmoid(), X),
+    "one_row": (one_row(), X),
+    "mixing": (mixing(), X),
     "perceptron": (to_onnx(MLPClassifier((5,), max_iter=50, random_state=0).fit(X, y), X[:1]), X),
     "imputed": (to_onnx(make_pipeline(SimpleImputer(), LogisticRegression()).fit(gaps, y), X[:1]), gaps),
     "columns": (convert_sklearn(make_pipeline(make_column_transformer(
@@ -104,6 +130,8 @@ def answer(file, rows):
                 values = [float(v) for v in out.ravel()]
             else:
                 label = out.ravel()[0] if out.dtype.kind in "OU" else int(out.ravel()[0])
+        if label is None and len(values) == 1 and session.get_modelmeta().producer_name == "pytorch":  # a Sigmoid
+            values, label = [1 - values[0], values[0]], int(values[0] > 0.5)
         yield {"row": row, "values": values, "label": label}
 
 
