@@ -14,7 +14,7 @@ const (
 	maxPlanBytes = 64 << 20 // values of one row's plan
 	maxBlockSize = 16 << 20 // values of a plan for many rows: more would leave the caches
 	maxCalls     = 1 << 17  // of operators, and steps: a Scan calls its body's again and again
-	maxWork      = 1 << 30  // multiplications of one run, and what takes as long
+	maxWork      = 1 << 28  // multiplications of one run, and what takes as long
 )
 
 // step does the work of one operator on the buffers that it was built with. An
@@ -42,7 +42,14 @@ type build struct {
 // second build of the same plan shares it.
 type Folded struct {
 	done bool
-	by   map[int][]*Tensor
+	by   map[int]folded
+}
+
+// folded is what an operator gave, and the number of the call behind it: a Scan
+// makes calls of its own.
+type folded struct {
+	out  []*Tensor
+	next int
 }
 
 // scope holds the values that a graph's nodes may name.
@@ -101,8 +108,8 @@ func (b *build) node(n *node, s *scope) {
 	if b.calls++; b.calls > maxCalls || len(b.steps) > maxCalls {
 		Refuse(NextSmaller, "the model takes more than %d steps", maxCalls)
 	}
-	if out, known := b.folded.by[number]; known && b.folded.done {
-		c.out = out
+	if was, known := b.folded.by[number]; known && b.folded.done {
+		c.out, b.calls = was.out, was.next
 		b.define(c, s)
 		return
 	}
@@ -122,7 +129,7 @@ func (b *build) node(n *node, s *scope) {
 		}
 	}
 	if !b.folded.done && !slices.ContainsFunc(c.out, func(t *Tensor) bool { return t != nil && !t.Fixed }) {
-		b.folded.by[number] = c.out
+		b.folded.by[number] = folded{c.out, b.calls}
 	}
 	b.define(c, s)
 }

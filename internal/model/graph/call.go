@@ -335,7 +335,9 @@ func Prepare[T any](c *Call, read func() T) T {
 		return ready
 	}
 	ready := read()
-	c.node.prepared = ready
+	if c.node.prepared == nil { // written while loading only
+		c.node.prepared = ready
+	}
 	return ready
 }
 

@@ -87,16 +87,18 @@ func weighted[T Float](c *Call, a *Tensor, m int, b *Tensor, k, n int, transpose
 		}
 		return kernel.NewDense(weights, bias, n, k)
 	}
-	dense := kept(c, b, pack)
+	dense := kept(c, pack)
 	c.Always(func() { dense.Apply(x, m, out) })
 	return t
 }
 
-// kept makes something of a constant once for all plans, where the constant is
-// one of the file's own and not computed for this plan.
-func kept[T any](c *Call, of *Tensor, pack func() T) T {
-	if len(c.node.in) < 2 || c.file.graph.constants[c.node.in[1]] != of {
-		return pack()
+// kept packs the weights once for all plans, where all inputs but the first are
+// the file's own and none is computed for this plan alone.
+func kept[T any](c *Call, pack func() T) T {
+	for i := 1; i < len(c.in); i++ {
+		if c.in[i] != nil && c.file.graph.constants[c.node.in[i]] != c.in[i] {
+			return pack()
+		}
 	}
 	return Prepare(c, pack)
 }

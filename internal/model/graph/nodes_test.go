@@ -63,7 +63,7 @@ func runNode(files map[string][]byte, moving bool) []*Tensor {
 		Refuse("", "missing %v", list)
 	}
 	inputs := tensorsOf(files, "input")
-	b := &build{file: m, rows: 1, bytes: maxPlanBytes, work: maxWork, folded: &Folded{by: make(map[int][]*Tensor)}}
+	b := &build{file: m, rows: 1, bytes: maxPlanBytes, work: maxWork, folded: &Folded{by: make(map[int]folded)}}
 	var later reflect.Value // the contents of the first input, once it is asked for
 	if moving && len(inputs) > 0 {
 		first := reflect.ValueOf(inputs[0].Data)

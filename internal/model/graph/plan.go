@@ -47,11 +47,11 @@ func Read(r io.Reader, more map[Name]func(*Call)) (*File, error) {
 	return m, nil
 }
 
-// Plan builds the plan for a number of rows, 1 or more. folded keeps what plans
+// Plan builds the plan for a number of rows, 1 or more. shared keeps what plans
 // of this size share; it is the same for all of them, and once the first is
 // built, any number may be built at a time. A file whose first plan could be
 // built never refuses another.
-func (m *File) Plan(rows int, folded *Folded) *Plan {
+func (m *File) Plan(rows int, shared *Folded) *Plan {
 	const bytesOfFile = 8 // values may take so many times the file's size
 	limit := maxPlanBytes
 	if rows > 1 {
@@ -62,11 +62,11 @@ func (m *File) Plan(rows int, folded *Folded) *Plan {
 		columns += m.Inputs[i].Columns()
 	}
 	b := &build{
-		file: m, rows: rows, bytes: limit + bytesOfFile*m.size, work: maxWork * rows, folded: folded,
+		file: m, rows: rows, bytes: limit + bytesOfFile*m.size, work: maxWork * rows, folded: shared,
 		Known: make([][]model.Label, columns),
 	}
-	if folded.by == nil {
-		folded.by = make(map[int][]*Tensor)
+	if shared.by == nil {
+		shared.by = make(map[int]folded)
 	}
 	p := &Plan{Rows: rows}
 	s := &scope{values: make(map[string]*Tensor)}
@@ -86,7 +86,9 @@ func (m *File) Plan(rows int, folded *Folded) *Plan {
 	}
 	p.Outputs = b.graph(m.graph, nil, s)
 	p.steps, p.Known, p.Missing = slices.Clip(b.steps), b.Known, b.Missing
-	folded.done = true
+	if !shared.done { // later plans are built at the same time, and only read
+		shared.done = true
+	}
 	return p
 }
 

@@ -52,15 +52,7 @@ func reducer(start float64, next func(sum, x float64) float64, last func(sum, n 
 			c.Give(0, c.Alias(t, t.Shape))
 			return
 		}
-		var shape []int
-		for i, d := range t.Shape {
-			switch {
-			case !slices.Contains(axes, i):
-				shape = append(shape, d)
-			case keep:
-				shape = append(shape, 1)
-			}
-		}
+		shape := without(t.Shape, axes, keep)
 		switch d := turned.Data.(type) {
 		case []float32:
 			c.Give(0, reduced(c, d, shape, n, start, next, last))
@@ -91,6 +83,20 @@ func (c *Call) reducedAxes(t *Tensor) []int {
 	}
 	slices.Sort(axes)
 	return slices.Compact(axes)
+}
+
+// without is a shape without some axes, or with 1 in their places.
+func without(shape, axes []int, keep bool) []int {
+	var rest []int
+	for i, d := range shape {
+		switch {
+		case !slices.Contains(axes, i):
+			rest = append(rest, d)
+		case keep:
+			rest = append(rest, 1)
+		}
+	}
+	return rest
 }
 
 func reduced[T Number](c *Call, in []T, shape []int, n int, start float64, next, last func(a, b float64) float64) *Tensor {
@@ -124,14 +130,7 @@ func logSumExp(c *Call) {
 	if n == 0 {
 		c.Refuse("reduces no elements")
 	}
-	var shape []int
-	for i, d := range t.Shape {
-		if !slices.Contains(axes, i) {
-			shape = append(shape, d)
-		} else if keep {
-			shape = append(shape, 1)
-		}
-	}
+	shape := without(t.Shape, axes, keep)
 	switch d := turned.Data.(type) {
 	case []float32:
 		c.Give(0, logSums(c, d, shape, n))

@@ -207,6 +207,10 @@ func TestRowsWithoutAnswer(t *testing.T) {
 }
 
 func TestPredictDoesNotAllocate(t *testing.T) {
+	most := 0.0
+	if racing { // sync.Pool, which forests use, then forgets what it was given
+		most = 20
+	}
 	for name, answers := range readAnswers(t) {
 		p := load(t, name+".onnx")
 		for _, n := range []int{1, 20} {
@@ -215,7 +219,7 @@ func TestPredictDoesNotAllocate(t *testing.T) {
 				if err := p.Predict(in, out); err != nil {
 					t.Fatal(err)
 				}
-			}); got > 0 {
+			}); got > most {
 				t.Errorf("%s: %v allocations for %d rows", name, got, n)
 			}
 		}

@@ -290,7 +290,7 @@ func (g *grove) compile(c *graph.Call, width int, narrow bool) *forest.Forest {
 	if g.features > width {
 		c.Refuse("tests the feature %d of %d", g.features-1, width)
 	}
-	b, err := forest.NewBuilder(forest.Options{Features: width, Outputs: g.outputs, Float32: narrow, Sum32: narrow, Category: forest.Whole})
+	b, err := forest.NewBuilder(forest.Options{Features: width, Outputs: g.outputs, Sum32: narrow, Category: forest.Whole})
 	if err != nil {
 		c.Refuse("cannot be used: %v", err)
 	}
@@ -370,6 +370,7 @@ type ensemble struct {
 	grove  *grove
 	forest *forest.Forest
 	count  int
+	wide   bool // thresholds and sums are float64, as the input is
 }
 
 // newEnsemble compiles the trees of an operator once for all plans.
@@ -379,13 +380,16 @@ func newEnsemble(c *graph.Call, read func() *grove) *ensemble {
 		c.Refuse("takes a tensor of the shape %v", t.Shape)
 	}
 	_, wide := t.Data.([]float64)
+	width := t.Shape[t.Rank()-1]
 	e := graph.Prepare(c, func() *ensemble {
 		g := read()
-		f := g.compile(c, t.Shape[t.Rank()-1], !wide)
-		e := &ensemble{grove: g, forest: f, count: len(g.trees)}
+		e := &ensemble{grove: g, forest: g.compile(c, width, !wide), count: len(g.trees), wide: wide}
 		g.trees = nil // the forest has its own
 		return e
 	})
+	if e.forest.Features() != width || e.wide != wide {
+		c.Refuse("takes tensors that differ from turn to turn")
+	}
 	c.Missing = c.Missing || e.grove.missing
 	return e
 }
@@ -399,6 +403,9 @@ func sumTrees(c *graph.Call, e *ensemble) (sums []float64, rows int) {
 	rows = 1
 	if t.Rank() == 2 {
 		rows = t.Shape[0]
+	}
+	if !e.wide { // tests compare float32, from whole numbers, too
+		t = c.Cast(t, graph.ElemFloat)
 	}
 	x := graph.Values[float64](c, c.Cast(t, graph.ElemDouble))
 	c.Toil(rows, e.count, 16)
@@ -439,14 +446,13 @@ func finishSums(c *graph.Call, e *ensemble, average bool, change transform) {
 	}
 	t, out := graph.Alloc[float32](c, rows, outputs)
 	c.Give(0, t)
-	wide := e.wide(c)
 	c.Always(func() {
 		for i, v := range sums {
 			if average {
 				v /= float64(e.count)
 			}
 			if len(base) > 0 {
-				if v += base[i%outputs]; !wide {
+				if v += base[i%outputs]; !e.wide {
 					v = float64(float32(v))
 				}
 			}
@@ -458,11 +464,6 @@ func finishSums(c *graph.Call, e *ensemble, average bool, change transform) {
 			}
 		}
 	})
-}
-
-func (e *ensemble) wide(c *graph.Call) bool {
-	_, wide := c.Input(0).Data.([]float64)
-	return wide
 }
 
 // treeClassifier is TreeEnsembleClassifier.
@@ -497,7 +498,7 @@ func treeClassifier(c *graph.Call) {
 			}
 		})
 	} else {
-		two := twoClasses(c, e.grove)
+		two := twoClasses(c, e)
 		c.Always(func() {
 			for r := range rows {
 				winner[r] = two(sums[2*r:2*r+2], out[2*r:2*r+2])
@@ -511,7 +512,8 @@ func treeClassifier(c *graph.Call) {
 // twoClasses makes both scores of a row from the only sum that two classes have,
 // and returns the class that wins. Weights that are all positive are taken for
 // probabilities; sums of others are for the second class if positive.
-func twoClasses(c *graph.Call, g *grove) func(sums []float64, out []float32) int {
+func twoClasses(c *graph.Call, e *ensemble) func(sums []float64, out []float32) int {
+	g := e.grove
 	if g.has[1] {
 		c.Refuse("has weights for both of two classes, for which ONNX Runtime has no useful answer")
 	}
@@ -523,10 +525,9 @@ func twoClasses(c *graph.Call, g *grove) func(sums []float64, out []float32) int
 	if len(g.base) == 1 {
 		base = g.base[0]
 	}
-	_, wide := c.Input(0).Data.([]float64)
 	return func(sums []float64, out []float32) int {
 		s := sums[0] + base
-		if !wide {
+		if !e.wide {
 			s = float64(float32(s))
 		}
 		switch {
