@@ -38,6 +38,8 @@ func scanRow(body []byte, b *rows.Batch, schema *rows.Schema) bool {
 // value reads what a feature takes.
 func (s *scanner) value(f *model.Feature) (number float64, text string, ok bool) {
 	switch {
+	case f.Kind == model.Unused:
+		return 0, "", s.token(`null`) // anything else is the definition's
 	case f.Missing && s.token(`null`):
 		return math.NaN(), "", true
 	case f.Kind == model.Number:

@@ -133,9 +133,12 @@ const (
 	Text
 	// Bool is true or false; to an engine, 1 or 0.
 	Bool
+	// Unused is a value that the model does not look at, like a column that it
+	// drops: anything may be given, or nothing. To an engine, 0.
+	Unused
 )
 
-func (k Kind) String() string { return [...]string{"number", "text", "bool"}[k] }
+func (k Kind) String() string { return [...]string{"number", "text", "bool", "unused"}[k] }
 
 // Task is what kind of answer a row gets.
 type Task uint8
@@ -203,7 +206,7 @@ func (s *Signature) Compatible(stable *Signature) string {
 		switch {
 		case s.Named && stable.Named && f.Name != other.Name:
 			return fmt.Sprintf("its feature %d is %q, stable's is %q", i, f.Name, other.Name)
-		case f.Kind != other.Kind:
+		case f.Kind != other.Kind && f.Kind != Unused:
 			return fmt.Sprintf("its feature %s is a %s, stable's is a %s", s.featureAt(i), f.Kind, other.Kind)
 		case other.Missing && !f.Missing:
 			return fmt.Sprintf("its feature %s may not be missing, stable's may", s.featureAt(i))

@@ -287,6 +287,9 @@ func (t *Tensor) put(b *rows.Batch, s *model.Signature, d datatype, from, row, a
 		b.Texts[cell] = ""
 	}
 	switch {
+	case f.Kind == model.Unused:
+		b.Numbers[cell] = 0
+		return nil
 	case absent && f.Missing:
 		b.Numbers[cell] = math.NaN()
 		return nil
@@ -323,7 +326,7 @@ func allNumbers(s *model.Signature) bool {
 }
 
 func datatypeFor(k model.Kind) string {
-	return [...]string{model.Number: "FP64", model.Text: "BYTES", model.Bool: "BOOL"}[k]
+	return [...]string{model.Number: "FP64", model.Text: "BYTES", model.Bool: "BOOL", model.Unused: "BYTES"}[k]
 }
 
 // inputName is the name of a feature's own tensor.

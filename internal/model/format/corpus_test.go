@@ -257,6 +257,9 @@ func rowOf(s *model.Signature, row []any) (model.Rows, error) {
 	}
 	for i, value := range row {
 		f := s.Features[i]
+		if f.Kind == model.Unused {
+			continue
+		}
 		switch v := value.(type) {
 		case nil:
 			if !f.Missing {

@@ -104,6 +104,7 @@ func (s *Schema) cell(b *Batch, i int, text string) *Fault {
 		text = strings.TrimSpace(text)
 	}
 	switch {
+	case feature.Kind == model.Unused:
 	case text == "" && feature.Missing:
 		b.Numbers[cell] = math.NaN()
 	case feature.Kind == model.Text:

@@ -62,6 +62,8 @@ func exampleOf(i int, f model.Feature) string {
 	switch {
 	case len(f.Known) > 0:
 		return string(f.Known[0])
+	case f.Kind == model.Unused:
+		return "null"
 	case f.Kind == model.Text:
 		return `"text"`
 	case f.Kind == model.Bool:

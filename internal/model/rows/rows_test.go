@@ -31,6 +31,12 @@ var mixed = model.Signature{
 
 var unnamed = model.Signature{Features: model.Numbers(3, nil), Outputs: 1, Values: model.Quantities, Task: model.Regression}
 
+// dropped has a feature that the model does not look at.
+var dropped = model.Signature{
+	Features: []model.Feature{{Name: "id", Kind: model.Unused, Missing: true}, {Name: "age"}},
+	Named:    true, Outputs: 1, Values: model.Quantities, Task: model.Regression,
+}
+
 func TestJSON(t *testing.T) {
 	t.Parallel()
 	nan := math.NaN()
@@ -44,6 +50,9 @@ func TestJSON(t *testing.T) {
 		{&mixed, `[1, 2, "gold", "north", true]`, []float64{1, 2, 0, 0, 1}, []string{"", "", "gold", "north", ""}, ""},
 		{&mixed, `[1, null, "a\u0062\"", null, false]`, []float64{1, nan, 0, nan, 0}, []string{"", "", `ab"`, "", ""}, ""},
 		{&mixed, `{"paid": true, "plan": "", "tenure": -1e3, "region": null, "calls": null}`, []float64{-1000, nan, 0, nan, 1}, make([]string, 5), ""},
+		{&dropped, `["u7", 3]`, []float64{0, 3}, nil, ""},
+		{&dropped, `[{"a": [1]}, 3]`, []float64{0, 3}, nil, ""},
+		{&dropped, `{"age": 3}`, []float64{0, 3}, nil, ""},
 		{&unnamed, ` [1,2e0,-0.5] `, []float64{1, 2, -0.5}, nil, ""},
 		{&mixed, `[null, 2, "gold", "north", true]`, nil, nil, "[0]: expected a number, got null. This feature may not be missing: send a number"},
 		{&mixed, `[1, NaN, "gold", "north", true]`, nil, nil, "[1]: NaN is not a number in JSON. Send null for a missing value"},

@@ -195,7 +195,7 @@ func (s *Schema) byName(d *jsontext.Decoder, b *Batch) error {
 	}
 	var absent []string
 	for i, given := range b.given {
-		if !given {
+		if !given && features[i].Kind != model.Unused {
 			absent = append(absent, features[i].Name)
 		}
 	}
@@ -222,6 +222,7 @@ func (s *Schema) value(d *jsontext.Decoder, b *Batch, i int, named bool) error {
 	cell := len(b.Numbers) - len(s.signature.Features) + i
 	feature := &s.signature.Features[i]
 	switch {
+	case feature.Kind == model.Unused:
 	case kind == 'n' && feature.Missing:
 		b.Numbers[cell] = math.NaN()
 	case feature.Kind == model.Number && kind == '0':

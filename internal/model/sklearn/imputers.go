@@ -2,6 +2,7 @@ package sklearn
 
 import (
 	"math"
+	"slices"
 
 	"serin/internal/model"
 	"serin/internal/model/steps"
@@ -57,6 +58,7 @@ func simple(m *making) {
 	}
 	keepEmpty := m.has("keep_empty_features") && m.flag("keep_empty_features") ||
 		m.text("strategy") == "constant" && !atLeast(m.version, 1, 8)
+	s.Indicate = m.indicated()
 	var columns []column
 	texts := false
 	for i, v := range values {
@@ -79,7 +81,7 @@ func simple(m *making) {
 		if s.Fill[i] == s.Fill[i] || keepEmpty {
 			s.Keep = append(s.Keep, int32(i))
 			columns = append(columns, column{from: int32(i), same: true, settled: m.missing && s.Fill[i] == s.Fill[i]})
-		} else {
+		} else if !slices.Contains(s.Indicate, int32(i)) {
 			m.f.features[i].Kind = anyKind
 		}
 	}
@@ -89,7 +91,6 @@ func simple(m *making) {
 			columns[i].same = m.f.features[columns[i].from].Kind == model.Bool
 		}
 	}
-	s.Indicate = m.indicated()
 	m.add(s, false, append(columns, marks(s.Indicate)...))
 }
 

@@ -414,13 +414,12 @@ func textOf(name string, parts []string) string {
 	return text
 }
 
-// settledFeatures are an object's features as a signature has them: what nothing
-// asks for is a number that may be missing.
+// settledFeatures are an object's features as a signature has them.
 func settledFeatures(features []model.Feature, names []string) []model.Feature {
 	features = slices.Clone(features)
 	for i := range features {
 		if features[i].Kind == anyKind {
-			features[i].Kind = model.Number
+			features[i].Kind, features[i].Missing = model.Unused, true
 		}
 		if names != nil {
 			features[i].Name = names[i]

@@ -7,11 +7,11 @@ import (
 	"serin/internal/model"
 )
 
-// Sparse is an engine that also answers a row of which only some numbers are
-// given: Numbers[k] is column At[k], the columns ascend, all others are 0.
+// Sparse is an engine that also answers one row of which only some numbers are
+// given: x[k] is column at[k], the columns ascend, all others are 0.
 type Sparse interface {
 	model.Engine
-	PredictSparse(row Row, out model.Answers) error
+	PredictAt(x []float64, at []int32, out model.Answers) error
 }
 
 // engine is a chain before an engine.
@@ -72,7 +72,7 @@ func (e *engine) block(in model.Rows, out model.Answers, first, n int, s *Scratc
 		}
 		if row.At != nil {
 			// A chain gives every row in this form, or none.
-			if u := e.told(e.sparse.PredictSparse(row, part(in, out, first+i, 1)), first+i); u != nil {
+			if u := e.told(e.sparse.PredictAt(row.Numbers, row.At, part(in, out, first+i, 1)), first+i); u != nil {
 				return u
 			}
 			rows.N = 0

@@ -32,10 +32,10 @@ func (sums) Predict(in model.Rows, out model.Answers) error {
 	return nil
 }
 
-func (sums) PredictSparse(row Row, out model.Answers) error {
+func (sums) PredictAt(numbers []float64, at []int32, out model.Answers) error {
 	out.Values[0] = 0
-	for k, x := range row.Numbers {
-		out.Values[0] += x * float64(row.At[k]+1)
+	for k, x := range numbers {
+		out.Values[0] += x * float64(at[k]+1)
 	}
 	return nil
 }

@@ -200,9 +200,9 @@ def models():
         yield Case("steps-" + name, make_pipeline(step, LogisticRegression()).fit(data, BINARY), rows)
     for name, model in together():
         yield Case("steps-" + name, model.fit(MIXED, BINARY), MIXED_ROWS)
-    holed = MIXED.drop(columns="region")
+    holed = MIXED.copy()
     holed.loc[::5, "age"] = np.nan
-    holed_rows = MIXED_ROWS.drop(columns="region")
+    holed_rows = MIXED_ROWS.copy()
     holed_rows.loc[::4, "age"] = np.nan
     holed_rows.loc[2, "charges"] = np.nan
     whole = make_column_transformer(
