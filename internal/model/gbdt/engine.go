@@ -240,10 +240,7 @@ func twoOf(f, rest func(float64) float64) link {
 			p := f(out.Values[i])
 			first := rest(p)
 			out.Values[2*i], out.Values[2*i+1] = first, p
-			out.Classes[i] = 0
-			if p > first {
-				out.Classes[i] = 1
-			}
+			predict(out.Classes, i, p > first)
 		}
 	}
 }
@@ -255,10 +252,19 @@ func rest64(p float64) float64 { return 1 - p }
 // rawScore predicts the second class for margins above zero.
 func rawScore(n, _ int, out model.Answers) {
 	for i := range n {
-		out.Classes[i] = 0
-		if out.Values[i] > 0 {
-			out.Classes[i] = 1
-		}
+		predict(out.Classes, i, out.Values[i] > 0)
+	}
+}
+
+// predict writes the class of row i, the first or the second. An estimator
+// around this one may want its values alone, and has no room for classes.
+func predict(classes []int, i int, second bool) {
+	if classes == nil {
+		return
+	}
+	classes[i] = 0
+	if second {
+		classes[i] = 1
 	}
 }
 
@@ -268,6 +274,9 @@ func perClass(f func(row []float64)) link {
 		for i := range n {
 			row := out.Values[i*groups : (i+1)*groups]
 			f(row)
+			if out.Classes == nil {
+				continue
+			}
 			best := 0
 			for k, p := range row {
 				if p > row[best] {

@@ -17,7 +17,10 @@ func LoadXGBoost(r io.Reader) (model.Predictor, error) { return XGBoost(r, XGBoo
 
 // LoadLightGBM reads a model of LightGBM, its text, to the end of r. Errors are
 // as with LoadXGBoost.
-func LoadLightGBM(r io.Reader) (model.Predictor, error) { return LightGBM(r, 0) }
+func LoadLightGBM(r io.Reader) (model.Predictor, error) {
+	p, _, err := LightGBM(r, 0)
+	return p, err
+}
 
 // LoadCatBoost reads a model of CatBoost, its JSON, to the end of r. Errors are
 // as with LoadXGBoost.

@@ -36,17 +36,19 @@ type lightgbm struct {
 }
 
 // LightGBM reads what LoadLightGBM reads, and uses only that many rounds unless
-// that is 0: the best_iteration of a pickled Booster. Errors are as there.
-func LightGBM(r io.Reader, rounds int) (model.Predictor, error) {
+// that is 0: the best_iteration of a pickled Booster. Of a classifier, margins
+// answers the sums themselves, as decision_function does since 4.7: one for two
+// classes, else one for each. Errors are as there.
+func LightGBM(r io.Reader, rounds int) (p model.Predictor, margins model.Engine, err error) {
 	l := &lightgbm{lines: buffer(r), in: &intake{next: nextLightGBM}, rounds: rounds, header: map[string]string{}}
 	if err := l.read(); err != nil {
-		return nil, refusal(nextLightGBM, err)
+		return nil, nil, refusal(nextLightGBM, err)
 	}
-	p := l.predictor()
+	p, margins = l.predictor()
 	if l.in.err != nil {
-		return nil, l.in.err
+		return nil, nil, l.in.err
 	}
-	return p, nil
+	return p, margins, nil
 }
 
 func (l *lightgbm) fail(format string, args ...any) { l.in.refuse(l.in.next, format, args...) }
@@ -216,17 +218,17 @@ func (l *lightgbm) tail() error {
 	}
 }
 
-// predictor makes the engine.
-func (l *lightgbm) predictor() model.Predictor {
+// predictor makes the engine, and of a classifier that of its margins.
+func (l *lightgbm) predictor() (p model.Predictor, margins model.Engine) {
 	if l.trees%l.perRound != 0 {
 		l.fail("it holds %d trees, which are no rounds of %d", l.trees, l.perRound)
-		return nil
+		return nil, nil
 	}
 	goal := l.goal()
 	features := model.Numbers(len(l.names), l.names)
 	recode := l.recode()
 	if l.in.err != nil {
-		return nil
+		return nil, nil
 	}
 	for i := range features {
 		features[i].Missing = true
@@ -239,8 +241,8 @@ func (l *lightgbm) predictor() model.Predictor {
 	if l.average {
 		total.over = float64(woods.Trees() / l.perRound)
 	}
-	engine := &engine{width: len(features), groups: l.perRound, sum: total, link: goal.link, recode: recode}
-	engine.finish()
+	answers := &engine{width: len(features), groups: l.perRound, sum: total, link: goal.link, recode: recode}
+	answers.finish()
 	s := goal.signature
 	s.Features, s.Named = features, !numbered("Column_", l.names)
 	if !s.Named {
@@ -254,7 +256,15 @@ func (l *lightgbm) predictor() model.Predictor {
 		objective = "custom objective"
 	}
 	s.Estimator = fmt.Sprintf("Booster(%s)", objective)
-	return model.New(s, engine)
+	if s.Task != model.Classification {
+		return model.New(s, answers), nil
+	}
+	raw := &engine{width: answers.width, groups: answers.groups, sum: total, recode: recode, link: rawScore}
+	if raw.groups > 1 {
+		raw.link = perClass(func([]float64) {})
+	}
+	raw.finish()
+	return model.New(s, answers), raw
 }
 
 // recode makes the codes of the categories that a pandas data frame had when

@@ -75,7 +75,7 @@ func TestLightGBMRounds(t *testing.T) {
 	text := string(small(t, "lightgbm")["lightgbm.txt"])
 	var answers []float64
 	for _, rounds := range []int{0, 1, 2, 100} {
-		p, err := LightGBM(strings.NewReader(text), rounds)
+		p, margins, err := LightGBM(strings.NewReader(text), rounds)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,6 +84,13 @@ func TestLightGBMRounds(t *testing.T) {
 			t.Fatal(err)
 		}
 		answers = append(answers, out.Values[1])
+		sum := model.Answers{Values: make([]float64, 1)}
+		if err := margins.Predict(model.Rows{N: 1, Numbers: []float64{0, 0, 0}, Texts: []string{"", "v", ""}}, sum); err != nil {
+			t.Fatal(err)
+		}
+		if p := 1 / (1 + math.Exp(-sum.Values[0])); math.Abs(p-out.Values[1]) > 1e-15 {
+			t.Errorf("%d rounds: the margin %v is for %v, not for %v", rounds, sum.Values[0], p, out.Values[1])
+		}
 	}
 	if answers[0] != answers[2] || answers[0] != answers[3] || answers[0] == answers[1] {
 		t.Errorf("all, 1, 2 and 100 of 2 rounds answer %v", answers)

@@ -139,8 +139,12 @@ func (p place) lightgbm(object *pickle.Object) (fitted, *model.Refusal) {
 		e.err.Next = nextLightGBM
 		return fitted{}, e.err
 	}
-	inside, err := gbdt.LightGBM(strings.NewReader(text), rounds)
-	return p.wrapped(e, inside, err, strings.HasSuffix(object.Class.Name, "Classifier"))
+	inside, margins, err := gbdt.LightGBM(strings.NewReader(text), rounds)
+	f, refused := p.wrapped(e, inside, err, strings.HasSuffix(object.Class.Name, "Classifier"))
+	if _, ok := object.Attr("_fitted_with_feature_names"); ok && refused == nil && margins != nil {
+		f.methods.decision = margins // decision_function came with that attribute, in 4.7
+	}
+	return f, refused
 }
 
 // wrapped makes an estimator of what the booster is.

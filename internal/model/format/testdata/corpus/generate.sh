@@ -32,7 +32,7 @@ gbdt-0b       3.8  gbdt  scikit-learn==1.0.2 numpy==1.19.5 scipy==1.5.4 pandas==
 gbdt-1        3.8  gbdt  scikit-learn==1.2.2 numpy==1.23.5 scipy==1.9.3 pandas==1.5.3 joblib==1.2.0 | xgboost==1.7.6 lightgbm==3.3.5
 gbdt-2        3.10 gbdt  scikit-learn==1.4.2 numpy==1.26.4 scipy==1.12.0 pandas==2.1.4 joblib==1.4.2 | xgboost==2.0.3 lightgbm==4.0.0
 gbdt-3        3.12 gbdt  scikit-learn==1.6.1 numpy==2.2.6 scipy==1.15.3 pandas==2.2.3 joblib==1.5.1 matplotlib plotly graphviz six | xgboost==3.0.5 lightgbm==4.6.0 catboost==1.2.10
-gbdt-4        3.13 gbdt  scikit-learn==1.9.1 numpy==2.4.6 scipy==1.17.1 pandas==2.3.3 joblib==1.5.3 | xgboost==3.4.1 lightgbm==4.7.0
+gbdt-4        3.13 gbdt,boosted scikit-learn==1.9.1 numpy==2.4.6 scipy==1.17.1 pandas==2.3.3 joblib==1.5.3 | xgboost==3.4.1 lightgbm==4.7.0
 '
 
 python_for() {
