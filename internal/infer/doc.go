@@ -1,13 +1,18 @@
-// Package infer is the front door: a prediction request from bytes to bytes.
+// Package infer is the front door: a prediction request from bytes to bytes, by
+// POST /predict (handler.go), as a stream of rows (stream.go), and in the words of
+// other model servers over HTTP (protocols.go, v1.go, v2.go, scoring.go) and gRPC
+// (rpc.go). All of them share what is between the words:
 //
-//	POST /predict --decode--> row --route.Pick--> arm --Predict--> probabilities
-//	                 |                              |                    |
-//	              a problem                     slowdown (drill)   record: Observe, or Fail,
-//	                                           record.Begin         and Abandon if the client has gone
+//	request --gate--decode--> row --route.Pick--> arm --Predict--> probabilities
+//	           |     |                               |                   |
+//	       too busy  a problem                  record.Begin       slowdown (drill),
+//	                                                               record: Observe, or Fail,
+//	                                                               and Abandon if the client has gone
 //	                                                                     |
-//	              reply  <--------------------encode---------------------+
+//	        reply  <--------------------encode---------------------------+
 //
-// Decoding has two halves. The fast one (row.go) reads the one body that
+// The gate (gate.go) bounds what is under way and what waits. Decoding has two
+// halves. The fast one (row.go) reads the one body that
 // almost every client sends, {"features": [numbers]}, in one pass and without
 // allocation; whatever it does not recognise goes to the precise one
 // (document.go), which knows names, finds the field that is wrong, and is the

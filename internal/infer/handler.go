@@ -97,6 +97,10 @@ func (req *request) release() {
 
 // ServeHTTP predicts.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if isStream(r) {
+		h.stream(w, r)
+		return
+	}
 	arrived := time.Now()
 	req := requests.Get().(*request)
 	defer req.release()
@@ -112,7 +116,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// that was rolled back meanwhile.
 	table := h.table.Table()
 	if table == nil {
-		h.refuse(w, &problem{Status: http.StatusServiceUnavailable, Detail: "No model is loaded yet: ask again when GET /readyz answers 200."})
+		h.refuse(w, notLoaded)
 		return
 	}
 	schema := h.schemaOf(table.Stable.Predictor.Signature())
@@ -137,6 +141,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(req.reply)
 	arm.Served.Time(time.Since(arrived))
 }
+
+var notLoaded = &problem{Status: http.StatusServiceUnavailable, Detail: "No model is loaded yet: ask again when GET /readyz answers 200."}
 
 var contentTypeJSON = []string{"application/json"}
 

@@ -38,6 +38,7 @@ const longestRow = 16 << 20
 type ration struct {
 	from io.Reader
 	left int
+	read int64 // in all
 }
 
 func (r *ration) Read(p []byte) (int, error) {
@@ -46,12 +47,13 @@ func (r *ration) Read(p []byte) (int, error) {
 	}
 	n, err := r.from.Read(p[:min(len(p), r.left)])
 	r.left -= n
+	r.read += int64(n)
 	return n, err
 }
 
 // NewSource tells the form by the file's name, or else by its first byte.
 func NewSource(name string, from io.Reader, schema *Schema) (*Source, error) {
-	s := &Source{name: name, schema: schema, ration: &ration{from, longestRow}}
+	s := &Source{name: name, schema: schema, ration: &ration{from: from, left: longestRow}}
 	s.text = bufio.NewReaderSize(s.ration, 1<<18)
 	_, err := s.text.Peek(1)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -229,8 +231,11 @@ func (s *Source) csvError(line int, err error) error {
 	return s.wrong(line, err)
 }
 
-// mostCells bounds a batch, so that memory does not grow with the file.
-const mostCells = 1 << 17
+// mostCells and mostBytes bound a batch, so that memory does not grow with the file.
+const (
+	mostCells = 1 << 17
+	mostBytes = 4 << 20
+)
 
 // Answer predicts every row and writes a line for each, as appendAnswer has it
 // between braces. A batch ends where the next row has to be waited for, so that a
@@ -244,7 +249,8 @@ func (s *Source) Answer(p model.Predictor, out io.Writer, told func(rows int)) e
 		if err == nil {
 			a.lines = append(a.lines, line)
 		}
-		if err != nil || s.text.Buffered() == 0 || len(a.batch.Numbers) >= mostCells {
+		if err != nil || s.text.Buffered() == 0 || len(a.batch.Numbers) >= mostCells || s.ration.read-a.from >= mostBytes {
+			a.from = s.ration.read
 			failed := a.flush()
 			told(a.rows)
 			if failed != nil {
@@ -266,6 +272,7 @@ type answering struct {
 	source    *Source
 	batch     Batch
 	lines     []int // of the batch's rows
+	from      int64 // bytes read when it began
 	line      []byte
 	out       *bufio.Writer
 	rows      int
