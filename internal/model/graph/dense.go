@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"math"
 	"slices"
 
 	"serin/internal/model/kernel"
@@ -167,4 +168,50 @@ func general[T Float](c *Call) *Tensor {
 	}
 	out = c.arithmetic(out, shift, pair{f32: add[float32], f64: add[float64]})
 	return c.Alias(out, []int{m, n})
+}
+
+// distances is ONNX Runtime's CDist: the distance of every row of one matrix to
+// every row of another.
+// Source: contrib_ops/cpu/cdist.cc.
+func distances(c *Call) {
+	c.AtMost(2, 1)
+	switch c.Input(0).Data.(type) {
+	case []float32:
+		c.Give(0, distant[float32](c))
+	case []float64:
+		c.Give(0, distant[float64](c))
+	default:
+		c.WrongKind(c.Input(0))
+	}
+}
+
+func distant[T Float](c *Call) *Tensor {
+	a, b, metric := c.Input(0), c.Input(1), c.Text("metric", "sqeuclidean")
+	if metric != "sqeuclidean" && metric != "euclidean" {
+		c.Refuse("measures distances as %s", Brief(metric))
+	}
+	if a.Rank() != 2 || b.Rank() != 2 || a.Shape[1] != b.Shape[1] {
+		c.Refuse("measures distances between rows of %v and %v", a.Shape, b.Shape)
+	}
+	m, n, width := a.Shape[0], b.Shape[0], a.Shape[1]
+	x, y := Values[T](c, a), Values[T](c, b)
+	c.Toil(m, n, width)
+	t, out := Alloc[T](c, m, n)
+	c.Always(func() {
+		for i := range m {
+			row := x[i*width : (i+1)*width]
+			for k := range n {
+				sum := T(0)
+				for at, v := range y[k*width : (k+1)*width] {
+					d := row[at] - v
+					sum += d * d
+				}
+				if metric == "euclidean" {
+					sum = T(math.Sqrt(float64(sum)))
+				}
+				out[i*n+k] = sum
+			}
+		}
+	})
+	return t
 }

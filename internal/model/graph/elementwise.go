@@ -329,6 +329,31 @@ func elu(c *Call) {
 	}, nil))
 }
 
+// leaning is PRelu, with a slope of its own for every element.
+func leaning[T Float](x, slope T) T {
+	if x < 0 {
+		return x * slope
+	}
+	return x
+}
+
+func celu(c *Call) {
+	c.AtMost(1, 1)
+	alpha := c.Float("alpha", 1)
+	c.Give(0, c.Unary(c.Input(0), func(x float64) float64 { return max(0, x) + min(0, alpha*math.Expm1(x/alpha)) }, nil))
+}
+
+func thresholdedRelu(c *Call) {
+	c.AtMost(1, 1)
+	alpha := c.Float("alpha", 1)
+	c.Give(0, c.Unary(c.Input(0), func(x float64) float64 {
+		if x > alpha {
+			return x
+		}
+		return 0
+	}, nil))
+}
+
 func selu(c *Call) {
 	c.AtMost(1, 1)
 	alpha, gamma := c.Float("alpha", 1.67326319217681884765625), c.Float("gamma", 1.05070102214813232421875)

@@ -14,8 +14,8 @@ func (f *File) lookUp(o Name) func(*Call) {
 	return f.more[o]
 }
 
-// operators are those of the standard domain, and the one of ai.onnx.ml that
-// only moves elements.
+// operators are those of the standard domain, the one of ai.onnx.ml that only
+// moves elements, and the distances that skl2onnx has as an option.
 var operators = map[Name]func(*Call){
 	{"", "Add"}:        arithmetic(pair{add[float32], add[float64], add[int64], add[int32]}),
 	{"", "Sub"}:        arithmetic(pair{sub[float32], sub[float64], sub[int64], sub[int32]}),
@@ -39,22 +39,30 @@ var operators = map[Name]func(*Call){
 	{"", "Erf"}:        function(math.Erf),
 	{"", "Sin"}:        function(math.Sin),
 	{"", "Cos"}:        function(math.Cos),
+	{"", "Tan"}:        function(math.Tan),
+	{"", "Atan"}:       function(math.Atan),
 	{"", "Clip"}:       clip,
 
-	{"", "Relu"}:        relu,
-	{"", "LeakyRelu"}:   leakyRelu,
-	{"", "Elu"}:         elu,
-	{"", "Selu"}:        selu,
-	{"", "Gelu"}:        gelu,
-	{"", "Sigmoid"}:     function(sigmoid),
-	{"", "HardSigmoid"}: hardSigmoid,
-	{"", "Tanh"}:        function(math.Tanh),
-	{"", "Softplus"}:    function(softplus),
-	{"", "Softsign"}:    function(func(x float64) float64 { return x / (1 + math.Abs(x)) }),
-	{"", "Softmax"}:     softmax(false),
-	{"", "LogSoftmax"}:  softmax(true),
+	{"", "Relu"}:            relu,
+	{"", "LeakyRelu"}:       leakyRelu,
+	{"", "PRelu"}:           arithmetic(pair{f32: leaning[float32], f64: leaning[float64]}),
+	{"", "Elu"}:             elu,
+	{"", "Celu"}:            celu,
+	{"", "Mish"}:            function(func(x float64) float64 { return x * math.Tanh(softplus(x)) }),
+	{"", "HardSwish"}:       function(func(x float64) float64 { return x * max(0, min(1, x/6+0.5)) }),
+	{"", "ThresholdedRelu"}: thresholdedRelu,
+	{"", "Selu"}:            selu,
+	{"", "Gelu"}:            gelu,
+	{"", "Sigmoid"}:         function(sigmoid),
+	{"", "HardSigmoid"}:     hardSigmoid,
+	{"", "Tanh"}:            function(math.Tanh),
+	{"", "Softplus"}:        function(softplus),
+	{"", "Softsign"}:        function(func(x float64) float64 { return x / (1 + math.Abs(x)) }),
+	{"", "Softmax"}:         softmax(false),
+	{"", "LogSoftmax"}:      softmax(true),
 
 	{"", "MatMul"}:             matMul,
+	{"com.microsoft", "CDist"}: distances,
 	{"", "Gemm"}:               gemm,
 	{"", "BatchNormalization"}: batchNorm,
 	{"", "LayerNormalization"}: layerNorm,
