@@ -214,6 +214,9 @@ func (a *arriving) form(r *http.Request) *Problem {
 		default:
 			return problem(codeInvalid, fmt.Sprintf("body.%s: unknown field. Send options, golden and, as the last, model", name))
 		}
+		if *into != nil {
+			return problem(codeInvalid, fmt.Sprintf("body.%s: it is there twice", part.FormName()))
+		}
 		if *into, err = io.ReadAll(io.LimitReader(part, limit+1)); err != nil {
 			return a.broken(err)
 		}
@@ -239,7 +242,11 @@ func (a *arriving) Read(b []byte) (int, error) {
 	}
 	part, err := a.parts.NextPart()
 	if errors.Is(err, io.EOF) {
-		_, _ = io.CopyN(io.Discard, a.body, overhead) // what a form may have after its end
+		// What a form may have after its end; a body that is shorter than it was said
+		// to be is broken there.
+		if _, err := io.CopyN(io.Discard, a.body, overhead); err != nil && !errors.Is(err, io.EOF) {
+			return n, a.fault(err)
+		}
 		return n, io.EOF
 	}
 	if err != nil {

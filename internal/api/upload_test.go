@@ -107,7 +107,6 @@ func TestAnUploadGoesThrough(t *testing.T) {
 		t.Error("a short file was sent")
 	}
 	// What is refused at once is not sent: the server asks for nothing.
-	p.err = &control.Fault{Code: control.Stopping, Detail: "no", Next: "Wait."}
 	_, err = client.Deploy(t.Context(), DeployRequest{ModelPath: "m", Size: 1 << 40, Model: untouchable{t}})
 	if problem, ok := errors.AsType[*Problem](err); !ok || problem.Code != string(control.FileTooLarge) {
 		t.Error(err)

@@ -25,10 +25,11 @@ func form(t *testing.T, fields ...[2]string) (body, media string) {
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
 	for _, f := range fields {
-		part, err := w.CreateFormFile(f[0], f[0]+".joblib")
+		create := func(name string) (io.Writer, error) { return w.CreateFormFile(name, name+".joblib") }
 		if f[0] == "options" {
-			part, err = w.CreateFormField(f[0])
+			create = w.CreateFormField
 		}
+		part, err := create(f[0])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,6 +164,7 @@ func TestRefusedUploadsLeaveNothingBehind(t *testing.T) {
 		{"a form that is cut", "", cut, nil, 400, "upload_broken", "ended before its end"},
 		{"fields after the model", "", late, nil, 400, "upload_broken", "Put the model last"},
 		{"another field", "", pair([2]string{"file", v2}), nil, 422, "invalid_request", "body.file: unknown field"},
+		{"a field twice", "", pair([2]string{"options", "{}"}, [2]string{"options", "{}"}, [2]string{"model", v2}), nil, 422, "invalid_request", "body.options: it is there twice"},
 		{"no model", "", pair([2]string{"options", "{}"}), nil, 422, "invalid_request", "body.model: missing"},
 		{"no name", "", [2]string{v2, binary}, alone, 422, "invalid_request", "query.name: missing"},
 		{"unknown option", "", pair([2]string{"options", `{"wait": 1}`}, [2]string{"model", v2}), nil, 422, "invalid_request", "options: "},

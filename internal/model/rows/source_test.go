@@ -3,6 +3,7 @@ package rows
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -115,4 +116,34 @@ func TestConversation(t *testing.T) {
 	if err := <-done; err != nil && !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}
+}
+
+// FuzzSource: rows from anybody are answered or refused, with the line; what is
+// answered is JSON, a line for each row.
+func FuzzSource(f *testing.F) {
+	for _, seed := range []string{"[0.25, 0]\n{\"b\": 1, \"a\": null}", "a,b\n1,2\n\"3\",\n", "\ufeffb,a\r\n0,0.25\r\n", "[1,2", "\"", "a,a\n"} {
+		f.Add(seed, true)
+		f.Add(seed, false)
+	}
+	p := &line{mixed}
+	f.Fuzz(func(t *testing.T, text string, named bool) {
+		p := *p
+		p.signature.Named = named
+		s, err := NewSource("fuzz", strings.NewReader(text), NewSchema(&p.signature))
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		answered := 0
+		err = s.Answer(&p, &out, func(rows int) { answered = rows })
+		lines := strings.SplitAfter(out.String(), "\n")
+		if len(lines)-1 != answered || err != nil && !strings.HasPrefix(err.Error(), "fuzz") {
+			t.Fatalf("%d lines for %d rows, %v", len(lines)-1, answered, err)
+		}
+		for _, line := range lines[:answered] {
+			if !json.Valid([]byte(line)) {
+				t.Fatalf("%s is not JSON", line)
+			}
+		}
+	})
 }
