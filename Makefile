@@ -61,7 +61,7 @@ proto: ## Generate the messages of the Open Inference Protocol (needs protoc)
 	cd internal/infer/inferencepb && PATH="$(CURDIR)/bin:$$PATH" protoc --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative inference.proto
 
 .PHONY: fuzz
-fuzz: ## Run each fuzz target for FUZZTIME (30s; or a count, 10000x)
+fuzz: ## Run each fuzz target for FUZZTIME (30s; or a count, 10000x; "20s 10000x": scripts/fuzz)
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: bench
