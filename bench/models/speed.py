@@ -4,8 +4,8 @@
 
 FOLDER has serin.test (see run) and gets the models. Each round measures every
 side of a model once, a fraction of a second each, so that a machine that gets
-busier does so for all of them; what is told is the median over the rounds, of
-the times and of the ratios within a round.
+busier does so for all of them. Each takes the median of its calls; what is told
+is the median over the rounds, of the times and of the ratios within a round.
 
 A row is a different one each time, of 1,000, because the same one again would
 teach the processor the way through the trees. Python's sides pay for being
@@ -67,12 +67,12 @@ def serin_side(folder, name):
         shown = subprocess.run(
             [folder / "serin.test", "-test.run=^$", "-test.bench=^BenchmarkSpeed$/^%s$" % name, "-test.benchtime=%gs" % SECONDS, "-test.cpu=1"],
             env=dict(os.environ, SERIN_SPEED=str(folder / "models")), cwd=folder, capture_output=True, text=True)
-        found = re.findall(r"/(row|batch)\s+\d+\s+([\d.]+) ns/op.*?(\d+) allocs/op", shown.stdout)
+        found = re.findall(r"/(row|batch)\s.*?([\d.e+]+) median-ns.*?(\d+) allocs/op", shown.stdout)
         if len(found) != 2:
             sys.exit("serin does not answer %s:\n%s" % (name, shown.stdout + shown.stderr))
         for what, _, allocations in found:
             if allocations != "0":
-                print("%s, %s: %s allocations" % (name, what, allocations))
+                print("%s, %s: %s allocations in 64 rows or one batch" % (name, what, allocations))
         return tuple(float(nanoseconds) / 1e9 for _, nanoseconds, _ in found)
     return measure
 
