@@ -122,11 +122,13 @@ type pile[T any] struct {
 	used, most int
 }
 
+// take is a piece of n. It is never nil, also if n is 0: a row without words
+// still says where its numbers stand.
 func (p *pile[T]) take(n int) []T {
 	from := p.used
 	p.used += n
 	p.most = max(p.most, p.used)
-	if p.used > len(p.all) {
+	if p.all == nil || p.used > len(p.all) {
 		return make([]T, n)
 	}
 	return p.all[from:p.used:p.used]
