@@ -29,7 +29,7 @@ const (
 // unread are models of the corpus that serin refuses although it should read
 // them, as patterns of environment/family/file. A model that is read and answers
 // wrongly is never excused.
-var unread = []string{"*/meta/*", "*/linear/nearest-centroid.joblib", "*/linear/ransac.joblib"}
+var unread = []string{"*/meta/dummy-*.joblib", "*/meta/random-answers.joblib"} // before 1.4 they do not say how wide a row is
 
 // shelf is one archive of the corpus: what the models of one family answered in
 // one environment. testdata/corpus/generate.py describes every field.

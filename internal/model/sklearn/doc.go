@@ -3,8 +3,8 @@
 //
 // Three steps, each with its own kind of error:
 //
-//	bytes --pickle.Read--> inert objects --estimator.go--> chain + head --predict.go--> answer
-//	        names, budgets                 attributes,                   cannot fail
+//	bytes --pickle.Read--> inert objects --estimator.go--> steps.Chain + heads, forest --> answer
+//	        names, budgets                 attributes,                        the row's fault alone
 //	                                       shapes, numbers
 //
 // An estimator is read attribute by attribute (reader.go). An attribute that is
@@ -12,10 +12,13 @@
 // it: an attribute that this version of serin does not know could change the
 // answer, and a wrong answer is worse than none.
 //
-// A fitted pipeline becomes a chain of stages (stage.go) that pass one row of
-// numbers on, and a head (linear.go), the logistic regression that turns the row
-// into scores and the scores into probabilities. All shapes are checked while
-// loading, so that Predict checks nothing, allocates nothing and cannot panic.
+// A fitted pipeline becomes a chain of steps (transformers.go) that pass one row
+// on, and an engine that answers it. All shapes are checked while loading, so that
+// Predict checks no shape, allocates nothing and cannot panic.
+//
+// What a client's row must be is found from the inside out (pipeline.go): each
+// object says what it wants of its columns (a number, a text; missing or not),
+// each transformer says what its own columns are made of.
 //
 // Trees (trees*.go) are planted in a forest, one at a time, so that a large file
 // is never held twice; one engine, woods, makes of their sums what each kind of
@@ -31,5 +34,5 @@
 // coefficients, steps that do not fit together).
 //
 // Terms: estimator, transformer, fitted attribute (coef_), step and column
-// transformer are scikit-learn's words. A stage is our form of a transformer.
+// transformer are scikit-learn's words. A step is our form of a transformer.
 package sklearn

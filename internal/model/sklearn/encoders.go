@@ -118,12 +118,12 @@ func (m *making) known(i int, a *pickle.Array, g *group) {
 	}
 	var pairs []pair
 	for k, v := range values {
-		kind, x := model.Number, 0.0
+		kind, x, text := model.Number, 0.0, ""
 		switch v := v.(type) {
 		case nil:
 			kind = anyKind
 		case string:
-			kind = model.Text
+			kind, text = model.Text, v
 		case bool:
 			if kind = model.Bool; v {
 				x = 1
@@ -156,7 +156,7 @@ func (m *making) known(i int, a *pickle.Array, g *group) {
 			if g.coder.Texts == nil {
 				g.coder.Texts = make(map[string]steps.Code, len(values))
 			}
-			g.coder.Texts[v.(string)] = steps.Code(k)
+			g.coder.Texts[text] = steps.Code(k)
 		} else {
 			pairs = append(pairs, pair{x, steps.Code(k)})
 		}

@@ -141,19 +141,7 @@ func (p place) estimator(object *pickle.Object) (fitted, *model.Refusal) {
 	case featureUnion:
 		f, err = p.union(object)
 	default:
-		if s, ok := solos[object.Class]; ok {
-			f, err = p.solo(object, s)
-		} else if r, ok := metaOf(object.Class); ok {
-			f, err = p.meta(object, r)
-		} else if read := treeReader(object.Class); read != nil {
-			f, err = read(p, object)
-		} else if read := wrapperReader(object.Class); read != nil {
-			f, err = read(p, object)
-		} else if t := transformers[object.Class.Name]; t != nil {
-			f, err = p.transformer(object, t)
-		} else {
-			err = p.refuse(nextSupported, "%s is no estimator", object.Class)
-		}
+		f, err = p.listed(object)
 	}
 	if err != nil {
 		return fitted{}, err
@@ -164,9 +152,34 @@ func (p place) estimator(object *pickle.Object) (fitted, *model.Refusal) {
 	return f, nil
 }
 
-// features reads n_features_in_ and compares it with the rows that arrive.
+// listed reads an object of a class that is in one of the tables.
+func (p place) listed(object *pickle.Object) (fitted, *model.Refusal) {
+	if s, ok := solos[object.Class]; ok {
+		return p.solo(object, s)
+	}
+	if r, ok := metaOf(object.Class); ok {
+		return p.meta(object, r)
+	}
+	if read := treeReader(object.Class); read != nil {
+		return read(p, object)
+	}
+	if read := wrapperReader(object.Class); read != nil {
+		return read(p, object)
+	}
+	if t := transformers[object.Class.Name]; t != nil {
+		return p.transformer(object, t)
+	}
+	return fitted{}, p.refuse(nextSupported, "%s is no estimator", object.Class)
+}
+
+// features reads n_features_in_ and compares it with the rows that arrive. It
+// is a number in the file, so that it alone may not make us take much memory.
 func (e *estimator) features(p place) int {
 	n := e.count("n_features_in_")
+	if n > maxWidth {
+		e.fail("Choose features first, and fit again.", "it expects %d features, more than %d, the limit", n, maxWidth)
+		return 0
+	}
 	if e.err == nil && p.width != 0 && n != p.width {
 		e.fail(nextRefit, "it expects %d features and the step before it gives %d", n, p.width)
 	}

@@ -41,7 +41,7 @@ func with(names []pickle.Global, set map[pickle.Global]bool) map[pickle.Global]b
 
 // The next steps of refusals.
 const (
-	nextSupported = "serin reads LogisticRegression, alone or as the last step of a Pipeline of StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, Normalizer and ColumnTransformer. Fit one of these, or keep this model in Python until serin reads it, too."
+	nextSupported = "serin reads LogisticRegression and other linear models, trees, forests, boosting, support vectors, neighbours, naive Bayes, networks and what is made of them, behind scalers, encoders, imputers, projections, selectors and vectorizers. Fit one of these, or keep this model in Python until serin reads it, too."
 	nextRefit     = "Fit the model, check that model.predict_proba(X) answers in Python, and save it with joblib.dump(model, path)."
 )
 

@@ -544,7 +544,7 @@ func (m *meta) backwards(object *pickle.Object, outputs int) func(int, float64) 
 		}
 		return func(i int, y float64) float64 { return float64(y*factor[i]) + shift[i] }
 	case "MinMaxScaler":
-		shift, factor = e.vector("min_", outputs), e.divisor("scale_", outputs)
+		shift, factor = e.vector("min_", outputs), e.divisor(outputs)
 		return func(i int, y float64) float64 { return (y - shift[i]) / factor[i] }
 	}
 	e.fail("Transform the target by a function of numpy's, StandardScaler or MinMaxScaler.", "it is no transformer that serin reads backwards")

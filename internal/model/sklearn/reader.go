@@ -160,9 +160,10 @@ func (e *estimator) finite(name string, a *pickle.Array) []float64 {
 	return numbers
 }
 
-// divisor reads a vector that rows are divided by; scikit-learn never stores a
-// zero there.
-func (e *estimator) divisor(name string, n int) []float64 {
+// divisor reads scale_, a vector that rows are divided by; scikit-learn never
+// stores a zero there.
+func (e *estimator) divisor(n int) []float64 {
+	const name = "scale_"
 	numbers := e.vector(name, n)
 	for i, x := range numbers {
 		if x == 0 {

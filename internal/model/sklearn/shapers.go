@@ -104,9 +104,9 @@ func quantile(m *making) {
 	m.add(s, false, m.each())
 }
 
-// maxWidth bounds rows whose width is a number in the file, without an array of
-// that width beside it.
-const maxWidth = 1 << 22
+// maxWidth bounds rows whose width is a number in the file, perhaps without an
+// array of that width beside it: that of HashingVectorizer's usual rows.
+const maxWidth = 1 << 20
 
 // polynomial counts the products out in the order of PolynomialFeatures:
 // products of one degree more are those of the degree before, times each column.

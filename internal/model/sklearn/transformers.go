@@ -1,6 +1,7 @@
 package sklearn
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -41,9 +42,7 @@ var transformers = joined(scalers(), shapers(), selectors(), encoders(), imputer
 func joined(all ...map[string]*transformer) map[string]*transformer {
 	whole := map[string]*transformer{}
 	for _, some := range all {
-		for name, t := range some {
-			whole[name] = t
-		}
+		maps.Copy(whole, some)
 	}
 	return whole
 }
@@ -63,6 +62,9 @@ func transformerNames() []pickle.Global {
 	return append(names, scoreFunctions()...)
 }
 
+// describing is what the description of a column costs, in numbers.
+const describing = 4
+
 func (p place) transformer(object *pickle.Object, t *transformer) (fitted, *model.Refusal) {
 	m := &making{estimator: p.read(object, t.known), place: p, missing: t.missing, unchecked: t.unchecked}
 	m.version = m.estimator.version()
@@ -76,7 +78,7 @@ func (p place) transformer(object *pickle.Object, t *transformer) (fitted, *mode
 	default:
 		m.n = m.features(p) // says that it is not fitted
 	}
-	if m.err != nil {
+	if m.spend(describing * m.n); m.err != nil {
 		return fitted{}, m.err
 	}
 	m.f = fitted{in: m.n, names: m.names(m.n), features: wanted(m.n, model.Number, t.missing), sparse: p.sparse}
@@ -140,7 +142,7 @@ func standard(m *making) {
 		s.Shift = m.vector("mean_", m.n)
 	}
 	if m.flag("with_std") {
-		s.Divide = m.divisor("scale_", m.n)
+		s.Divide = m.divisor(m.n)
 	}
 	m.add(s, s.Shift == nil, m.each())
 }
@@ -151,13 +153,13 @@ func robust(m *making) {
 		s.Shift = m.vector("center_", m.n)
 	}
 	if m.flag("with_scaling") {
-		s.Divide = m.divisor("scale_", m.n)
+		s.Divide = m.divisor(m.n)
 	}
 	m.add(s, s.Shift == nil, m.each())
 }
 
 func maxAbs(m *making) {
-	s := &steps.Center{Divide: m.divisor("scale_", m.n)}
+	s := &steps.Center{Divide: m.divisor(m.n)}
 	if m.has("clip") && m.flag("clip") { // since scikit-learn 1.8
 		s.Clip = []float64{-1, 1}
 	}

@@ -126,7 +126,7 @@ func TestTamperedTrees(t *testing.T) {
 		{"tree", change("tree_", nil), "tree_ is None instead of a tree"},
 		{"tree", change("n_outputs_", int64(2)), "it answers 2 outputs, and serin serves classifiers with one"},
 		{"tree", change("n_features_in_", int64(6)), "tree_ is for other rows or other answers than the estimator, which has 6 features"},
-		{"tree", change("n_features_in_", int64(1<<20+1)), "it expects 1048577 features, more than 1048576, the limit for trees"},
+		{"tree", change("n_features_in_", int64(1<<20+1)), "it expects 1048577 features, more than 1048576, the limit"},
 		{"hist", change("n_features_in_", int64(math.MaxInt32)), "it expects 2147483647 features, more than 1048576"},
 		{"tree", change("criterion", int64(1)), "criterion is the number 1 instead of a string"},
 		{"tree", inTree("values", nil), "values is None instead of an array"},

@@ -29,7 +29,7 @@ func vectorizers() map[string]*transformer {
 // one is the width of what a vectorizer takes.
 func one(*making) int { return 1 }
 
-const nextTokens = "Fit it with token_pattern made of classes of characters (\\w, [a-z]) and how often they stand (+, {2,}), between \\b or not, and without functions of your own."
+const nextPattern = "Fit it with token_pattern made of classes of characters (\\w, [a-z]) and how often they stand (+, {2,}), between \\b or not, and without functions of your own."
 
 // splitter reads how a text is taken apart, and makes the text the one feature.
 func (m *making) splitter() *words.Splitter {
@@ -38,7 +38,7 @@ func (m *making) splitter() *words.Splitter {
 	}
 	for _, name := range []string{"preprocessor", "tokenizer"} {
 		if v := m.value(name); v != nil {
-			m.fail(nextTokens, "%s is %s, and nothing from a file is executed", name, pickle.Describe(v))
+			m.fail(nextPattern, "%s is %s, and nothing from a file is executed", name, pickle.Describe(v))
 		}
 	}
 	if input := m.text("input"); m.err == nil && input != "content" {
@@ -70,7 +70,7 @@ func (m *making) splitter() *words.Splitter {
 		o.Unit = words.CharInWord
 	default:
 		if m.err == nil {
-			m.fail(nextTokens, "analyzer is %s, and nothing from a file is executed", pickle.Describe(v))
+			m.fail(nextPattern, "analyzer is %s, and nothing from a file is executed", pickle.Describe(v))
 		}
 	}
 	if m.err != nil {
@@ -78,7 +78,7 @@ func (m *making) splitter() *words.Splitter {
 	}
 	s, err := words.New(o)
 	if err != nil {
-		m.fail(nextTokens, "%v", err)
+		m.fail(nextPattern, "%v", err)
 	}
 	m.f.features = []model.Feature{{Kind: model.Text}}
 	m.f.single, m.f.sparse, m.f.zeros = true, true, true
@@ -226,7 +226,7 @@ func hashed(m *making) {
 	if m.err == nil && s.Hashed > maxWidth {
 		m.fail("Fit it with fewer features.", "n_features is %d, and at most %d are served", s.Hashed, maxWidth)
 	}
-	if m.spend(s.Hashed); m.err != nil {
+	if m.spend(describing * s.Hashed); m.err != nil {
 		return
 	}
 	m.add(s, false, fromText(s.Hashed))
