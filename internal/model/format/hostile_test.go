@@ -3,11 +3,16 @@ package format
 import (
 	"archive/zip"
 	"bytes"
+	"compress/gzip"
+	"compress/zlib"
 	"encoding/json"
 	"errors"
 	"io"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/pierrec/lz4/v4"
 
 	"serin/internal/model"
 )
@@ -63,4 +68,49 @@ func TestHostile(t *testing.T) {
 			t.Errorf("%s: the refusal has no next step", name)
 		}
 	}
+}
+
+// TestBombs gives small files that would unfold to gigabytes, or that nest
+// without end, to the reader of each format.
+func TestBombs(t *testing.T) { // alone, because it measures memory
+	const patience = 10 * time.Second // a fifth of a second on a quiet machine, without the race detector
+	zeros := "\x80\x04\x8e\x00\x00\x00\x40\x00\x00\x00\x00" + strings.Repeat("\x00", 48<<20)
+	for name, content := range map[string]string{
+		"zlib":            packed(t, zeros, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }),
+		"gzip":            packed(t, zeros, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }),
+		"lz4":             packed(t, zeros, func(w io.Writer) io.WriteCloser { return lz4.NewWriter(w) }),
+		"values":          packed(t, strings.Repeat("]", 12<<20), func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }),
+		"lists in lists":  "\x80\x04" + strings.Repeat("]", 1<<20) + strings.Repeat("a", 1<<20-1) + ".",
+		"marks":           "\x80\x04" + strings.Repeat("(", 4<<20),
+		"one list often":  "\x80\x04)" + strings.Repeat("2\x86", 64) + ".",
+		"memo":            "\x80\x04Nr\xff\xff\xff\xff.",
+		"XGBoost's JSON":  `{"learner":` + strings.Repeat("[", 4<<20),
+		"XGBoost's UBJ":   "{L\x00\x00\x00\x00\x00\x00\x00\x07learner" + strings.Repeat("[", 4<<20),
+		"CatBoost's JSON": `{"oblivious_trees":` + strings.Repeat(`[{"splits":`, 1<<20),
+		"LightGBM":        "tree\nversion=v4\nnum_class=2147483647\nnum_tree_per_iteration=2147483647\nmax_feature_idx=2147483647\n",
+		"ONNX":            "\x08\x07\x3a\xff\xff\xff\xff\x0f" + strings.Repeat("\x0a\xff\xff\xff\x7f", 1<<20),
+	} {
+		before, began := allocated(), time.Now()
+		_, err := Open(strings.NewReader(content))
+		took, grew := time.Since(began), allocated()-before
+		if _, ok := errors.AsType[*model.Refusal](err); !ok {
+			t.Errorf("%s: %v, want a refusal", name, err)
+		}
+		if took > patience || grew > mostMemory {
+			t.Errorf("%s: %d bytes took %v and %d bytes of memory: %v", name, len(content), took, grew, err)
+		}
+	}
+}
+
+func packed(t *testing.T, content string, with func(io.Writer) io.WriteCloser) string {
+	t.Helper()
+	var b strings.Builder
+	w := with(&b)
+	if _, err := io.WriteString(w, content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
