@@ -115,6 +115,9 @@ func (e *engine) encode(block []float64, texts []string, first int) error {
 		var known bool
 		var unknown model.Label
 		if c.texts != nil {
+			if texts == nil { // an estimator around this one keeps them to itself
+				return &model.Unanswerable{Row: first + i/e.width, Feature: i % e.width, Reason: "the value is a number, and the model was fitted on text"}
+			}
 			code, known = c.texts[texts[i]]
 			unknown = model.Label(texts[i])
 		} else {

@@ -1,6 +1,7 @@
 package gbdt
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -60,6 +61,10 @@ func TestLightGBMCategories(t *testing.T) {
 			t.Fatal(err)
 		}
 		return out.Values[1]
+	}
+	err = p.Predict(model.Row([]float64{0, 1, 0}), model.Answers{Values: make([]float64, 2), Classes: make([]int, 1)})
+	if _, ok := errors.AsType[*model.Unanswerable](err); !ok {
+		t.Errorf("a row without texts: %v", err)
 	}
 	if unknown, missing := ask("gold", 0), ask("", math.NaN()); unknown != missing {
 		t.Errorf("an unknown category answers %v, a missing one %v", unknown, missing)

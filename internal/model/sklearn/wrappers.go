@@ -3,6 +3,7 @@ package sklearn
 import (
 	"errors"
 	"math"
+	"slices"
 	"strings"
 
 	"serin/internal/model"
@@ -157,6 +158,9 @@ func (p place) wrapped(e *estimator, inside model.Predictor, err error, classifi
 	s := inside.Signature()
 	if p.width != 0 && len(s.Features) != p.width {
 		e.fail(nextRefit, "it expects %d features and the step before it gives %d", len(s.Features), p.width)
+	}
+	if p.width != 0 && slices.ContainsFunc(s.Features, func(f model.Feature) bool { return f.Kind == model.Text }) {
+		e.fail("Encode the categories as numbers in the step before it.", "it was fitted on text categories, and the step before it gives numbers")
 	}
 	f := fitted{methods: &methods{}, names: s.Names(), features: s.Features, in: len(s.Features), library: s.Library}
 	if (s.Task == model.Classification) != classifier {
