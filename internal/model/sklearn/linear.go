@@ -63,18 +63,23 @@ func (e *estimator) scores(n, classes int) heads.Scorer {
 	return heads.Linear(coef, intercept, rows, n)
 }
 
-// binarizedClasses reads classes_, which some estimators keep in their LabelBinarizer.
+// binarizedClasses reads classes_ of an estimator that has a LabelBinarizer, which
+// knows whether there was one label a row; some keep classes_ only there.
 func (e *estimator) binarizedClasses() []model.Label {
-	if e.has("classes_") || !e.has("_label_binarizer") {
+	if !e.has("_label_binarizer") {
 		return e.classes()
 	}
 	inner := e.part("_label_binarizer", labelBinarizer)
-	classes := inner.classes()
 	if kind := inner.text("y_type_"); inner.err == nil && kind != "binary" && kind != "multiclass" {
 		inner.wrong("y_type_", kind, "binary or multiclass: serin serves classifiers that answer one class")
 	}
+	if !e.has("classes_") {
+		classes := inner.classes()
+		e.follow(inner)
+		return classes
+	}
 	e.follow(inner)
-	return classes
+	return e.classes()
 }
 
 // intercepts reads intercept_, which is one number where nothing was fitted.

@@ -99,7 +99,7 @@ func (p place) solo(object *pickle.Object, s solo) (fitted, *model.Refusal) {
 	n := p.width
 	switch {
 	case n == 0 && strings.HasPrefix(object.Class.Name, "Dummy") && !e.has("n_features_in_"):
-		e.fail("Fit it with scikit-learn 1.4 or newer, or behind a step of a pipeline.", "it does not say how many features a row has")
+		e.fail("Fit it with scikit-learn 1.5 or newer, or behind a step of a pipeline.", "it does not say how many features a row has")
 	case n == 0 || e.has("n_features_in_"):
 		n = e.features(p)
 	}

@@ -17,7 +17,7 @@ const (
 	bayesKnown     = "alpha class_count_ class_log_prior_ class_prior classes_ feature_count_ feature_log_prob_ fit_prior force_alpha"
 	neighborsKnown = "_fit_X _fit_method _tree _y algorithm classes_ effective_metric_ effective_metric_params_ leaf_size metric metric_params n_jobs " +
 		"n_neighbors n_samples_fit_ outputs_2d_ p radius weights"
-	networkKnown = "_best_coefs _best_intercepts _label_binarizer _no_improvement_count _optimizer _random_state activation alpha batch_size best_loss_ " +
+	networkKnown = "_best_coefs _best_intercepts _coef_indptr _intercept_indptr _label_binarizer _no_improvement_count _optimizer _random_state activation alpha batch_size best_loss_ " +
 		"best_validation_score_ beta_1 beta_2 classes_ coefs_ early_stopping epsilon hidden_layer_sizes intercepts_ learning_rate learning_rate_init loss " +
 		"loss_ loss_curve_ max_fun max_iter momentum n_iter_ n_iter_no_change n_layers_ n_outputs_ nesterovs_momentum out_activation_ power_t random_state " +
 		"shuffle solver t_ tol validation_fraction validation_scores_ verbose warm_start"
@@ -254,6 +254,9 @@ func (e *estimator) metric(m *heads.Neighbors) {
 				m.P = p
 				continue
 			}
+			if entry.Key == "w" && entry.Value == nil {
+				continue
+			}
 			e.fail(nextRefit, "its metric has the parameter %s, %s, which serin does not know", pickle.Describe(entry.Key), pickle.Describe(entry.Value))
 		}
 	}
@@ -366,7 +369,7 @@ func network(e *estimator, n int) *methods {
 		if len(m.classes) == 2 {
 			links = map[string]heads.Link{"logistic": heads.SigmoidHalf}
 		}
-		if e.err == nil && width != len(m.classes) && (width != 1 || len(m.classes) != 2) {
+		if e.err == nil && width != decisions(len(m.classes)) {
 			e.fail(nextRefit, "its last layer gives %d numbers for %d classes", width, len(m.classes))
 		}
 	}

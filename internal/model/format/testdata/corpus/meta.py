@@ -15,7 +15,7 @@ from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -84,6 +84,8 @@ def bags():
     yield Case("bagging-linear", BaggingClassifier(LogisticRegression(), n_estimators=4, random_state=0).fit(FRAME, BINARY), framed(ROWS))
     yield Case("bagging-features", BaggingClassifier(stump(3), n_estimators=6, max_features=3, random_state=0).fit(X, WORDS[THREE]), ROWS)
     yield Case("bagging-votes", BaggingClassifier(RidgeClassifier(), n_estimators=5, random_state=0).fit(X, BINARY), ROWS)
+    rare = np.where(np.arange(len(X)) < 6, 2, BINARY)  # a class that some members never saw
+    yield Case("bagging-rare", BaggingClassifier(stump(3), n_estimators=8, max_samples=20, random_state=0).fit(X, rare), ROWS)
     yield Case("bagging-regressor", BaggingRegressor(DecisionTreeRegressor(max_depth=4), n_estimators=5, random_state=0).fit(X, SCORE), ROWS)
     yield Case("bagging-regressor-features", BaggingRegressor(Ridge(), n_estimators=4, max_features=2, random_state=0).fit(FRAME, SCORE), framed(ROWS))
 
@@ -105,14 +107,21 @@ def others():
     yield Case("one-vs-rest-words", OneVsRestClassifier(scaled(LogisticRegression())).fit(FRAME, WORDS[THREE]), framed(ROWS))
     yield Case("one-vs-rest-decision", OneVsRestClassifier(LinearSVC(random_state=0, dual=False)).fit(X, THREE), ROWS)
     yield Case("one-vs-rest-binary", OneVsRestClassifier(stump(3)).fit(X, BINARY), ROWS)
+    yield Case("one-vs-rest-trees", OneVsRestClassifier(stump(2)).fit(X, WORDS[THREE]), ROWS)
     yield Case("one-vs-one", OneVsOneClassifier(LogisticRegression()).fit(X, THREE), ROWS)
     yield Case("one-vs-one-decision", OneVsOneClassifier(LinearSVC(random_state=0, dual=False)).fit(X, WORDS[THREE]), ROWS)
-    for strategy in ("prior", "most_frequent"):
-        yield Case("dummy-" + strategy, DummyClassifier(strategy=strategy).fit(X, THREE), ROWS)
-    yield Case("dummy-regressor", DummyRegressor(strategy="median").fit(X, SCORE), ROWS)
+    for name, dummy in [
+        ("prior", DummyClassifier(strategy="prior").fit(X, THREE)), ("most-frequent", DummyClassifier(strategy="most_frequent").fit(X, THREE)),
+        ("constant", DummyClassifier(strategy="constant", constant=WORDS[1]).fit(X, WORDS[THREE])), ("regressor", DummyRegressor(strategy="median").fit(X, SCORE)),
+    ]:
+        if since("sklearn", "1.5"):
+            yield Case("dummy-" + name, dummy, ROWS)
+        else:
+            yield Refused("dummy-" + name, dummy, "it does not say how many features a row has")
     yield Case("multi-output", MultiOutputRegressor(Ridge()).fit(X, TWO), ROWS)
     yield Case("transformed-target", TransformedTargetRegressor(Ridge(), transformer=StandardScaler()).fit(X, SCORE), ROWS)
     yield Case("transformed-target-exp", TransformedTargetRegressor(scaled(Ridge()), func=np.log, inverse_func=np.exp, check_inverse=False).fit(X, np.exp(SCORE / 4)), np.clip(ROWS, -100, 100))
+    yield Case("transformed-target-range", TransformedTargetRegressor(Ridge(), transformer=MinMaxScaler()).fit(X, SCORE), ROWS)
     yield Case("grid-search", GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2).fit(FRAME, WORDS[THREE]), framed(ROWS))
     yield Case("random-search", RandomizedSearchCV(scaled(Ridge()), {"ridge__alpha": [0.1, 1.0]}, n_iter=2, cv=2, random_state=0).fit(X, SCORE), ROWS)
     yield Case("search-in-pipeline", scaled(GridSearchCV(GradientBoostingClassifier(n_estimators=5, random_state=0), {"max_depth": [2, 3]}, cv=2)).fit(X, BINARY), ROWS)
@@ -132,4 +141,4 @@ def models():
         yield from group()
     yield Refused("several-answers", MultiOutputClassifier(LogisticRegression()).fit(X, np.column_stack([BINARY, BINARY])), "MultiOutputClassifier")
     yield Refused("unfitted-search", GridSearchCV(LogisticRegression(), {"C": [1.0]}), "not fitted")
-    yield Refused("random-answers", DummyClassifier(strategy="stratified", random_state=0).fit(X, BINARY), "random")
+    yield Refused("random-answers", make_pipeline(StandardScaler(), DummyClassifier(strategy="stratified", random_state=0)).fit(X, BINARY), "random")
