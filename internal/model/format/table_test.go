@@ -69,7 +69,7 @@ var helpers = []string{"LabelEncoder", "LabelBinarizer", "IsotonicRegression"}
 // enter notes the estimators inside one model.
 func enter(entries map[[2]string]*entry, library, version string, want *expectation) {
 	// An ONNX model's are its operators, in one string.
-	for _, estimator := range strings.Split(strings.Join(want.Estimators, "/"), "/") {
+	for estimator := range strings.SplitSeq(strings.Join(want.Estimators, "/"), "/") {
 		if strings.HasPrefix(estimator, "_") || slices.Contains(helpers, estimator) {
 			continue
 		}
