@@ -157,9 +157,9 @@ func TestSignatures(t *testing.T) {
 		{"logistic3", model.Classification, model.Probabilities, 3, labels("0", "1", "2"), false, "skl2onnx 1.20.0"},
 		{"forest", model.Regression, model.Quantities, 2, nil, true, "skl2onnx 1.20.0"},
 		{"isolation", model.Classification, model.Scores, 1, labels("-1", "1"), true, "skl2onnx 1.20.0"},
-		{"network", model.Classification, model.Probabilities, 3, labels("0", "1", "2"), false, "pytorch 2.4.0"},
-		{"sigmoid", model.Classification, model.Probabilities, 2, labels("0", "1"), false, "pytorch"},
-		{"one_row", model.Regression, model.Quantities, 2, nil, false, "pytorch"},
+		{"network", model.Classification, model.Probabilities, 3, labels("0", "1", "2"), false, "onnx.helper 1.19.1"},
+		{"sigmoid", model.Classification, model.Probabilities, 2, labels("0", "1"), false, "onnx.helper 1.19.1"},
+		{"one_row", model.Regression, model.Quantities, 2, nil, false, "onnx.helper 1.19.1"},
 		{"hist", model.Classification, model.Probabilities, 2, labels("0", "1"), true, "skl2onnx 1.20.0"},
 		{"imputed", model.Classification, model.Probabilities, 2, labels("0", "1"), true, "skl2onnx 1.20.0"},
 	}

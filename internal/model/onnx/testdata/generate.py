@@ -58,7 +58,7 @@ def network():
     g = helper.make_graph(nodes, "main_graph", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
                           [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
                           [numpy_helper.from_array(w, n) for w, n in zip(weights, names)])
-    return helper.make_model(g, producer_name="pytorch", producer_version="2.4.0", ir_version=8,
+    return helper.make_model(g, producer_name="onnx.helper", producer_version=onnx.__version__, ir_version=8,
                              opset_imports=[helper.make_opsetid("", 17)])
 
 
@@ -67,7 +67,7 @@ def small(nodes, shape, weights, width):
                           [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
                           [helper.make_tensor_value_info("y", TensorProto.FLOAT, [shape[0], width])],
                           [numpy_helper.from_array(np.array(w), n) for n, w in weights.items()])
-    return helper.make_model(g, producer_name="pytorch", ir_version=8, opset_imports=[helper.make_opsetid("", 13)])
+    return helper.make_model(g, producer_name="onnx.helper", producer_version=onnx.__version__, ir_version=8, opset_imports=[helper.make_opsetid("", 13)])
 
 
 def sigmoid():
@@ -130,7 +130,7 @@ def answer(file, rows):
                 values = [float(v) for v in out.ravel()]
             else:
                 label = out.ravel()[0] if out.dtype.kind in "OU" else int(out.ravel()[0])
-        if label is None and len(values) == 1 and session.get_modelmeta().producer_name == "pytorch":  # a Sigmoid
+        if label is None and len(values) == 1 and session.get_modelmeta().producer_name == "onnx.helper":  # a Sigmoid
             values, label = [1 - values[0], values[0]], int(values[0] > 0.5)
         yield {"row": row, "values": values, "label": label}
 

@@ -1,8 +1,9 @@
-"""ONNX files of skl2onnx, onnxmltools and of PyTorch's exporter, and what ONNX
+"""ONNX files of skl2onnx and onnxmltools, networks such as PyTorch exports, and what ONNX
 Runtime answers. It computes in float32 on one thread, so that sums are made in
 one order."""
 
 import numpy as np
+import onnx
 import onnxruntime
 from lightgbm import LGBMClassifier, LGBMRegressor
 from onnx import TensorProto, helper, numpy_helper
@@ -210,14 +211,14 @@ def network(nodes, shapes, width, opset=17):
                           [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 5])],
                           [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", width])],
                           [numpy_helper.from_array(w, n) for n, w in weights.items()])
-    return helper.make_model(g, producer_name="pytorch", producer_version="2.4.0", ir_version=8, opset_imports=[helper.make_opsetid("", opset)])
+    return helper.make_model(g, producer_name="onnx.helper", producer_version=onnx.__version__, ir_version=8, opset_imports=[helper.make_opsetid("", opset)])
 
 
 def networks():
     dense = {"transB": 1, "alpha": 1.0, "beta": 1.0}
     hidden = {"w0": (16, 5), "b0": (16,), "w1": (8, 16), "b1": (8,)}
     body = [("Gemm", "x w0 b0", "a", dense), ("Relu", "a", "b", {}), ("Gemm", "b w1 b1", "c", dense)]
-    library = "pytorch 2.4.0"
+    library = "onnx.helper " + onnx.__version__
 
     def best(file):
         session = Session(file.SerializeToString())
