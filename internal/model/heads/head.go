@@ -2,6 +2,7 @@ package heads
 
 import (
 	"math"
+	"slices"
 
 	"serin/internal/model"
 	"serin/internal/model/kernel"
@@ -144,11 +145,48 @@ func (h *head) Predict(in model.Rows, out model.Answers) error {
 
 func (h *head) spread(scores []float64, rows int, out model.Answers) {
 	raw, values := h.scores, h.values
+	switch h.link {
+	case Sigmoid, SigmoidHalf:
+		h.link.sigmoids(scores, out)
+		return
+	case Expits:
+		copy(out.Values, scores)
+		kernel.Expit(out.Values[:rows*values])
+		return
+	}
 	for r := rows - 1; r >= 0; r-- {
 		class := h.link.finish(scores[r*raw:(r+1)*raw], out.Values[r*values:(r+1)*values])
 		if out.Classes != nil {
 			out.Classes[r] = class
 		}
+	}
+}
+
+// sigmoids makes two probabilities of each score, all rows together. The scores
+// are overwritten, and the two may begin at the same place.
+func (l Link) sigmoids(scores []float64, out model.Answers) {
+	if l == Sigmoid && out.Classes != nil {
+		classesAbove(scores, 0, out.Classes)
+	}
+	kernel.Expit(scores)
+	if l == SigmoidHalf && out.Classes != nil {
+		classesAbove(scores, 0.5, out.Classes)
+	}
+	values := out.Values[:2*len(scores)]
+	for r, p := range slices.Backward(scores) {
+		values[2*r], values[2*r+1] = 1-p, p
+	}
+}
+
+// classesAbove fills classes with 1 where a number is above the limit, else with 0.
+func classesAbove(x []float64, limit float64, classes []int) {
+	classes = classes[:len(x)]
+	for i, v := range x {
+		class := 0
+		if v > limit {
+			class = 1
+		}
+		classes[i] = class
 	}
 }
 
@@ -167,19 +205,6 @@ func (l Link) finish(scores, values []float64) int {
 	case Exponentials:
 		for i, s := range scores {
 			values[i] = math.Exp(s)
-		}
-	case Expits:
-		for i, s := range scores {
-			values[i] = expit(s)
-		}
-	case Sigmoid, SigmoidHalf:
-		p := expit(scores[0])
-		values[0], values[1] = 1-p, p
-		if l == SigmoidHalf {
-			class = 0
-			if p > 0.5 {
-				class = 1
-			}
 		}
 	case SoftmaxOfTwo:
 		values[0], values[1] = -scores[0], scores[0]

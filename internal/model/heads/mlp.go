@@ -83,9 +83,7 @@ func (n *network) Score(in model.Rows, out []float64) error {
 func (a Activation) apply(x []float64) {
 	switch a {
 	case Logistic:
-		for i, v := range x {
-			x[i] = expit(v)
-		}
+		kernel.Expit(x)
 	case Tanh:
 		for i, v := range x {
 			x[i] = math.Tanh(v)

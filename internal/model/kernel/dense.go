@@ -112,6 +112,12 @@ func (d *Dense[T]) ApplyAt(x []T, at []int32, out []T) {
 }
 
 func (d *Dense[T]) dots(x []T, rows int, out []T) {
+	if assembly && panel[T]() == 8 && rows > 0 && d.inputs > 0 {
+		for o := range d.outputs {
+			dots64(as[float64](x), rows, d.inputs, as[float64](d.weights[o*d.inputs:]), as[float64](d.bias[o:]), as[float64](out[o:]), d.outputs)
+		}
+		return
+	}
 	for r := range rows {
 		row := x[r*d.inputs : (r+1)*d.inputs]
 		for o := range d.outputs {

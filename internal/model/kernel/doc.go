@@ -5,9 +5,10 @@
 //	Dot       x . y
 //	Distance  |x - y|^2
 //	Dense     rows x weights^T + bias, as linear models, neural layers and kernels need it
+//	Expit     1 / (1 + exp(-x)), number by number
 //
 // Two forms of the same loops stand side by side: assembly with AVX2 and FMA
-// (kernel_amd64.s), used where the processor has both, and plain Go (plain.go)
+// (kernel_amd64.s, kernel_expit_amd64.s), used where the processor has both, and plain Go (plain.go)
 // for everything else. In float64 the two give the same bits: both fuse each
 // multiplication with its addition, and add in the same order. So does a row
 // alone and a row in a batch. Answers therefore do not depend on the machine,

@@ -31,3 +31,9 @@ func panel1x64(x *float64, inputs int, w *float64, stride int, bias, out *float6
 
 //go:noescape
 func panel1x32(x *float32, inputs int, w *float32, stride int, bias, out *float32, panels int)
+
+//go:noescape
+func dots64(x *float64, rows, inputs int, w, bias, out *float64, step int)
+
+//go:noescape
+func expit64(x *float64, n int)

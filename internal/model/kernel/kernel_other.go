@@ -20,3 +20,7 @@ func panel4x32(_ *float32, _ int, _ *float32, _ int, _, _ *float32, _ int) {}
 func panel1x64(_ *float64, _ int, _ *float64, _ int, _, _ *float64, _ int) {}
 
 func panel1x32(_ *float32, _ int, _ *float32, _ int, _, _ *float32, _ int) {}
+
+func dots64(_ *float64, _, _ int, _, _, _ *float64, _ int) {}
+
+func expit64(_ *float64, _ int) {}
