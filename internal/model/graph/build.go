@@ -41,8 +41,9 @@ type build struct {
 // Folded keeps what was computed from constants, by number of call, so that a
 // second build of the same plan shares it.
 type Folded struct {
-	done bool
-	by   map[int]folded
+	done    bool
+	by      map[int]folded
+	foreign []*Tensor // what the outputs of PlanForeign are like
 }
 
 // folded is what an operator gave, and the number of the call behind it: a Scan

@@ -383,6 +383,15 @@ func (m *File) Version(domain string) int { return m.opsets[domain] }
 // Maker is the operator that computes an output, behind those that only hand
 // values on.
 func (m *File) Maker(output string) Name {
+	n, _ := m.maker(output)
+	if n == nil {
+		return Name{}
+	}
+	return Name{n.domain, n.op}
+}
+
+// maker is that operator's node, and which of its outputs it is.
+func (m *File) maker(output string) (n *node, place int) {
 	for range len(m.graph.nodes) + 1 {
 		at := slices.IndexFunc(m.graph.nodes, func(n *node) bool { return slices.Contains(n.out, output) })
 		if at < 0 {
@@ -396,7 +405,7 @@ func (m *File) Maker(output string) Name {
 				continue
 			}
 		}
-		return Name{n.domain, n.op}
+		return n, slices.Index(n.out, output)
 	}
-	return Name{}
+	return nil, 0
 }

@@ -22,6 +22,10 @@
 // The arithmetic follows ONNX Runtime's kernels for these operators, where the
 // standard says little, and refuses where they do what nobody can have meant.
 //
+// A file with operators that serin does not have is refused, or, where a host is
+// given (LoadWith), computed there as a whole: the same probe finds out what it
+// answers, but no feature may be missing, and its rows allocate.
+//
 // What may not happen here: a loaded model that panics, allocates in steady
 // state (texts excepted), or answers a row otherwise because of the rows beside
 // it: a graph that mixes rows is given one row at a time.

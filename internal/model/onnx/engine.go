@@ -27,6 +27,8 @@ type engine struct {
 	missing []bool
 	// probable: the values are probabilities.
 	probable bool
+	// foreign computes the graph; nil: its plans do.
+	foreign graph.Foreign
 }
 
 // kind is all plans of one size. Those at rest wait in idle; when there is none,
@@ -37,8 +39,8 @@ type kind struct {
 	idle   chan *graph.Plan
 }
 
-func newEngine(m *graph.File) *engine {
-	e := &engine{file: m}
+func newEngine(m *graph.File, foreign graph.Foreign) *engine {
+	e := &engine{file: m, foreign: foreign}
 	single := false // the file says a batch of exactly one row
 	for i := range m.Inputs {
 		kindOf(&m.Inputs[i]) // refuses what no request can send
@@ -63,10 +65,17 @@ func newEngine(m *graph.File) *engine {
 // addKind makes the plans of one size possible.
 func (e *engine) addKind(rows int) *graph.Plan {
 	k := &kind{rows: rows, folded: &graph.Folded{}, idle: make(chan *graph.Plan, 2*runtime.GOMAXPROCS(0))}
-	p := e.file.Plan(rows, k.folded)
+	p := e.plan(k)
 	k.idle <- p
 	e.kinds = append(e.kinds, k)
 	return p
+}
+
+func (e *engine) plan(k *kind) *graph.Plan {
+	if e.foreign != nil {
+		return e.file.PlanForeign(k.rows, k.folded, e.foreign)
+	}
+	return e.file.Plan(k.rows, k.folded)
 }
 
 // tryKind adds plans for more rows than one, where the graph can be built for
@@ -99,7 +108,7 @@ func (e *engine) take(k *kind) *graph.Plan {
 	case p := <-k.idle:
 		return p
 	default:
-		return e.file.Plan(k.rows, k.folded)
+		return e.plan(k)
 	}
 }
 

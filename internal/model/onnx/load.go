@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,20 +21,68 @@ const (
 // Load reads an ONNX model to its end. Refusals of its content are
 // *model.Refusal; any other error is r's own.
 func Load(r io.Reader) (p model.Predictor, err error) {
+	return load(r, func(file *graph.File) *engine {
+		check(file)
+		return newEngine(file, nil)
+	})
+}
+
+// Host makes another program compute a graph, from the bytes of its file and the
+// names of its inputs and outputs. Its error goes into the refusal of the file.
+type Host func(data []byte, inputs, outputs []string) (graph.Foreign, error)
+
+// ByHost ends Signature.Library where a host computes.
+const ByHost = ", computed by ONNX Runtime"
+
+// LoadWith is Load, but a model that needs operators that serin does not have is
+// computed by host. What the outputs mean is found out as for all others.
+func LoadWith(r io.Reader, host Host) (p model.Predictor, err error) {
+	var data bytes.Buffer
+	p, err = load(io.TeeReader(r, &data), func(file *graph.File) *engine {
+		if len(file.Missing()) == 0 {
+			check(file)
+			return newEngine(file, nil)
+		}
+		return newEngine(file, invite(file, data.Bytes(), host))
+	})
+	return p, err
+}
+
+func load(r io.Reader, prepare func(*graph.File) *engine) (p model.Predictor, err error) {
 	refusal := graph.Try(func() {
 		var file *graph.File
 		if file, err = graph.Read(r, operators); err != nil {
 			err = fmt.Errorf("loading an ONNX model: %w", err)
 			return
 		}
-		check(file)
-		e := newEngine(file)
+		e := prepare(file)
 		p = model.New(e.describe(), e)
 	})
 	if refusal != nil {
 		return nil, refusal
 	}
 	return p, err
+}
+
+// invite hands a file to a host, once nothing in it points outside.
+func invite(file *graph.File, data []byte, host Host) graph.Foreign {
+	file.CheckForeign()
+	if slices.Contains(file.Operators(), fitted("ZipMap")) {
+		graph.Refuse(`Export it with options={"zipmap": False}.`, "the model needs ONNX Runtime and answers maps (ZipMap), which serin does not take from there")
+	}
+	foreign, err := host(data, names(file.Inputs), names(file.Outputs))
+	if err != nil {
+		graph.Refuse(graph.NextExport, "ONNX Runtime does not take the model: %v", err)
+	}
+	return foreign
+}
+
+func names(ports []graph.Port) []string {
+	list := make([]string, len(ports))
+	for i, p := range ports {
+		list[i] = p.Name
+	}
+	return list
 }
 
 // Sniff reports whether a file that begins with these bytes can be an ONNX model.
@@ -47,7 +96,7 @@ func check(m *graph.File) {
 		if len(list) > 1 {
 			what = "the operators"
 		}
-		graph.Refuse("Run the model with ONNX Runtime, or export one that does without: skl2onnx has options for most estimators.",
+		graph.Refuse("Export one that does without (skl2onnx has options for most estimators), or name the shared library of ONNX Runtime (--onnxruntime).",
 			"the model needs %s %s, which serin does not have", what, strings.Join(list, ", "))
 	}
 	for domain, newest := range map[string]int{"": newestStandard, learned: newestLearned} {
@@ -111,6 +160,9 @@ func (e *engine) describe() model.Signature {
 	s := model.Signature{
 		Features: features, Named: named, Task: model.Classification, Values: model.Probabilities,
 		Outputs: e.width, Classes: e.labels, Library: e.file.Producer, Estimator: estimator(e.file),
+	}
+	if e.foreign != nil {
+		s.Library += ByHost
 	}
 	switch {
 	case e.labels == nil:
