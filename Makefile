@@ -13,7 +13,7 @@ FUZZTIME      ?= 30s
 
 .PHONY: help
 help: ## Print this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: build
 build: ## Build bin/serin
@@ -35,6 +35,12 @@ test: setup lint vet ## Set up what the tests need, then lint, vet and run every
 .PHONY: unit
 unit: ## Run the tests that need Go alone
 	go test ./...
+
+.PHONY: test-onnxruntime
+test-onnxruntime: setup ## Test what ONNX Runtime computes, with the library of its Python wheel
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: onnxruntime
+	library=$$(find "$(CURDIR)/.venv" -name 'libonnxruntime.*' ! -name '*providers*' | head -n 1) && test -n "$$library" && \
+	SERIN_TEST_ONNXRUNTIME="$$library" CGO_ENABLED=1 go test -count=1 -tags onnxruntime -v ./internal/model/onnxruntime
 
 .PHONY: check
 check: ## Run exactly what CI runs

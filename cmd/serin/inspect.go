@@ -18,11 +18,13 @@ import (
 	"serin/internal/api"
 	"serin/internal/model"
 	"serin/internal/model/format"
+	"serin/internal/model/onnx"
 	"serin/internal/model/rows"
 )
 
 func newInspect(c console) *cobra.Command {
 	var output string
+	var native nativeLibrary
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Show what is inside a model file, and whether serin serves it",
@@ -45,7 +47,11 @@ For a file that is refused it says exactly why, and what to do next (exit code 8
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			i, err := inspect(cmd.Context(), c, args[0], cmd.InOrStdin())
+			options, err := native.options()
+			if err != nil {
+				return err
+			}
+			i, err := inspect(cmd.Context(), c, args[0], cmd.InOrStdin(), options)
 			if err != nil {
 				return err
 			}
@@ -59,6 +65,7 @@ For a file that is refused it says exactly why, and what to do next (exit code 8
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	native.flag(cmd)
 	return cmd
 }
 
@@ -119,7 +126,7 @@ func signatureOf(s *model.Signature) *signature {
 
 // inspect reads the file as a server would, and once more for what is inside;
 // both times it must be the same bytes.
-func inspect(ctx context.Context, c console, path string, stdin io.Reader) (*inspection, error) {
+func inspect(ctx context.Context, c console, path string, stdin io.Reader, options format.Options) (*inspection, error) {
 	in, m, err := openForInspection(ctx, c, path, stdin)
 	if err != nil {
 		return nil, err
@@ -131,7 +138,7 @@ func inspect(ctx context.Context, c console, path string, stdin io.Reader) (*ins
 	i := &inspection{File: path}
 	var p model.Predictor
 	i.SHA256, i.Size, err = hashed(ctx, in, m, func(r io.Reader) (err error) {
-		p, err = format.Open(r)
+		p, err = format.OpenWith(r, options)
 		return err
 	})
 	if refused, ok := errors.AsType[*model.Refusal](err); ok {
@@ -144,7 +151,7 @@ func inspect(ctx context.Context, c console, path string, stdin io.Reader) (*ins
 	i.Signature = signatureOf(p.Signature())
 	i.Example = `{"features": ` + rows.NewSchema(p.Signature()).Example() + `}`
 	again, _, err := hashed(ctx, in, m, func(r io.Reader) (err error) {
-		i.Inside, err = format.Describe(r)
+		i.Inside, err = format.Describe(r, options)
 		return err
 	})
 	if err == nil && again != i.SHA256 {
@@ -209,7 +216,11 @@ func (i *inspection) write(w io.Writer) {
 	fmt.Fprintf(w, "\nfeatures, in this order\n")
 	s.writeFeatures(w)
 	fmt.Fprintf(w, "\nexample\n  curl -X POST http://127.0.0.1:8000/predict -H 'Content-Type: application/json' -d '%s'\n", strings.ReplaceAll(i.Example, "'", `'\''`))
-	fmt.Fprintf(w, "\nsafety\n  executed  nothing: the file was read as data\n")
+	executed := "nothing: the file was read as data"
+	if strings.HasSuffix(i.Signature.Library, onnx.ByHost) {
+		executed = "ONNX Runtime's native code, on the graph of the file"
+	}
+	fmt.Fprintf(w, "\nsafety\n  executed  %s\n", executed)
 	if i.Inside.Names != nil {
 		fmt.Fprintf(w, "  names     all %d that it mentions are on the list of what serin reads:\n", len(i.Inside.Names))
 		for _, name := range i.Inside.Names {

@@ -17,6 +17,7 @@ import (
 
 func newPredict(c console) *cobra.Command {
 	var check string
+	var native nativeLibrary
 	cmd := &cobra.Command{
 		Use:   "predict FILE [ROWS]",
 		Short: "Predict without a server: rows in, JSON lines out",
@@ -46,7 +47,7 @@ the model's, as a deploy does with MODEL.golden.jsonl (exit code 8 if they diffe
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := openModel(cmd.Context(), c, args[0])
+			p, err := openModel(cmd.Context(), c, args[0], native)
 			if err != nil {
 				return err
 			}
@@ -66,11 +67,16 @@ the model's, as a deploy does with MODEL.golden.jsonl (exit code 8 if they diffe
 		},
 	}
 	cmd.Flags().StringVar(&check, "check", "", "file of golden predictions to hold the model against, instead of rows")
+	native.flag(cmd)
 	return cmd
 }
 
 // openModel loads a model file, with a meter for those that take long.
-func openModel(ctx context.Context, c console, path string) (model.Predictor, error) {
+func openModel(ctx context.Context, c console, path string, native nativeLibrary) (model.Predictor, error) {
+	options, err := native.options()
+	if err != nil {
+		return nil, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("the model cannot be opened: %w", err)}
@@ -78,7 +84,7 @@ func openModel(ctx context.Context, c console, path string) (model.Predictor, er
 	defer f.Close()
 	m := newMeter(c.err, "loading", f)
 	defer m.clear()
-	p, err := format.Open(&metered{ctx, f, m})
+	p, err := format.OpenWith(&metered{ctx, f, m}, options)
 	if err != nil {
 		return nil, refusedModel(path, err)
 	}

@@ -17,6 +17,7 @@ import (
 func newServe(c console) *cobra.Command {
 	config := app.Default()
 	weight, logFormat := config.Plan.Weight.String(), "text"
+	var native nativeLibrary
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve a model, and its canary while there is one",
@@ -43,6 +44,9 @@ A model file is parsed as data. Nothing in it is executed.`,
 			config.Plan.Weight, config.Version, config.Step = w, cmd.Root().Version, c.step
 			if err := config.Validate(); err != nil {
 				return usageError{err}
+			}
+			if config.Reading, err = native.options(); err != nil {
+				return err
 			}
 			return app.Run(cmd.Context(), config, func(r app.Ready) {
 				announce(c.out, r, config, cmd.Flags().Changed("model"))
@@ -76,6 +80,7 @@ A model file is parsed as data. Nothing in it is executed.`,
 	f.DurationVar(&config.Limits.Patience, "queue-timeout", config.Limits.Patience, "how long one may wait; then it gets 503")
 	f.DurationVar(&config.Drain, "drain", config.Drain, "after SIGTERM: not ready, still answering")
 	f.StringVar(&logFormat, "log-format", logFormat, "text or json")
+	native.flag(cmd)
 	return cmd
 }
 

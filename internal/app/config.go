@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"serin/internal/infer"
+	"serin/internal/model/format"
 	"serin/internal/rollout"
 )
 
@@ -32,6 +33,8 @@ type Config struct {
 	// Slowdown is what a drill adds to each canary prediction; Drills allows them.
 	Slowdown time.Duration
 	Drills   bool
+	// Reading is what model files may be read with.
+	Reading format.Options
 	// MaxModelBytes bounds a model file.
 	MaxModelBytes int64
 	// AllowedHosts are names that the server is called by, beside the loopback ones.

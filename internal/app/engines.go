@@ -30,6 +30,7 @@ type engines struct {
 	root     *os.Root
 	data     string // the state directory, absolute
 	limit    int64
+	reading  format.Options
 	store    *store.Store
 	table    *route.Switch
 	slowdown time.Duration
@@ -117,7 +118,7 @@ func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predict
 			err = &control.Fault{Code: control.ModelRefused, Detail: v.Name + " is not a file that serin can read", Next: "This is a bug in serin's reader: please report it with the file's SHA-256 " + v.SHA256 + "."}
 		}
 	}()
-	p, err = format.Open(contextReader{ctx, data})
+	p, err = format.OpenWith(contextReader{ctx, data}, g.reading)
 	if refusal, ok := errors.AsType[*model.Refusal](err); ok {
 		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: v.Name + " is refused: " + control.Printable(refusal.Reason), Next: refusal.Next}
 	}

@@ -152,7 +152,7 @@ func assemble(c Config, root *os.Root, memory *store.Store, data string) *server
 		c.Slowdown = 0 // also for a drill that was on when the server stopped
 	}
 	s.cars = &engines{
-		root: root, data: data, limit: c.MaxModelBytes, store: memory, table: s.table, slowdown: c.Slowdown, log: c.Log,
+		root: root, data: data, limit: c.MaxModelBytes, reading: c.Reading, store: memory, table: s.table, slowdown: c.Slowdown, log: c.Log,
 		loaded: map[string]model.Predictor{},
 	}
 	s.pilot = control.New(control.Config{Model: c.Name, Store: journal{memory, c.Log}, Engines: s.cars, Log: c.Log, Drills: c.Drills})

@@ -46,9 +46,9 @@ type Setting struct {
 	Value string `json:"value"`
 }
 
-// Describe reads a file that Open accepts once more, and tells what is inside.
-// Its errors are Open's.
-func Describe(r io.Reader) (*Description, error) {
+// Describe reads a file that OpenWith accepts once more, and tells what is
+// inside. Its errors are OpenWith's.
+func Describe(r io.Reader, o Options) (*Description, error) {
 	buffered := bufio.NewReaderSize(r, headSize)
 	k, err := recognise(buffered)
 	if err != nil {
@@ -74,7 +74,7 @@ func Describe(r io.Reader) (*Description, error) {
 		d.Format = inner.name
 		value, err = skops.Read(data, customs)
 	default:
-		return k.describe(buffered)
+		return k.describe(buffered, o)
 	}
 	if err != nil {
 		return nil, translated(err)
@@ -89,9 +89,9 @@ func Describe(r io.Reader) (*Description, error) {
 
 // describe tells of a format whose reader keeps its parts to itself: what the
 // model is, and how many trees it has where a word in the file marks each.
-func (k *kind) describe(r io.Reader) (*Description, error) {
+func (k *kind) describe(r io.Reader, o Options) (*Description, error) {
 	marks := &counter{word: []byte(k.mark)}
-	p, err := k.open(io.TeeReader(r, marks))
+	p, err := k.open(io.TeeReader(r, marks), o)
 	if err != nil {
 		return nil, err
 	}

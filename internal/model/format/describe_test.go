@@ -31,7 +31,7 @@ func TestDescribe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Describe(bytes.NewReader(data))
+	d, err := Describe(bytes.NewReader(data), Options{})
 	if err != nil || d.Format != "a pickle of joblib's" || d.Compression != "" || !slices.Contains(d.Names, "sklearn.linear_model._logistic.LogisticRegression") || !slices.IsSorted(d.Names) {
 		t.Fatalf("%+v, %v", d, err)
 	}
@@ -48,7 +48,7 @@ func TestDescribeRefusesWhatOpenRefuses(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{"", "<html>", "cos\nsystem\n(S'touch pwned'\ntR.", "tree\n", `{"learner": {}}`, zipOf(t, "readme"), zipOf(t, "data.pkl"), zipOf(t, "schema.json")} {
 		_, opened := Open(strings.NewReader(data))
-		_, described := Describe(strings.NewReader(data))
+		_, described := Describe(strings.NewReader(data), Options{})
 		if _, ok := errors.AsType[*model.Refusal](described); !ok || opened == nil || described.Error() != opened.Error() {
 			t.Errorf("%q: %v, and %v", data, described, opened)
 		}
@@ -74,7 +74,7 @@ func TestEveryModelIsDescribed(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			d, err := Describe(bytes.NewReader(data))
+			d, err := Describe(bytes.NewReader(data), Options{})
 			if err != nil || d.Tree == nil {
 				t.Errorf("%s: %+v, %v", name, d, err)
 				continue

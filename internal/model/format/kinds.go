@@ -39,7 +39,7 @@ var kinds = []kind{
 	// Models as bytes.
 	{name: "a CatBoost model in its binary format (cbm)", is: starts("CBM1"), next: "Save it as JSON: model.save_model(\"model.json\", format=\"json\")."},
 	{name: "an XGBoost model in its old binary format", is: oldXGBoost, read: gbdt.LoadXGBoost},
-	{name: "an ONNX model", is: onnxModel, read: onnx.Load},
+	{name: "an ONNX model", is: onnxModel, read: onnx.Load, hosted: onnx.LoadWith},
 	{name: "a zip archive", is: starts("PK\x03\x04", "PK\x05\x06"), read: readZip},
 	{name: "HDF5, as Keras writes it", is: starts("\x89HDF\r\n\x1a\n"), next: "Convert it with tf2onnx: python -m tf2onnx.convert --keras model.h5 --output model.onnx."},
 	{name: "safetensors, weights without a model around them", is: safetensors, next: nextONNX},

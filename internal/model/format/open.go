@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"serin/internal/model"
+	"serin/internal/model/onnx"
+	"serin/internal/model/onnxruntime"
 )
 
 // headSize is how many bytes are looked at before a format is chosen.
@@ -14,13 +16,24 @@ const headSize = 64 << 10
 
 // Open reads a model file to its end, whatever its format. Refusals of its
 // content are *model.Refusal; any other error is r's own.
-func Open(r io.Reader) (model.Predictor, error) {
+func Open(r io.Reader) (model.Predictor, error) { return OpenWith(r, Options{}) }
+
+// Options are what a file may be read with beside serin itself. The zero value
+// is nothing.
+type Options struct {
+	// ONNXRuntime computes ONNX models with operators that serin does not have;
+	// nil: they are refused.
+	ONNXRuntime *onnxruntime.Runtime
+}
+
+// OpenWith is Open with options.
+func OpenWith(r io.Reader, o Options) (model.Predictor, error) {
 	buffered := bufio.NewReaderSize(r, headSize)
 	k, err := recognise(buffered)
 	if err != nil {
 		return nil, err
 	}
-	return k.open(buffered)
+	return k.open(buffered, o)
 }
 
 // recognise takes the head and leaves the reader where it was.
@@ -45,11 +58,16 @@ type kind struct {
 	// read is its reader; nil for what is refused, with next as the next step.
 	read func(io.Reader) (model.Predictor, error)
 	next string
+	// hosted is the reader that may call ONNX Runtime; nil for most.
+	hosted func(io.Reader, onnx.Host) (model.Predictor, error)
 	// mark is written once for each tree; "" where nothing is.
 	mark string
 }
 
-func (k *kind) open(r io.Reader) (model.Predictor, error) {
+func (k *kind) open(r io.Reader, o Options) (model.Predictor, error) {
+	if k.hosted != nil && o.ONNXRuntime != nil {
+		return k.hosted(r, o.ONNXRuntime.Load)
+	}
 	if k.read == nil {
 		return nil, k.refusal()
 	}

@@ -35,7 +35,7 @@ func readZip(r io.Reader) (model.Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.open(bytes.NewReader(data))
+	return k.open(bytes.NewReader(data), Options{})
 }
 
 // unzip takes the whole archive, whose table of contents is at its end, and
