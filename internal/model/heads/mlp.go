@@ -70,8 +70,12 @@ func (n *network) Score(in model.Rows, out []float64) error {
 		from := x[:block*inputs]
 		for _, layer := range n.layers[:last] {
 			to := here[:block*layer.Outputs()]
-			layer.Apply(from, block, to)
-			n.between.apply(to)
+			if n.between == Relu {
+				layer.ApplyRelu(from, block, to)
+			} else {
+				layer.Apply(from, block, to)
+				n.between.apply(to)
+			}
 			from, here, there = to, there, here
 		}
 		n.layers[last].Apply(from, block, out[:block*outputs])
@@ -87,10 +91,6 @@ func (a Activation) apply(x []float64) {
 	case Tanh:
 		for i, v := range x {
 			x[i] = math.Tanh(v)
-		}
-	case Relu:
-		for i, v := range x {
-			x[i] = max(v, 0)
 		}
 	}
 }

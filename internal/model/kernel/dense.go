@@ -1,6 +1,9 @@
 package kernel
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 // Float is what the kernels compute with.
 type Float interface{ float32 | float64 }
@@ -42,7 +45,8 @@ type Dense[T Float] struct {
 	// weights lie output after output where there are few outputs, and are then
 	// taken by Dot; else input after input, each with stride weights.
 	weights []T
-	bias    []T // stride numbers
+	bias    []T  // stride numbers
+	eights  bool // eight rows at a time are quicker than four
 }
 
 // few is up to how many outputs Dot is quicker than a panel that is mostly empty.
@@ -63,6 +67,7 @@ func NewDense[T Float](weights, bias []T, outputs, inputs int) *Dense[T] {
 		d.weights = weights
 		return d
 	}
+	d.eights = wider && panel[T]() == 8 && inputs > 0 && outputs >= 16
 	d.weights = make([]T, inputs*d.stride)
 	for o := range outputs {
 		for k, w := range weights[o*inputs : (o+1)*inputs] {
@@ -79,18 +84,41 @@ func (d *Dense[T]) Inputs() int { return d.inputs }
 func (d *Dense[T]) Outputs() int { return d.outputs }
 
 // Apply fills out, rows x outputs, from x, rows x inputs. The two must not overlap.
-func (d *Dense[T]) Apply(x []T, rows int, out []T) {
+func (d *Dense[T]) Apply(x []T, rows int, out []T) { d.apply(x, rows, out, T(math.Inf(-1))) }
+
+// ApplyRelu is Apply, with 0 in the place of negative results. NaN stays.
+func (d *Dense[T]) ApplyRelu(x []T, rows int, out []T) { d.apply(x, rows, out, 0) }
+
+// apply makes no result smaller than least.
+func (d *Dense[T]) apply(x []T, rows int, out []T, least T) {
 	x, out = x[:rows*d.inputs], out[:rows*d.outputs]
+	r := 0
+	if d.eights {
+		for ; r+8 <= rows; r += 8 {
+			d.eight(x[r*d.inputs:(r+8)*d.inputs], out[r*d.outputs:(r+8)*d.outputs], least)
+		}
+	}
+	rest := out[r*d.outputs:]
 	if d.outputs <= few {
 		d.dots(x, rows, out)
-		return
+		r = rows
 	}
-	r := 0
 	for ; r+4 <= rows; r += 4 {
-		d.four(x[r*d.inputs:(r+4)*d.inputs], out[r*d.outputs:(r+4)*d.outputs])
+		d.four(x[r*d.inputs:(r+4)*d.inputs], 0, out[r*d.outputs:(r+4)*d.outputs])
 	}
 	for ; r < rows; r++ {
 		d.one(x[r*d.inputs:(r+1)*d.inputs], out[r*d.outputs:(r+1)*d.outputs])
+	}
+	raise(rest, least)
+}
+
+// raise makes no number smaller than least.
+func raise[T Float](x []T, least T) {
+	if math.IsInf(float64(least), -1) {
+		return
+	}
+	for i, v := range x {
+		x[i] = max(v, least)
 	}
 }
 
@@ -126,11 +154,27 @@ func (d *Dense[T]) dots(x []T, rows int, out []T) {
 	}
 }
 
-// four does four rows, panel by panel. The last panel may reach beyond the
+// eight does eight rows, two panels at a time, and leaves the last outputs to four.
+func (d *Dense[T]) eight(x, out []T, least T) {
+	o, floor := 0, float64(least)
+	for ; o+16 <= d.outputs; o += 16 {
+		panel8x64(as[float64](x), d.inputs, as[float64](d.weights[o:]), d.stride, as[float64](d.bias[o:]), as[float64](out[o:]), d.outputs, floor)
+	}
+	if o == d.outputs {
+		return
+	}
+	d.four(x[:4*d.inputs], o, out[:4*d.outputs])
+	d.four(x[4*d.inputs:], o, out[4*d.outputs:])
+	for r := range 8 {
+		raise(out[r*d.outputs+o:(r+1)*d.outputs], least)
+	}
+}
+
+// four does four rows from output o on, panel by panel. The last panel may reach beyond the
 // outputs, and goes through a buffer.
-func (d *Dense[T]) four(x, out []T) {
+func (d *Dense[T]) four(x []T, o int, out []T) {
 	width := panel[T]()
-	for o := 0; o < d.outputs; o += width {
+	for ; o < d.outputs; o += width {
 		if o+width <= d.outputs {
 			d.panel4(x, o, out[o:], d.outputs)
 			continue

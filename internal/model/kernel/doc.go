@@ -8,8 +8,10 @@
 //	Expit     1 / (1 + exp(-x)), number by number
 //
 // Two forms of the same loops stand side by side: assembly with AVX2 and FMA
-// (kernel_amd64.s, kernel_expit_amd64.s), used where the processor has both, and plain Go (plain.go)
-// for everything else. In float64 the two give the same bits: both fuse each
+// (kernel_amd64.s, kernel_expit_amd64.s), used where the processor has both, and
+// plain Go (plain.go, expit.go) for everything else. Where the processor also has
+// AVX-512, whole eights of rows go through wide layers in kernel_wide_amd64.s. In
+// float64 all of them give the same bits, but for a zero's sign: they fuse each
 // multiplication with its addition, and add in the same order. So does a row
 // alone and a row in a batch. Answers therefore do not depend on the machine,
 // nor on who else asked at that moment. In float32 Go has no fused operation of

@@ -5,6 +5,8 @@ package kernel
 // assembly is off: plain.go does everything, and the functions below are never called.
 const assembly = false
 
+const wider = false
+
 func dot64(_, _ *float64, _ int) float64 { return 0 }
 
 func dot32(_, _ *float32, _ int) float32 { return 0 }
@@ -20,6 +22,8 @@ func panel4x32(_ *float32, _ int, _ *float32, _ int, _, _ *float32, _ int) {}
 func panel1x64(_ *float64, _ int, _ *float64, _ int, _, _ *float64, _ int) {}
 
 func panel1x32(_ *float32, _ int, _ *float32, _ int, _, _ *float32, _ int) {}
+
+func panel8x64(_ *float64, _ int, _ *float64, _ int, _, _ *float64, _ int, _ float64) {}
 
 func dots64(_ *float64, _, _ int, _, _, _ *float64, _ int) {}
 

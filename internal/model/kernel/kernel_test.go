@@ -92,7 +92,7 @@ func TestDotNeedsAsMuchOfTheOther(t *testing.T) {
 func testDense[T Float](t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		rows := rapid.IntRange(1, 11).Draw(t, "rows")
+		rows := rapid.IntRange(1, 19).Draw(t, "rows")
 		inputs, outputs := rapid.IntRange(0, 70).Draw(t, "inputs"), rapid.IntRange(1, 150).Draw(t, "outputs")
 		w, bias, x := numbers[T](t, outputs*inputs, "w"), numbers[T](t, outputs, "bias"), numbers[T](t, rows*inputs, "x")
 		if rapid.Bool().Draw(t, "no bias") {
@@ -166,6 +166,29 @@ func TestPlainPanels(t *testing.T) {
 	})
 }
 
+// TestApplyRelu holds the forms with and without AVX-512 against each other, to
+// the last bit, and negative results against 0.
+func TestApplyRelu(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		rows := rapid.IntRange(0, 19).Draw(t, "rows")
+		inputs, outputs := rapid.IntRange(0, 30).Draw(t, "inputs"), rapid.IntRange(1, 70).Draw(t, "outputs")
+		w, bias, x := numbers[float64](t, outputs*inputs, "w"), numbers[float64](t, outputs, "bias"), numbers[float64](t, rows*inputs, "x")
+		d := NewDense(w, bias, outputs, inputs)
+		narrow := *d
+		narrow.eights = false
+		wide, want, positive := make([]float64, rows*outputs), make([]float64, rows*outputs), make([]float64, rows*outputs)
+		d.Apply(x, rows, wide)
+		narrow.Apply(x, rows, want)
+		d.ApplyRelu(x, rows, positive)
+		for i, v := range want {
+			if !same(wide[i], v, 0) || !same(positive[i], max(v, 0), 0) {
+				t.Fatalf("number %d of %d x %d, %d inputs: %v in eights, %v as relu, want %v", i, rows, outputs, inputs, wide[i], positive[i], v)
+			}
+		}
+	})
+}
+
 // TestApplyAt holds a row that is mostly zeros against the same row in full.
 func TestApplyAt(t *testing.T) {
 	t.Parallel()
@@ -229,6 +252,7 @@ func BenchmarkDense(b *testing.B) {
 	}{
 		{"one-row-500x1", 1, 500, 1}, {"batch-500x1", 1000, 500, 1}, {"batch-500x3", 1000, 500, 3},
 		{"one-row-64x32", 1, 64, 32}, {"batch-20x64", 64, 20, 64}, {"batch-64x32", 64, 64, 32},
+		{"block-20x64", 32, 20, 64}, {"block-64x32", 32, 64, 32},
 	} {
 		b.Run(size.name+"/float64", func(b *testing.B) { benchDense[float64](b, size.rows, size.inputs, size.outputs) })
 		b.Run(size.name+"/float32", func(b *testing.B) { benchDense[float32](b, size.rows, size.inputs, size.outputs) })
