@@ -51,6 +51,10 @@ func routes(c *Config, front *infer.Handler, protocols *infer.Protocols, pilot *
 		if g.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
+		if r.URL.Path == "/predict" && r.Method == http.MethodPost { // nearly always; the mux has dozens of patterns to look through
+			front.ServeHTTP(w, r)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
 }

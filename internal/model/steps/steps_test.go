@@ -185,6 +185,16 @@ func vectorizer(t testing.TB, n int, behind model.Engine, sparse bool) model.Eng
 	}, Link{Width: n, Sparse: sparse, Origins: make([]int32, n)}, behind)
 }
 
+// allocations is the least that one of many runs of f allocates: the race
+// detector makes sync.Pool forget now and then what it was given.
+func allocations(f func()) float64 {
+	least := testing.AllocsPerRun(1, f)
+	for tries := 0; least > 0 && tries < 200; tries++ {
+		least = min(least, testing.AllocsPerRun(1, f))
+	}
+	return least
+}
+
 func TestNothingIsAllocated(t *testing.T) {
 	in := model.Rows{N: 3, Numbers: []float64{1, 2, 0, math.NaN(), 2, 0, 1, 2, 0}, Texts: []string{"", "", "a", "", "", "b", "", "", "c"}}
 	text := model.Rows{N: 1, Numbers: []float64{0}, Texts: []string{"word1 word7 Word9 and word1"}}
@@ -196,7 +206,7 @@ func TestNothingIsAllocated(t *testing.T) {
 		"spelled out": {New(mixed(true), last(false), sums{}), in}, "words": {vectorizer(t, 5000, sums{}, true), text},
 	} {
 		out := model.Answers{Values: make([]float64, run.in.N)}
-		if n := testing.AllocsPerRun(100, func() { _ = run.e.Predict(run.in, out) }); n != 0 && !racing {
+		if n := allocations(func() { _ = run.e.Predict(run.in, out) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
