@@ -141,6 +141,7 @@ type server struct {
 	table  *route.Switch
 	cars   *engines
 	pilot  *control.Pilot
+	front  *infer.Handler
 	http   *http.Server
 	rpc    *infer.RPC
 	gate   gate
@@ -156,12 +157,12 @@ func assemble(c Config, root *os.Root, memory *store.Store, data string) *server
 		loaded: map[string]model.Predictor{},
 	}
 	s.pilot = control.New(control.Config{Model: c.Name, Store: journal{memory, c.Log}, Engines: s.cars, Log: c.Log, Drills: c.Drills})
-	front := infer.NewHandler(s.table, c.Limits, c.Log)
+	s.front = infer.NewHandler(s.table, c.Limits, c.Log)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newMetrics(&s.config, s.cars, front, s.pilot)...)
-	protocols := front.Protocols(c.Name, c.Version, func() bool { return s.gate.ready.Load() && !s.gate.draining.Load() })
+	registry.MustRegister(newMetrics(&s.config, s.cars, s.front, s.pilot)...)
+	protocols := s.front.Protocols(c.Name, c.Version, func() bool { return s.gate.ready.Load() && !s.gate.draining.Load() })
 	s.rpc = protocols.GRPC()
-	s.http = newServer(routes(&s.config, front, protocols, s.pilot, history{memory, c.Name}, registry, &s.gate), c.Log)
+	s.http = newServer(routes(&s.config, s.front, protocols, s.pilot, history{memory, c.Name}, registry, &s.gate), c.Log)
 	return s
 }
 
@@ -270,6 +271,7 @@ func (s *server) stop(ctx context.Context) error {
 		s.config.Log.Info("draining: not ready, still answering", "for", drain.String())
 		<-time.After(drain)
 	}
+	s.front.EndStreams()
 	defer s.config.Log.Info("stopped answering")
 	var ending sync.WaitGroup
 	defer ending.Wait()

@@ -28,19 +28,36 @@ const (
 	maxRows = 100_000
 )
 
+// maxAnswers bounds the numbers in an answer, which a small body can ask for: a
+// hundred thousand rows of bytes, and a model of hundreds of classes.
+const maxAnswers = 1 << 20
+
+// answerable tells whether the answer to a batch stays within bounds.
+func answerable(s *model.Signature, b *rows.Batch) *trouble {
+	if b.N*s.Outputs > maxAnswers {
+		return troubled(http.StatusBadRequest, "The answer would have %d numbers, %d for each of %d rows, and %d are the limit: send the rows in several requests.", b.N*s.Outputs, s.Outputs, b.N, maxAnswers)
+	}
+	return nil
+}
+
 // Handler answers POST /predict for one model.
 type Handler struct {
-	table   *route.Switch
-	gate    gate
-	log     *slog.Logger
-	refused [600]atomic.Uint64
-	schema  atomic.Pointer[rows.Schema] // of the stable version that answered last
+	table *route.Switch
+	gate  gate
+	// streams ends when no stream may go on.
+	streams    context.Context
+	endStreams context.CancelFunc
+	log        *slog.Logger
+	refused    [600]atomic.Uint64
+	schema     atomic.Pointer[rows.Schema] // of the stable version that answered last
 }
 
 // NewHandler answers from whatever table the switch holds, within limits that
 // all protocols share.
 func NewHandler(table *route.Switch, limits Limits, log *slog.Logger) *Handler {
-	return &Handler{table: table, gate: gate{limits: limits}, log: log}
+	h := &Handler{table: table, gate: gate{limits: limits}, log: log}
+	h.streams, h.endStreams = context.WithCancel(context.Background())
+	return h
 }
 
 // Refused calls f for every HTTP status that requests were refused with, and
@@ -122,6 +139,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	schema := h.schemaOf(table.Stable.Predictor.Signature())
 	if p := req.decode(schema); p != nil {
 		h.refuse(w, p)
+		return
+	}
+	if t := answerable(schema.Signature(), &req.batch); t != nil {
+		h.refuse(w, &problem{Status: t.status, Detail: t.detail})
 		return
 	}
 	arm := table.Pick()

@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,7 +23,8 @@ import (
 //	/invocations, /ping        MLflow's scoring server, and SageMaker
 //
 // A request that names no version is dealt like any other; the version that it
-// was dealt is in its answer. One that names a version, or the labels stable and
+// was dealt is in its answer, or in the headers Serin-Model-Used and
+// Serin-Model-Version. One that names a version, or the labels stable and
 // canary, gets that one and is in no evidence.
 type Protocols struct {
 	front  *Handler
@@ -44,6 +46,10 @@ func (p *Protocols) Register(mux *http.ServeMux) {
 	p.registerV1(mux)
 	p.registerScoring(mux)
 }
+
+// crossOrigin keeps web pages out: these protocols take bodies of any type, so
+// that a browser would not ask first, as it does for JSON.
+var crossOrigin = http.NewCrossOriginProtection()
 
 // trouble is why a request gets no prediction, before it is put into the words
 // of a protocol.
@@ -69,6 +75,9 @@ type asking struct {
 // prediction, its answer (write, which returns the body). What it returns is for
 // the protocol to say.
 func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read func(a *asking) error, write func(a *asking) []byte) error {
+	if err := crossOrigin.Check(r); err != nil {
+		return troubled(http.StatusForbidden, "A page of another origin may not ask for predictions here: its rows would be evidence.")
+	}
 	arrived := time.Now()
 	req := requests.Get().(*request)
 	defer req.release()
@@ -80,6 +89,8 @@ func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read 
 	if err := p.answer(r.Context(), a, to, func() error { return read(a) }); err != nil {
 		return err
 	}
+	w.Header()["Serin-Model-Used"] = []string{string(a.arm.Role)}
+	w.Header()["Serin-Model-Version"] = []string{a.arm.Version.Name}
 	body := write(a)
 	req.leave() // sending is the client's time
 	// A client that has gone does not read its answer; there is nobody to tell.
@@ -101,6 +112,9 @@ func (p *Protocols) answer(ctx context.Context, a *asking, to choice, read func(
 	if err := read(); err != nil {
 		return err
 	}
+	if t := answerable(a.arm.Predictor.Signature(), &a.batch); t != nil {
+		return t
+	}
 	if dealt { // only now: a request that is refused is dealt to nobody
 		a.arm = p.front.table.Table().Pick()
 	}
@@ -121,15 +135,20 @@ func (p *Protocols) choose(to choice) (arm *route.Arm, dealt bool, err error) {
 		return nil, false, troubled(http.StatusNotFound, "There is no model %q: this server has %q.", clip(to.model), p.name)
 	}
 	table := p.front.table.Table()
-	if table == nil || !p.ready() {
+	if table == nil { // who drains is not ready and still answers
 		return nil, false, troubled(http.StatusServiceUnavailable, "No model is ready yet: ask again when GET /readyz answers 200.")
 	}
 	if to.version == "" && to.label == "" {
 		return table.Stable, true, nil
 	}
-	for _, arm := range []*route.Arm{table.Stable, table.Canary} {
-		if arm != nil && (to.version == arm.Version.Name || to.label == string(arm.Role)) {
-			return arm, false, nil
+	for _, is := range []func(*route.Arm) bool{
+		func(a *route.Arm) bool { return a.Version.Name == to.version },
+		func(a *route.Arm) bool { return string(a.Role) == cmp.Or(to.label, to.version) }, // a version may be called by its arm
+	} {
+		for _, arm := range []*route.Arm{table.Stable, table.Canary} {
+			if arm != nil && is(arm) {
+				return arm, false, nil
+			}
 		}
 	}
 	if to.label != "" {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -65,72 +66,80 @@ func send(mux http.Handler, method, path, body string, headers ...string) (int, 
 
 const v2Rows = `{"id":"7","inputs":[{"name":"plan","shape":[2,1],"datatype":"BYTES","data":["gold","basic"]},{"name":"age","shape":[2,1],"datatype":"INT32","data":[60,20]}]}`
 
+const bothAnswers = `["goes","stays"]`
+
+// asks are requests in every protocol, and a part of their answers.
+var asks = []struct {
+	method, path, body, contentType string
+	status                          int
+	want                            string
+}{
+	{"GET", "/v2", "", "", 200, `{"extensions":["model_repository","binary_tensor_data"],"name":"serin","version":"0.1"}`},
+	{"GET", "/v2/health/live", "", "", 200, `{"live":true}`},
+	{"GET", "/v2/health/ready", "", "", 200, `{"ready":true}`},
+	{"GET", "/v2/models/churn/ready", "", "", 200, `{"name":"churn","ready":true}`},
+	{"GET", "/v2/models/churn", "", "", 200, `{"name":"churn","versions":["model_stable","model_canary"],"platform":"scikit-learn 1.9.1","inputs":[{"name":"age","datatype":"FP64","shape":[-1,1]},{"name":"plan","datatype":"BYTES","shape":[-1,1]}],"outputs":[{"name":"probabilities","datatype":"FP64","shape":[-1,2]},{"name":"prediction","datatype":"BYTES","shape":[-1]}]}`},
+	{"GET", "/v2/models/churn/versions/model_canary/ready", "", "", 200, `{"name":"churn","ready":true}`},
+	{"GET", "/v2/models/fraud", "", "", 404, `"error":"There is no model \"fraud\": this server has \"churn\"."`},
+	{"GET", "/v2/models/churn/versions/7/ready", "", "", 404, `no version \"7\" now: it has \"model_stable\" and \"model_canary\"`},
+	{"POST", "/v2/repository/index", "{}", "", 200, `[{"name":"churn","version":"model_stable","state":"READY","reason":"stable"},{"name":"churn","version":"model_canary","state":"READY","reason":"canary"}]`},
+	{"GET", "/v2/nothing", "", "", 404, "GET /v2 describes it"},
+	{"POST", "/v2/models/churn/versions/model_stable/infer", v2Rows, "", 200, `{"model_name":"churn","model_version":"model_stable","id":"7","outputs":[{"name":"probabilities","datatype":"FP64","shape":[2,2],"data":[0.4,0.6,0.8,0.2]},{"name":"prediction","datatype":"BYTES","shape":[2],"data":["goes","stays"]}]}`},
+	{"POST", "/v2/models/churn/versions/canary/infer", v2Rows, "", 200, `"model_version":"model_canary"`},
+	{"POST", "/v2/models/churn/infer", `{"inputs":[]}`, "", 400, `"error":"The request has no inputs`},
+	{"POST", "/v2/models/churn/infer", strings.Replace(v2Rows, "basic", "unknown", 1), "", 400, `Row 1, feature \"plan\": the value \"unknown\" was not`},
+	{"POST", "/v2/models/churn/infer", v2Rows, "gzip", 415, "uncompressed"},
+
+	{"GET", "/v1/models", "", "", 200, `{"models":["churn"]}`},
+	{"GET", "/v1/models/churn", "", "", 200, `"ready":true`},
+	{"POST", "/v1/models/churn:predict", `{"instances":[[60,"gold"],{"plan":"basic","age":20}]}`, "", 200, `{"predictions":` + bothAnswers + `}`},
+	{"POST", "/v1/models/churn/versions/model_canary:predict", `{"instances":[[60,"gold"],[20,"basic"]]}`, "", 200, bothAnswers},
+	{"POST", "/v1/models/churn/labels/canary:predict", `{"inputs":[[60,"gold"],[20,"basic"]],"signature_name":"x"}`, "", 200, `{"outputs":` + bothAnswers + `}`},
+	{"POST", "/v1/models/churn/labels/best:predict", `{"instances":[[60,"gold"]]}`, "", 404, `no version with the label \"best\"`},
+	{"POST", "/v1/models/churn:explain", `{}`, "", 404, `The verb \"explain\" is not served`},
+	{"POST", "/v1/models/fraud:predict", `{}`, "", 404, `There is no model \"fraud\"`},
+	{"POST", "/v1/models/churn:predict", `{"instances":[]}`, "", 400, "instances has no rows"},
+	{"POST", "/v1/models/churn:predict", `{"instances":[[1]]}`, "", 400, "instances[0]: expected 2 values, got 1"},
+	{"POST", "/v1/models/churn:predict", `{"instances":[[1,"a"]],"inputs":[]}`, "", 400, "both instances and inputs"},
+	{"POST", "/v1/models/churn:predict", `[]`, "", 400, "The body is no object"},
+	{"POST", "/v1/models/churn:predict", `{"instances":[[1,"a"]]} x`, "", 400, "Something follows"},
+	{"POST", "/v1/models/churn:predict", `{"instances":[[1,"a"]`, "", 400, "not JSON at byte"},
+
+	{"GET", "/ping", "", "", 200, "\n"},
+	{"GET", "/health", "", "", 200, "\n"},
+	{"GET", "/version", "", "", 200, "0.1"},
+	{"POST", "/invocations", `{"instances":[[60,"gold"],[20,"basic"]]}`, "application/json; charset=utf-8", 200, `{"predictions":` + bothAnswers + `}`},
+	{"POST", "/invocations", `{"inputs":[[60,"gold"],[20,"basic"]],"params":{"a":1}}`, "application/json", 200, bothAnswers},
+	{"POST", "/invocations", `{"inputs":{"age":[60,20],"plan":["gold","basic"]}}`, "application/json", 200, bothAnswers},
+	{"POST", "/invocations", `{"dataframe_records":[{"age":60,"plan":"gold"},{"plan":"basic","age":20}]}`, "application/json", 200, bothAnswers},
+	{"POST", "/invocations", `{"dataframe_split":{"columns":["plan","age"],"index":[0,1],"data":[["gold",60],["basic",20]]}}`, "application/json", 200, bothAnswers},
+	{"POST", "/invocations", `{"dataframe_split":{"columns":["age","plan"],"data":[[60,"gold"],[20,"basic"]]}}`, "application/json", 200, bothAnswers},
+	{"POST", "/invocations", "plan,extra,age\ngold,x,60\nbasic,y,20\n", "text/csv", 200, bothAnswers},
+	{"POST", "/invocations", `{"instances":[[60,"gold"]],"inputs":[[1,"a"]]}`, "application/json", 400, `{"error_code":"BAD_REQUEST","message":"The body must have exactly one of dataframe_split, dataframe_records, instances and inputs; it has 2: inputs, instances."}`},
+	{"POST", "/invocations", `{}`, "application/json", 400, "it has 0"},
+	{"POST", "/invocations", `{"rows":[]}`, "application/json", 400, "is not what /invocations takes"},
+	{"POST", "/invocations", `{"dataframe_split":{"columns":["plan","age"],"data":[["gold"]]}}`, "application/json", 400, "data[0] is no row of 2 values"},
+	{"POST", "/invocations", `{"dataframe_split":{"columns":["plan","age","age"],"data":[["gold",1,2]]}}`, "application/json", 400, `Two columns are called \"age\"`},
+	{"POST", "/invocations", `{"dataframe_split":{"columns":["plan","years"],"data":[["gold",1]]}}`, "application/json", 400, `There is no column \"age\"`},
+	{"POST", "/invocations", `{"dataframe_split":{"columns":["plan","extra","age"],"data":[["gold",0,60],["basic",0,20]]}}`, "application/json", 200, bothAnswers},
+	{"POST", "/invocations", `{"inputs":{}}`, "application/json", 400, `There is no column \"age\"`},
+	{"POST", "/invocations", `{"inputs":{"age":[60],"plan":["gold","basic"]}}`, "application/json", 400, "has 1 values and column"},
+	{"POST", "/invocations", "age,plan\n1,gold\nx,gold\n", "text/csv", 400, "body.csv, line 3: column 1: age"},
+	{"POST", "/invocations", "age\n1\n", "text/csv", 400, "missing: plan"},
+	{"POST", "/invocations", "<x/>", "application/xml", 415, `{"error_code":"UNSUPPORTED_MEDIA_TYPE"`},
+
+	{"POST", "/predict", `{"instances":[[60,"gold"],{"age":20,"plan":"basic"}]}`, "application/json", 200, `{"predictions":[{"probability":0.6,"prediction":"goes"},{"probability":0.2,"prediction":"stays"}],"model_used":"`},
+	{"POST", "/predict", `{"instances":[[60,"gold"],[20]]}`, "application/json", 422, "body.instances[1]: expected 2 values, got 1"},
+	{"POST", "/predict", `{"instances":[[60,"gold"],[20,"unknown"]]}`, "application/json", 422, "body.instances[1].plan: the value"},
+	{"POST", "/predict", `{"instances":[]}`, "application/json", 422, "body.instances: no rows"},
+	{"POST", "/predict", `{"instances":7}`, "application/json", 422, "body.instances: expected an array of rows"},
+	{"POST", "/predict", `{"features":[60,"gold"],"instances":[]}`, "application/json", 422, "exclude each other"},
+}
+
 func TestProtocolsAnswer(t *testing.T) {
 	t.Parallel()
 	mux, _, _ := protocolServer(t)
-	const two = `["goes","stays"]`
-	for _, tt := range []struct {
-		method, path, body, contentType string
-		status                          int
-		want                            string
-	}{
-		{"GET", "/v2", "", "", 200, `{"extensions":["model_repository","binary_tensor_data"],"name":"serin","version":"0.1"}`},
-		{"GET", "/v2/health/live", "", "", 200, `{"live":true}`},
-		{"GET", "/v2/health/ready", "", "", 200, `{"ready":true}`},
-		{"GET", "/v2/models/churn/ready", "", "", 200, `{"name":"churn","ready":true}`},
-		{"GET", "/v2/models/churn", "", "", 200, `{"name":"churn","versions":["model_stable","model_canary"],"platform":"scikit-learn 1.9.1","inputs":[{"name":"age","datatype":"FP64","shape":[-1,1]},{"name":"plan","datatype":"BYTES","shape":[-1,1]}],"outputs":[{"name":"probabilities","datatype":"FP64","shape":[-1,2]},{"name":"prediction","datatype":"BYTES","shape":[-1]}]}`},
-		{"GET", "/v2/models/churn/versions/model_canary/ready", "", "", 200, `{"name":"churn","ready":true}`},
-		{"GET", "/v2/models/fraud", "", "", 404, `"error":"There is no model \"fraud\": this server has \"churn\"."`},
-		{"GET", "/v2/models/churn/versions/7/ready", "", "", 404, `no version \"7\" now: it has \"model_stable\" and \"model_canary\"`},
-		{"POST", "/v2/repository/index", "{}", "", 200, `[{"name":"churn","version":"model_stable","state":"READY","reason":"stable"},{"name":"churn","version":"model_canary","state":"READY","reason":"canary"}]`},
-		{"GET", "/v2/nothing", "", "", 404, "GET /v2 describes it"},
-		{"POST", "/v2/models/churn/versions/model_stable/infer", v2Rows, "", 200, `{"model_name":"churn","model_version":"model_stable","id":"7","outputs":[{"name":"probabilities","datatype":"FP64","shape":[2,2],"data":[0.4,0.6,0.8,0.2]},{"name":"prediction","datatype":"BYTES","shape":[2],"data":["goes","stays"]}]}`},
-		{"POST", "/v2/models/churn/versions/canary/infer", v2Rows, "", 200, `"model_version":"model_canary"`},
-		{"POST", "/v2/models/churn/infer", `{"inputs":[]}`, "", 400, `"error":"The request has no inputs`},
-		{"POST", "/v2/models/churn/infer", strings.Replace(v2Rows, "basic", "unknown", 1), "", 400, `Row 1, feature \"plan\": the value \"unknown\" was not`},
-		{"POST", "/v2/models/churn/infer", v2Rows, "gzip", 415, "uncompressed"},
-
-		{"GET", "/v1/models", "", "", 200, `{"models":["churn"]}`},
-		{"GET", "/v1/models/churn", "", "", 200, `"ready":true`},
-		{"POST", "/v1/models/churn:predict", `{"instances":[[60,"gold"],{"plan":"basic","age":20}]}`, "", 200, `{"predictions":` + two + `}`},
-		{"POST", "/v1/models/churn/versions/model_canary:predict", `{"instances":[[60,"gold"],[20,"basic"]]}`, "", 200, two},
-		{"POST", "/v1/models/churn/labels/canary:predict", `{"inputs":[[60,"gold"],[20,"basic"]],"signature_name":"x"}`, "", 200, `{"outputs":` + two + `}`},
-		{"POST", "/v1/models/churn/labels/best:predict", `{"instances":[[60,"gold"]]}`, "", 404, `no version with the label \"best\"`},
-		{"POST", "/v1/models/churn:explain", `{}`, "", 404, `The verb \"explain\" is not served`},
-		{"POST", "/v1/models/fraud:predict", `{}`, "", 404, `There is no model \"fraud\"`},
-		{"POST", "/v1/models/churn:predict", `{"instances":[]}`, "", 400, "instances has no rows"},
-		{"POST", "/v1/models/churn:predict", `{"instances":[[1]]}`, "", 400, "instances[0]: expected 2 values, got 1"},
-		{"POST", "/v1/models/churn:predict", `{"instances":[[1,"a"]],"inputs":[]}`, "", 400, "both instances and inputs"},
-		{"POST", "/v1/models/churn:predict", `[]`, "", 400, "The body is no object"},
-		{"POST", "/v1/models/churn:predict", `{"instances":[[1,"a"]]} x`, "", 400, "Something follows"},
-		{"POST", "/v1/models/churn:predict", `{"instances":[[1,"a"]`, "", 400, "not JSON at byte"},
-
-		{"GET", "/ping", "", "", 200, "\n"},
-		{"GET", "/health", "", "", 200, "\n"},
-		{"GET", "/version", "", "", 200, "0.1"},
-		{"POST", "/invocations", `{"instances":[[60,"gold"],[20,"basic"]]}`, "application/json; charset=utf-8", 200, `{"predictions":` + two + `}`},
-		{"POST", "/invocations", `{"inputs":[[60,"gold"],[20,"basic"]],"params":{"a":1}}`, "application/json", 200, two},
-		{"POST", "/invocations", `{"inputs":{"age":[60,20],"plan":["gold","basic"]}}`, "application/json", 200, two},
-		{"POST", "/invocations", `{"dataframe_records":[{"age":60,"plan":"gold"},{"plan":"basic","age":20}]}`, "application/json", 200, two},
-		{"POST", "/invocations", `{"dataframe_split":{"columns":["plan","age"],"index":[0,1],"data":[["gold",60],["basic",20]]}}`, "application/json", 200, two},
-		{"POST", "/invocations", `{"dataframe_split":{"columns":["age","plan"],"data":[[60,"gold"],[20,"basic"]]}}`, "application/json", 200, two},
-		{"POST", "/invocations", "plan,extra,age\ngold,x,60\nbasic,y,20\n", "text/csv", 200, two},
-		{"POST", "/invocations", `{"instances":[[60,"gold"]],"inputs":[[1,"a"]]}`, "application/json", 400, `{"error_code":"BAD_REQUEST","message":"The body must have exactly one of dataframe_split, dataframe_records, instances and inputs; it has 2: inputs, instances."}`},
-		{"POST", "/invocations", `{}`, "application/json", 400, "it has 0"},
-		{"POST", "/invocations", `{"rows":[]}`, "application/json", 400, "is not what /invocations takes"},
-		{"POST", "/invocations", `{"dataframe_split":{"columns":["plan","age"],"data":[["gold"]]}}`, "application/json", 400, "data[0] is no row of 2 values"},
-		{"POST", "/invocations", `{"inputs":{"age":[60],"plan":["gold","basic"]}}`, "application/json", 400, "values and another has"},
-		{"POST", "/invocations", "age,plan\n1,gold\nx,gold\n", "text/csv", 400, "body.csv, line 3: column 1: age"},
-		{"POST", "/invocations", "age\n1\n", "text/csv", 400, "missing: plan"},
-		{"POST", "/invocations", "<x/>", "application/xml", 415, `{"error_code":"UNSUPPORTED_MEDIA_TYPE"`},
-
-		{"POST", "/predict", `{"instances":[[60,"gold"],{"age":20,"plan":"basic"}]}`, "application/json", 200, `{"predictions":[{"probability":0.6,"prediction":"goes"},{"probability":0.2,"prediction":"stays"}],"model_used":"`},
-		{"POST", "/predict", `{"instances":[[60,"gold"],[20]]}`, "application/json", 422, "body.instances[1]: expected 2 values, got 1"},
-		{"POST", "/predict", `{"instances":[[60,"gold"],[20,"unknown"]]}`, "application/json", 422, "body.instances[1].plan: the value"},
-		{"POST", "/predict", `{"instances":[]}`, "application/json", 422, "body.instances: no rows"},
-		{"POST", "/predict", `{"instances":7}`, "application/json", 422, "body.instances: expected an array of rows"},
-		{"POST", "/predict", `{"features":[60,"gold"],"instances":[]}`, "application/json", 422, "exclude each other"},
-	} {
+	for _, tt := range asks {
 		headers := []string{"Content-Type", tt.contentType}
 		if tt.contentType == "gzip" {
 			headers = []string{"Content-Encoding", "gzip"}
@@ -216,6 +225,90 @@ func TestNotReady(t *testing.T) {
 	}
 	if status, _, _ := send(mux, "GET", "/v2/health/live", ""); status != http.StatusOK {
 		t.Error(status)
+	}
+}
+
+// TestWhoDrainsStillAnswers: not ready is for those who route, and not for
+// those who are here already.
+func TestWhoDrainsStillAnswers(t *testing.T) {
+	t.Parallel()
+	h := handlerFor(&route.Table{Stable: armFor(scales(), route.Stable)})
+	mux := http.NewServeMux()
+	h.Protocols("churn", "0.1", func() bool { return false }).Register(mux)
+	for path, body := range map[string]string{"/v2/models/churn/infer": v2Rows, "/v1/models/churn:predict": `{"instances":[[60,"gold"]]}`, "/invocations": `{"instances":[[60,"gold"]]}`} {
+		status, answer, header := send(mux, "POST", path, body)
+		if status != http.StatusOK || header.Get("Serin-Model-Used") != "stable" || header.Get("Serin-Model-Version") != "model_stable" {
+			t.Errorf("%s: %d %v %s", path, status, header, answer)
+		}
+	}
+	for _, path := range []string{"/v2/health/ready", "/ping"} {
+		if status, _, _ := send(mux, "GET", path, ""); status != http.StatusServiceUnavailable {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+}
+
+// TestAVersionMayBeCalledStable: a name goes before a label.
+func TestAVersionMayBeCalledStable(t *testing.T) {
+	t.Parallel()
+	mux, _, canary := protocolServer(t)
+	canary.Version.Name = "stable"
+	for version, want := range map[string]string{"stable": "canary", "canary": "canary", "model_stable": "stable"} {
+		if _, _, header := send(mux, "POST", "/v2/models/churn/versions/"+version+"/infer", v2Rows); header.Get("Serin-Model-Used") != want {
+			t.Errorf("%s: answered by %s", version, header.Get("Serin-Model-Used"))
+		}
+	}
+}
+
+// TestPagesOfOthersAreNoEvidence: a browser sends a plain POST without asking.
+func TestPagesOfOthersAreNoEvidence(t *testing.T) {
+	t.Parallel()
+	mux, stable, canary := protocolServer(t)
+	for path, body := range map[string]string{"/v2/models/churn/infer": v2Rows, "/v1/models/churn:predict": `{"instances":[[60,"gold"]]}`, "/invocations": `{"instances":[[60,"gold"]]}`} {
+		status, answer, _ := send(mux, "POST", path, body, "Content-Type", "text/plain", "Origin", "http://evil.example", "Sec-Fetch-Site", "cross-site")
+		if status != http.StatusForbidden {
+			t.Errorf("%s: %d %s", path, status, answer)
+		}
+	}
+	if s, c := stable.Evidence.Snapshot(), canary.Evidence.Snapshot(); s.Started+c.Started != 0 {
+		t.Errorf("%d are counted", s.Started+c.Started)
+	}
+}
+
+// TestAnswersAreBounded: few bytes may not ask for many numbers.
+func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	p := &fixed{signature: model.Signature{Features: model.Numbers(1, nil), Task: model.Regression, Values: model.Quantities, Outputs: 1000}}
+	var sw route.Switch
+	sw.Swap(&route.Table{Stable: armFor(p, route.Stable)})
+	h := NewHandler(&sw, DefaultLimits(), slog.New(slog.DiscardHandler))
+	mux := http.NewServeMux()
+	mux.Handle("POST /predict", h)
+	h.Protocols("churn", "0.1", func() bool { return true }).Register(mux)
+	many := `{"instances":[` + strings.TrimSuffix(strings.Repeat("[1],", 2000), ",") + `]}`
+	for _, path := range []string{"/predict", "/v1/models/churn:predict", "/invocations"} {
+		if status, answer, _ := send(mux, "POST", path, many, "Content-Type", "application/json"); status != http.StatusBadRequest || !strings.Contains(answer, "2000000 numbers") {
+			t.Errorf("%s: %d %.200s", path, status, answer)
+		}
+	}
+}
+
+// TestLongNamesCostOnce: columns are looked at once, and not for each row.
+func TestLongNamesCostOnce(t *testing.T) {
+	mux, _, _ := protocolServer(t)
+	long := strings.Repeat("x", 30_000)
+	rows := strings.TrimSuffix(strings.Repeat(`[1,"gold",0],`, 2000), ",")
+	body := `{"dataframe_split":{"columns":["age","plan","` + long + `"],"data":[` + rows + `]}}`
+	before := testing.AllocsPerRun(1, func() { send(mux, "POST", "/invocations", body) })
+	status, answer, _ := send(mux, "POST", "/invocations", body)
+	if status != http.StatusOK || before > 60_000 {
+		t.Errorf("%d %.100s, %v allocations", status, answer, before)
+	}
+	var m, n runtime.MemStats
+	runtime.ReadMemStats(&m)
+	send(mux, "POST", "/invocations", body)
+	if runtime.ReadMemStats(&n); n.TotalAlloc-m.TotalAlloc > 16<<20 {
+		t.Errorf("%d MiB for a body of %d kB", (n.TotalAlloc-m.TotalAlloc)>>20, len(body)>>10)
 	}
 }
 

@@ -115,18 +115,18 @@ func (s *service) ServerMetadata(context.Context, *inferencepb.ServerMetadataReq
 }
 
 func (s *service) ModelReady(_ context.Context, in *inferencepb.ModelReadyRequest) (*inferencepb.ModelReadyResponse, error) {
-	_, _, err := s.choose(chosen(in.GetName(), in.GetVersion()))
+	_, _, err := s.choose(choice{model: in.GetName(), version: in.GetVersion()})
 	if t, ok := errors.AsType[*trouble](err); ok && t.status == http.StatusServiceUnavailable {
 		return &inferencepb.ModelReadyResponse{}, nil
 	}
 	if err != nil {
 		return nil, s.status(err)
 	}
-	return &inferencepb.ModelReadyResponse{Ready: true}, nil
+	return &inferencepb.ModelReadyResponse{Ready: s.ready()}, nil
 }
 
 func (s *service) ModelMetadata(_ context.Context, in *inferencepb.ModelMetadataRequest) (*inferencepb.ModelMetadataResponse, error) {
-	m, err := s.metadata(chosen(in.GetName(), in.GetVersion()))
+	m, err := s.metadata(choice{model: in.GetName(), version: in.GetVersion()})
 	if err != nil {
 		return nil, s.status(err)
 	}
@@ -153,13 +153,17 @@ func (s *service) ModelInfer(ctx context.Context, in *inferencepb.ModelInferRequ
 	a := &asking{request: requests.Get().(*request)}
 	defer a.release()
 	a.batch.Reset()
-	ask, raw, err := tensors(in)
-	if err != nil {
-		return nil, s.status(err)
-	}
+	var ask *oip.Request
+	var raw bool
 	var contract *oip.Contract
-	err = s.answer(ctx, a, chosen(in.GetModelName(), in.GetModelVersion()), func() error {
+	err := s.answer(ctx, a, choice{model: in.GetModelName(), version: in.GetModelVersion()}, func() (err error) {
 		contract = s.contractOf(a.arm.Predictor.Signature())
+		if most := len(contract.Signature().Features); len(in.GetInputs()) > most {
+			return troubled(http.StatusBadRequest, "The request has %d inputs, and the model takes at most %d.", len(in.GetInputs()), most)
+		}
+		if ask, raw, err = tensors(in); err != nil {
+			return err
+		}
 		return contract.Read(ask, &a.batch, maxRows)
 	})
 	if err != nil {
@@ -182,6 +186,9 @@ func tensors(in *inferencepb.ModelInferRequest) (r *oip.Request, raw bool, err e
 	r = &oip.Request{ID: in.GetId(), Inputs: make([]oip.Tensor, len(in.GetInputs()))}
 	for i, input := range in.GetInputs() {
 		t := oip.Tensor{Name: input.GetName(), Datatype: input.GetDatatype(), Shape: input.GetShape()}
+		if len(t.Shape) > oip.MaxAxes {
+			return nil, raw, troubled(http.StatusBadRequest, "Input %q: a shape has at most %d axes.", clip(t.Name), oip.MaxAxes)
+		}
 		if raw {
 			if input.GetContents() != nil {
 				return nil, raw, troubled(http.StatusBadRequest, "Input %q has contents and raw_input_contents: give one of them.", clip(t.Name))
@@ -202,8 +209,11 @@ func tensors(in *inferencepb.ModelInferRequest) (r *oip.Request, raw bool, err e
 func contents(t *oip.Tensor, c *inferencepb.InferTensorContents) error {
 	switch t.Datatype {
 	case "BOOL":
-		for _, v := range c.GetBoolContents() {
-			t.Numbers = append(t.Numbers, map[bool]float64{true: 1}[v])
+		t.Numbers = make([]float64, len(c.GetBoolContents()))
+		for i, v := range c.GetBoolContents() {
+			if v {
+				t.Numbers[i] = 1
+			}
 		}
 	case "INT8", "INT16", "INT32":
 		t.Numbers = floats(c.GetIntContents())

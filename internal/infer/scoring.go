@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"serin/internal/model"
 	"serin/internal/model/rows"
 )
 
@@ -71,7 +73,7 @@ func readCSV(body []byte, b *rows.Batch, schema *rows.Schema) error {
 		err = table.All(b, maxRows)
 	}
 	if err != nil {
-		return troubled(http.StatusBadRequest, "%s.", clip(err.Error()))
+		return troubled(http.StatusBadRequest, "%s.", strings.TrimSuffix(err.Error(), "."))
 	}
 	return nil
 }
@@ -117,7 +119,7 @@ func readScoring(body []byte, b *rows.Batch, schema *rows.Schema) error {
 	case s.Split != nil:
 		list, err = s.Split.list(schema)
 	case s.Inputs.Kind() == '{':
-		list, err = byColumn(s.Inputs)
+		list, err = byColumn(s.Inputs, schema)
 	}
 	if err != nil {
 		return err
@@ -126,66 +128,118 @@ func readScoring(body []byte, b *rows.Batch, schema *rows.Schema) error {
 	return err
 }
 
-// list makes an array of rows of a data frame: arrays where the columns stand
-// in the model's order, or the model knows no names, else objects.
+// placed finds for each feature the column that has its name. Other columns may
+// be there, as in CSV. The names are looked at once, and not for every row: they
+// may be long, and the rows many.
+func placed(columns []string, schema *rows.Schema) ([]int, error) {
+	s := schema.Signature()
+	if !s.Named {
+		return nil, troubled(http.StatusBadRequest, "This model knows no feature names: send rows of %d values, in the order that it was fitted on.", len(s.Features))
+	}
+	at := make(map[string]int, len(columns))
+	for i, name := range columns {
+		if _, twice := at[name]; twice {
+			return nil, troubled(http.StatusBadRequest, "Two columns are called %q: rename or remove one of them.", clip(name))
+		}
+		at[name] = i
+	}
+	places := make([]int, len(s.Features))
+	for i, f := range s.Features {
+		column, there := at[f.Name]
+		if !there && f.Kind != model.Unused {
+			return nil, troubled(http.StatusBadRequest, "There is no column %q: the model takes %s.", clip(f.Name), clip(strings.Join(s.Names(), ", ")))
+		}
+		if places[i] = column; !there {
+			places[i] = -1
+		}
+	}
+	return places, nil
+}
+
+// appendRow writes the values of a row in the model's order.
+func appendRow(dst []byte, places []int, value func(column int) jsontext.Value) []byte {
+	for i, column := range places {
+		if i == 0 {
+			dst = append(dst, '[')
+		} else {
+			dst = append(dst, ',')
+		}
+		if column < 0 {
+			dst = append(dst, "null"...)
+		} else {
+			dst = append(dst, value(column)...)
+		}
+	}
+	return append(dst, ']')
+}
+
+// list makes an array of rows, in the model's order, of a data frame. Without
+// names its columns are the features in their order.
 func (s *split) list(schema *rows.Schema) (jsontext.Value, error) {
 	if len(s.Data) > maxRows {
 		return nil, troubled(http.StatusBadRequest, "dataframe_split.data has more than %d rows: send them in several requests.", maxRows)
 	}
-	names := schema.Signature().Names()
+	if !schema.Signature().Named || s.Columns == nil {
+		return json.Marshal(s.Data)
+	}
 	columns := make([]string, len(s.Columns))
 	for i, c := range s.Columns { // pandas numbers columns that have no name
 		columns[i] = fmt.Sprint(c)
 	}
-	if names == nil || s.Columns == nil || slices.Equal(names, columns) {
-		return json.Marshal(s.Data)
+	places, err := placed(columns, schema)
+	if err != nil {
+		return nil, err
 	}
-	objects := make([]map[string]jsontext.Value, 0, len(s.Data))
+	list := []byte{'['}
 	for i, row := range s.Data {
 		var values []jsontext.Value
 		if err := json.Unmarshal(row, &values); err != nil || len(values) != len(columns) {
 			return nil, troubled(http.StatusBadRequest, "dataframe_split.data[%d] is no row of %d values, as columns says.", i, len(columns))
 		}
-		object := make(map[string]jsontext.Value, len(values))
-		for k, v := range values {
-			object[columns[k]] = v
+		if i > 0 {
+			list = append(list, ',')
 		}
-		objects = append(objects, object)
+		list = appendRow(list, places, func(column int) jsontext.Value { return values[column] })
 	}
-	return json.Marshal(objects, json.Deterministic(true))
+	return append(list, ']'), nil
 }
 
-// maxColumns bounds a body by column, in bytes, which takes many times its size
-// to turn round.
+// maxColumns bounds a body by column, in bytes: its values are kept apart, each
+// of which takes some ten times its size.
 const maxColumns = 2 << 20
 
 // byColumn makes rows of an object that has a list for each column.
-func byColumn(inputs jsontext.Value) (jsontext.Value, error) {
+func byColumn(inputs jsontext.Value, schema *rows.Schema) (jsontext.Value, error) {
 	if len(inputs) > maxColumns {
 		return nil, troubled(http.StatusBadRequest, "inputs by column are larger than %d bytes: send rows, or several requests.", maxColumns)
 	}
-	var columns map[string][]jsontext.Value
-	if err := json.Unmarshal(inputs, &columns); err != nil {
+	var given map[string][]jsontext.Value
+	if err := json.Unmarshal(inputs, &given); err != nil {
 		return nil, troubled(http.StatusBadRequest, "inputs is an object, and not every column is a list: %s.", clip(err.Error()))
 	}
-	n := -1
-	for name, values := range columns {
-		if n < 0 {
-			n = len(values)
-		}
-		if len(values) != n {
-			return nil, troubled(http.StatusBadRequest, "inputs: column %q has %d values and another has %d.", clip(name), len(values), n)
+	columns := slices.Sorted(maps.Keys(given))
+	places, err := placed(columns, schema)
+	if err != nil {
+		return nil, err
+	}
+	if len(columns) == 0 {
+		return nil, troubled(http.StatusBadRequest, "inputs has no columns.")
+	}
+	n := len(given[columns[0]])
+	for _, name := range columns {
+		if len(given[name]) != n {
+			return nil, troubled(http.StatusBadRequest, "inputs: column %q has %d values and column %q has %d.", clip(columns[0]), n, clip(name), len(given[name]))
 		}
 	}
 	if n > maxRows {
 		return nil, troubled(http.StatusBadRequest, "inputs has more than %d rows: send them in several requests.", maxRows)
 	}
-	objects := make([]map[string]jsontext.Value, max(n, 0))
-	for i := range objects {
-		objects[i] = make(map[string]jsontext.Value, len(columns))
-		for name, values := range columns {
-			objects[i][name] = values[i]
+	list := []byte{'['}
+	for i := range n {
+		if i > 0 {
+			list = append(list, ',')
 		}
+		list = appendRow(list, places, func(column int) jsontext.Value { return given[columns[column]][i] })
 	}
-	return json.Marshal(objects, json.Deterministic(true))
+	return append(list, ']'), nil
 }

@@ -1,11 +1,13 @@
 package infer
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"serin/internal/model"
@@ -25,8 +27,9 @@ import (
 // row ends the stream after the answers to the rows before it: with a problem if
 // nothing was sent yet, else with a last line {"error": "..."}.
 //
-// As evidence a stream is one request whose latency is the time that its
-// predictions took.
+// As evidence a stream is one request, dealt when its first rows are there, whose
+// latency is the time that its predictions took. It ends early when its version is
+// taken out, or the server stops.
 
 // standstill is how long a stream may wait for its client.
 const standstill = 30 * time.Second
@@ -49,37 +52,55 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, notLoaded)
 		return
 	}
-	arm := table.Pick()
-	arm.Evidence.Begin()
-	s := &streaming{w: w, control: http.NewResponseController(w), arm: arm, gate: &h.gate, r: r}
-	if err := s.answer(); err != nil {
-		arm.Evidence.Fail()
-		s.end(h, err)
+	s := &streaming{front: h, w: w, control: http.NewResponseController(w), r: r, signature: table.Stable.Predictor.Signature()}
+	stop := context.AfterFunc(h.streams, func() { _ = s.control.SetReadDeadline(time.Now()) })
+	defer stop()
+	err := s.answer()
+	if s.arm != nil {
+		s.observe()
+		s.arm.Served.Time(time.Since(arrived))
+	}
+	if err != nil {
+		s.end(err)
+	}
+}
+
+// observe tells the arm's gauge how the stream went.
+func (s *streaming) observe() {
+	if s.arm.Slowdown > 0 { // a drill, once for a request
+		<-time.After(s.arm.Slowdown)
+	}
+	if s.broken {
+		s.arm.Evidence.Fail()
 		return
 	}
-	if arm.Slowdown > 0 { // once for a request, as everywhere
-		<-time.After(arm.Slowdown)
+	s.arm.Evidence.Observe(s.worked+s.arm.Slowdown, s.score)
+	if s.r.Context().Err() != nil {
+		s.arm.Evidence.Abandon()
 	}
-	arm.Evidence.Observe(s.worked+arm.Slowdown, s.score)
-	if r.Context().Err() != nil {
-		arm.Evidence.Abandon()
-	}
-	arm.Served.Time(time.Since(arrived))
 }
+
+// EndStreams ends the streams under way, each after its batch, and lets none
+// begin: a server that stops does not wait for what may last for hours.
+func (h *Handler) EndStreams() { h.endStreams() }
 
 // streaming is a stream under way: its reader, its writer, and the predictor of
 // its batches.
 type streaming struct {
+	front   *Handler
 	w       http.ResponseWriter
 	control *http.ResponseController
 	r       *http.Request
-	arm     *route.Arm
-	gate    *gate
-	begun   bool          // something was sent
-	worked  time.Duration // predicting
-	score   float64       // of the first row
-	rows    int
-	failed  error // what is not the rows' fault
+	// signature is stable's when the stream began; a canary's is compatible.
+	signature *model.Signature
+	// arm is dealt when the first rows are there; nil before. Its evidence is that
+	// of one request: broken if the arm failed, else worked and score.
+	arm    *route.Arm
+	worked time.Duration
+	score  float64 // of the first row
+	broken bool
+	begun  bool  // something was sent
+	failed error // what is not the rows' fault
 }
 
 func (s *streaming) answer() error {
@@ -90,29 +111,36 @@ func (s *streaming) answer() error {
 	if mediaType(s.r) == "text/csv" {
 		name = "body.csv"
 	}
-	source, err := rows.NewSource(name, s, rows.NewSchema(s.arm.Predictor.Signature()))
+	source, err := rows.NewSource(name, s, rows.NewSchema(s.signature))
 	if err != nil {
 		return err
 	}
-	if err = source.Answer(s, s, func(n int) { s.rows = n }); s.failed != nil {
+	answered := 0
+	err = source.Answer(s, s, func(n int) { answered = n })
+	switch {
+	case s.failed != nil:
 		return s.failed
+	case err == nil && answered == 0:
+		return errors.New("the body has no rows")
+	default:
+		return err
 	}
-	return err
 }
 
 // end tells what ended the stream before its rows did.
-func (s *streaming) end(h *Handler, err error) {
-	p := &problem{Status: http.StatusUnprocessableEntity, Detail: clip(err.Error()) + "."}
+func (s *streaming) end(err error) {
+	p := &problem{Status: http.StatusUnprocessableEntity, Detail: strings.TrimSuffix(err.Error(), ".") + "."}
 	if failed, ok := errors.AsType[*panicked](err); ok {
-		p = h.explain(failed, &request{}, s.arm, nil)
-	} else if errors.Is(err, errOverloaded) {
-		p = overloaded
+		p = s.front.explain(failed, &request{}, s.arm, nil)
+	} else if t, ok := errors.AsType[*trouble](err); ok {
+		p = &problem{Status: t.status, Code: "overloaded", Detail: t.detail}
 	}
+	_ = s.control.SetWriteDeadline(time.Now().Add(standstill))
 	if !s.begun {
-		h.refuse(s.w, p)
+		s.front.refuse(s.w, p)
 		return
 	}
-	h.refused[p.Status].Add(1)
+	s.front.refused[p.Status].Add(1)
 	last, err := json.Marshal(map[string]string{"error": p.Detail})
 	if err != nil { // cannot happen: a string always encodes
 		return
@@ -121,14 +149,21 @@ func (s *streaming) end(h *Handler, err error) {
 	_, _ = s.Write(append(last, '\n'))
 }
 
-var errOverloaded = errors.New("overloaded")
-
 // Read is of the body.
 func (s *streaming) Read(b []byte) (int, error) {
 	// A server without deadlines needs none put off.
 	_ = s.control.SetReadDeadline(time.Now().Add(standstill))
-	return s.r.Body.Read(b)
+	if s.front.streams.Err() != nil { // after the deadline, or it would undo EndStreams'
+		return 0, errEnding
+	}
+	n, err := s.r.Body.Read(b)
+	if err != nil && s.front.streams.Err() != nil {
+		err = errEnding
+	}
+	return n, err
 }
+
+var errEnding error = troubled(http.StatusServiceUnavailable, "The server stops: send the rows without an answer again.")
 
 // Write is of answers.
 func (s *streaming) Write(b []byte) (int, error) {
@@ -146,31 +181,66 @@ func (s *streaming) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Signature is the arm's.
-func (s *streaming) Signature() *model.Signature { return s.arm.Predictor.Signature() }
+// Signature is what rows must be.
+func (s *streaming) Signature() *model.Signature { return s.signature }
 
 // Predict is the arm's, in its turn. What goes wrong beside the rows is kept,
 // since an engine only speaks of rows.
 func (s *streaming) Predict(in model.Rows, out model.Answers) (err error) {
-	if !s.gate.enter(s.r.Context()) {
-		s.failed = errOverloaded
-		return &model.Unanswerable{Feature: -1, Reason: "the server is busy"}
+	if !s.front.gate.enter(s.r.Context()) {
+		return s.fail(troubled(overloaded.Status, "%s", overloaded.Detail))
+	}
+	defer s.front.gate.leave()
+	if s.front.streams.Err() != nil {
+		return s.fail(errEnding)
+	}
+	first := s.arm == nil
+	if !s.onTable() {
+		return s.fail(troubled(http.StatusServiceUnavailable, "Version %s, which answered so far, was taken out: send the rows without an answer again.", s.arm.Version.Name))
 	}
 	begun := time.Now()
 	defer func() {
 		s.worked += time.Since(begun)
-		s.gate.leave()
 		if v := recover(); v != nil {
-			s.failed = &panicked{v, debug.Stack()}
-			err = &model.Unanswerable{Feature: -1, Reason: "the model failed on it"}
+			s.broken = true
+			err = s.fail(&panicked{v, debug.Stack()})
 		}
 	}()
-	if err = s.arm.Predictor.Predict(in, out); err == nil && s.rows == 0 {
+	if err = s.arm.Predictor.Predict(in, out); err == nil {
+		if row := notFinite(out.Values, s.signature.Outputs); row >= 0 {
+			err = overflowOf(row)
+		}
+	}
+	s.broken = s.broken || err != nil
+	if err == nil && first {
 		class := 0
 		if len(out.Classes) > 0 {
 			class = out.Classes[0]
 		}
-		s.score = score(s.Signature(), out.Values[:s.Signature().Outputs], class)
+		s.score = score(s.signature, out.Values[:s.signature.Outputs], class)
 	}
 	return err
+}
+
+// onTable deals the arm when the first rows are there, and tells afterwards
+// whether its version is still one that may answer.
+func (s *streaming) onTable() bool {
+	table := s.front.table.Table()
+	if s.arm == nil {
+		s.arm = table.Pick()
+		s.arm.Evidence.Begin()
+		return true
+	}
+	for _, arm := range []*route.Arm{table.Stable, table.Canary} {
+		if arm != nil && arm.Version.SHA256 == s.arm.Version.SHA256 {
+			return true
+		}
+	}
+	return false
+}
+
+// fail keeps what went wrong, and blames a row in its place.
+func (s *streaming) fail(err error) error {
+	s.failed = err
+	return &model.Unanswerable{Feature: -1, Reason: "it has no answer"}
 }

@@ -54,6 +54,8 @@ func TestStreams(t *testing.T) {
 		{"application/x-ndjson", "[60,\"gold\"]\n[20,\"unknown\"]\n[1,\"gold\"]\n", 200, strings.Split(good, "\n")[0] + "\n{\"error\":\"body.jsonl, line 2: plan: the value \\\"unknown\\\" was not among those that the model was fitted on"},
 		{"application/x-ndjson", "[60]\n", 422, "body.jsonl, line 1: expected 2 values, got 1"},
 		{"application/x-ndjson", "", 422, "there are no rows"},
+		{"application/x-ndjson", "\n \n", 422, "no rows"},
+		{"text/csv", "age,plan\n", 422, "no rows"},
 		{"text/csv", "age\n60\n", 422, "missing: plan"},
 		{"text/plain", "60", 415, "send JSON with the header"},
 	} {
@@ -67,7 +69,8 @@ func TestStreams(t *testing.T) {
 			t.Errorf("%v", res.Header)
 		}
 	}
-	if s := arm.Evidence.Snapshot(); s.Started != 7 || s.Count != 3 || s.Failures != 4 {
+	// The unknown plan is the arm's failure; the others were dealt to nobody.
+	if s := arm.Evidence.Snapshot(); s.Started != 4 || s.Count != 3 || s.Failures != 1 {
 		t.Errorf("%d started, %d answered, %d failed", s.Started, s.Count, s.Failures)
 	}
 }
@@ -148,6 +151,46 @@ func TestAStreamThatPanics(t *testing.T) {
 	}
 	if s := arm.Evidence.Snapshot(); s.Failures != 2 {
 		t.Errorf("%d failures", s.Failures)
+	}
+}
+
+// TestAStreamEndsWithItsVersion: when the version that answers is taken out, or
+// the server stops, a stream ends with a line that says so.
+func TestAStreamEndsWithItsVersion(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		end  func(h *Handler, sw *route.Switch)
+		want string
+	}{
+		"taken out": {func(_ *Handler, sw *route.Switch) {
+			other := armFor(scales(), route.Stable)
+			other.Version.SHA256 = "another"
+			sw.Swap(&route.Table{Stable: other})
+		}, "was taken out"},
+		"stopped": {func(h *Handler, _ *route.Switch) { h.EndStreams() }, "The server stops"},
+	} {
+		var sw route.Switch
+		sw.Swap(&route.Table{Stable: armFor(scales(), route.Stable)})
+		h := NewHandler(&sw, DefaultLimits(), slog.New(slog.DiscardHandler))
+		server := httptest.NewServer(h)
+		body, rows := io.Pipe()
+		go fmt.Fprintln(rows, `[60,"gold"]`)
+		res := stream(t, server.URL, "application/x-ndjson", body)
+		lines := bufio.NewScanner(res.Body)
+		if !lines.Scan() || !strings.Contains(lines.Text(), "goes") {
+			t.Fatalf("%s: %q", name, lines.Text())
+		}
+		tt.end(h, &sw)
+		go fmt.Fprintln(rows, `[20,"basic"]`) // which nobody may read
+		if !lines.Scan() || !strings.Contains(lines.Text(), `"error":`) || !strings.Contains(lines.Text(), tt.want) {
+			t.Errorf("%s: %q, want %s", name, lines.Text(), tt.want)
+		}
+		if lines.Scan() {
+			t.Errorf("%s: one more line: %s", name, lines.Text())
+		}
+		_ = rows.Close()
+		_ = res.Body.Close()
+		server.Close()
 	}
 }
 

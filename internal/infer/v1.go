@@ -42,9 +42,6 @@ func askedV1(r *http.Request) (to choice, verb string) {
 		last = &to.label
 	}
 	*last, verb, _ = strings.Cut(*last, ":")
-	if to.version == "stable" || to.version == "canary" {
-		to.label, to.version = to.version, ""
-	}
 	return to, verb
 }
 

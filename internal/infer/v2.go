@@ -35,19 +35,7 @@ func (p *Protocols) registerV2(mux *http.ServeMux) {
 }
 
 func asked(r *http.Request) choice {
-	to := chosen(r.PathValue("model"), r.PathValue("version"))
-	if label := r.PathValue("label"); label != "" {
-		to.label = label
-	}
-	return to
-}
-
-// chosen is what a client names; a version may be called by its arm.
-func chosen(model, version string) choice {
-	if version == "stable" || version == "canary" {
-		return choice{model: model, label: version}
-	}
-	return choice{model: model, version: version}
+	return choice{r.PathValue("model"), r.PathValue("version"), r.PathValue("label")}
 }
 
 // extensions of the protocol that this server has.
@@ -95,7 +83,8 @@ func (p *Protocols) modelReady(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"name": p.name, "ready": true})
+	ready := p.ready()
+	writeJSON(w, map[bool]int{true: http.StatusOK, false: http.StatusServiceUnavailable}[ready], map[string]any{"name": p.name, "ready": ready})
 }
 
 func (p *Protocols) repositoryIndex(w http.ResponseWriter, _ *http.Request) {

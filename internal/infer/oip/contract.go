@@ -128,10 +128,16 @@ func (c *Contract) Outputs() []Spec {
 // Read reads the rows of a request into a batch, which it resets. maxRows bounds
 // them. Its error is a *Fault.
 func (c *Contract) Read(r *Request, b *rows.Batch, maxRows int) error {
+	wished := make([]bool, len(c.outputs))
 	for _, w := range r.Outputs {
-		if c.output(w.Name) < 0 {
+		i := c.output(w.Name)
+		if i < 0 {
 			return fault("The model has no output %s: it has %s.", quoted(w.Name), c.names())
 		}
+		if wished[i] { // each of them would be a copy of all rows
+			return fault("Output %s is wished twice.", quoted(w.Name))
+		}
+		wished[i] = true
 	}
 	return r.into(b, c.signature, maxRows)
 }

@@ -182,9 +182,9 @@ func (d datatype) hold(v float64) (held float64, ok bool) {
 		held = math.RoundToEven(v/ulp) * ulp
 		return held, math.Abs(held) <= 65504
 	case "UINT8", "UINT16", "UINT32", "UINT64":
-		return v, v == math.Trunc(v) && v >= 0 && v < math.Ldexp(1, bits)
-	default:
-		return v, v == math.Trunc(v) && v >= -math.Ldexp(1, bits-1) && v < math.Ldexp(1, bits-1)
+		return v, v == math.Trunc(v) && v >= 0 && v <= math.Ldexp(1, bits)-1
+	default: // of 64 bits, the greatest is the next float, 2^63
+		return v, v == math.Trunc(v) && v >= -math.Ldexp(1, bits-1) && v <= math.Ldexp(1, bits-1)-1
 	}
 }
 

@@ -57,6 +57,7 @@ func TestRequests(t *testing.T) {
 		{"data before shape", numbers, `{"inputs":[{"data":[1,2],"datatype":"INT32","shape":[1,2],"name":"x"}]}`, []float64{1, 2}, nil},
 		{"one row", numbers, `{"inputs":[{"name":"x","shape":[2],"datatype":"UINT8","data":[255,0]}]}`, []float64{255, 0}, nil},
 		{"rounded to its datatype", numbers, `{"inputs":[{"name":"x","shape":[2],"datatype":"FP32","data":[0.1,1e-60]}]}`, []float64{float64(float32(0.1)), 0}, nil},
+		{"the greatest", numbers, `{"inputs":[{"name":"x","shape":[2],"datatype":"INT64","data":[9223372036854775807,-9223372036854775808]}]}`, []float64{1 << 63, -1 << 63}, nil},
 		{"half", numbers, `{"inputs":[{"name":"x","shape":[2],"datatype":"FP16","data":[0.1,65504]}]}`, []float64{0.0999755859375, 65504}, nil},
 		{"by feature", numbers, `{"inputs":[{"name":"calls","shape":[2,1],"datatype":"FP64","data":[[3],[4]]},{"name":"tenure","shape":[2],"datatype":"INT64","data":[1,2]}]}`, []float64{1, 3, 2, 4}, nil},
 		{"every kind", mixed, `{"id":"7","parameters":{"a":1,"b":"x","c":true},"other":[{}],"inputs":[
@@ -157,6 +158,7 @@ func TestBadRequests(t *testing.T) {
 		{numbers, `{"inputs":[{"name":"calls","shape":[1,1],"datatype":"FP64","data":[1]},{"name":"calls","shape":[1,1],"datatype":"FP64","data":[1]}]}`, `"calls" is there twice`},
 		{numbers, `{"inputs":[{"name":"calls","shape":[1,1],"datatype":"FP64","data":[1]},{"name":"tenure","shape":[2,1],"datatype":"FP64","data":[1,2]}]}`, "1 and 2 rows"},
 		{numbers, `{"outputs":[{"name":"logits"}],"inputs":[{"name":"x","shape":[1,2],"datatype":"FP64","data":[1,2]}]}`, `no output "logits": it has "probabilities", "prediction"`},
+		{numbers, `{"outputs":[{"name":"prediction"},{"name":"prediction"}],"inputs":[{"name":"x","shape":[1,2],"datatype":"FP64","data":[1,2]}]}`, `Output "prediction" is wished twice`},
 		{numbers, `{"outputs":[{}],"inputs":[]}`, "Output 0 has no name"},
 		{numbers, `{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP64","parameters":{"binary_data_size":16}}]}`, "no header Inference-Header-Content-Length"},
 		{mixed, `{"inputs":[{"name":"features","shape":[1,3],"datatype":"FP64","data":[1,2,1]}]}`, `feature "plan" is a text: send BYTES`},

@@ -258,8 +258,8 @@ func (p *parser) shape() ([]int64, error) {
 		if err != nil || n < 0 {
 			return fault("A shape is made of whole numbers, not of %s.", quoted(string(v)))
 		}
-		if len(shape) == maxAxes {
-			return fault("A shape has more than %d axes.", maxAxes)
+		if len(shape) == MaxAxes {
+			return fault("A shape has more than %d axes.", MaxAxes)
 		}
 		shape = append(shape, n)
 		return nil
@@ -267,5 +267,5 @@ func (p *parser) shape() ([]int64, error) {
 	return shape, err
 }
 
-// maxAxes is more than any row-shaped tensor has.
-const maxAxes = 8
+// MaxAxes bounds the axes of a shape; no row-shaped tensor has as many.
+const MaxAxes = 8

@@ -1,3 +1,5 @@
+//go:build !race
+
 package format
 
 import (
@@ -10,7 +12,6 @@ import (
 	"math/rand/v2"
 	"path"
 	"runtime/debug"
-	"runtime/metrics"
 	"slices"
 	"strings"
 	"testing"
@@ -18,12 +19,11 @@ import (
 	"serin/internal/model"
 )
 
-// What damaged files may cost, and how many are tried.
+// How many damaged files are tried.
 const (
-	mostMemory = 256 << 20 // of allocations while one file is opened and asked
-	mutations  = 10_000    // a format
-	everywhere = 2 << 10   // files up to this size are cut at every byte
-	cutFiles   = 6         // a format
+	mutations  = 10_000  // a format
+	everywhere = 2 << 10 // files up to this size are cut at every byte
+	cutFiles   = 6       // a format
 )
 
 // small are the corpus' files that are opened, by format and smallest first; of
@@ -214,11 +214,4 @@ func answerAnything(t *testing.T, ext string, content []byte, p model.Predictor)
 			t.Fatalf("%s %.200q: class %d of %d", ext, content, classes[0], len(s.Classes))
 		}
 	}
-}
-
-// allocated is what has been allocated since the program began.
-func allocated() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
 }

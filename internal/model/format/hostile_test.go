@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"runtime/metrics"
 	"strings"
 	"testing"
 	"time"
@@ -113,4 +114,14 @@ func packed(t *testing.T, content string, with func(io.Writer) io.WriteCloser) s
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+// mostMemory is what may be allocated while one file is opened and asked.
+const mostMemory = 256 << 20
+
+// allocated is what has been allocated since the program began.
+func allocated() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
