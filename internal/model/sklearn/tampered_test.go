@@ -2,7 +2,9 @@ package sklearn
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -214,6 +216,46 @@ func TestTamperedColumns(t *testing.T) {
 		root := tree(t, c, "columns-names.joblib")
 		tt.change(t, step(t, root, "steps", 0).Items[1].(*pickle.Object))
 		wantRefusal(t, tt.name, root, tt.reason)
+	}
+}
+
+// TestTamperedHistogram gives the nodes of histogram boosting signed numbers
+// where scikit-learn has unsigned ones, and makes one of them -1.
+func TestTamperedHistogram(t *testing.T) {
+	t.Parallel()
+	const name, bytesOfNode = "hist-codes.joblib", 56
+	c := readCorpus(t, "../format/testdata/corpus/trees-sklearn-1.9.1.zip")
+	iteration := attr(t, tree(t, c, name), "_predictors").(*pickle.List).Items[0].(*pickle.List)
+	nodes := attr(t, iteration.Items[0].(*pickle.Object), "nodes").(*pickle.Array)
+	field := func(name string) []float64 {
+		view, err := nodes.Field(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers, err := view.Floats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return numbers
+	}
+	root := binary.LittleEndian.AppendUint64(nil, math.Float64bits(field("value")[0]))
+	root = binary.LittleEndian.AppendUint32(root, uint32(field("count")[0]))
+	inner := slices.Index(field("is_categorical"), 1)
+	signed := bytes.ReplaceAll(c.files[name], []byte("u4"), []byte("i4"))
+	at := bytes.Index(signed, root)
+	if inner < 0 || at < 0 {
+		t.Fatalf("no category among the nodes, or no nodes: %d, %d", inner, at)
+	}
+	if _, err := Load(bytes.NewReader(signed)); err != nil {
+		t.Fatalf("signed, and nothing else changed: %v", err)
+	}
+	for field, offset := range map[string]int{"left": 29, "right": 33, "bitset_idx": 52} {
+		changed := bytes.Clone(signed)
+		copy(changed[at+inner*bytesOfNode+offset:], "\xff\xff\xff\xff")
+		_, err := Load(bytes.NewReader(changed))
+		if refusal, ok := errors.AsType[*model.Refusal](err); !ok || !strings.Contains(refusal.Reason, fmt.Sprintf("node %d of a tree", inner)) {
+			t.Errorf("%s is -1: %v", field, err)
+		}
 	}
 }
 

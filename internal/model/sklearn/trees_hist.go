@@ -61,7 +61,9 @@ func (p place) histBoosting(object *pickle.Object) (fitted, *model.Refusal) {
 		}
 		for k, tree := range trees {
 			g.single(k)
-			g.plantHist(e, tree, columns)
+			if g.plantHist(e, tree, columns); e.err != nil {
+				return fitted{}, e.err
+			}
 		}
 	}
 	if e.err != nil {
@@ -123,7 +125,7 @@ func (g *grove) plantHist(e *estimator, v pickle.Value, columns *histColumns) {
 			values = append(values, value[i])
 			continue
 		}
-		if left[i] >= int64(len(leaf)) || right[i] >= int64(len(leaf)) || feature[i] < 0 || feature[i] >= int64(len(columns.from)) {
+		if left[i] < 0 || left[i] >= int64(len(leaf)) || right[i] < 0 || right[i] >= int64(len(leaf)) || feature[i] < 0 || feature[i] >= int64(len(columns.from)) {
 			e.fail(nextRefit, "node %d of a tree has the children %d and %d of %d and tests column %d of %d", i, left[i], right[i], len(leaf), feature[i], len(columns.from))
 			return
 		}
@@ -132,7 +134,7 @@ func (g *grove) plantHist(e *estimator, v pickle.Value, columns *histColumns) {
 			MissingLeft: missing[i] != 0, Threshold: threshold[i],
 		}
 		if categorical[i] != 0 {
-			if set[i] >= int64(len(bits)/8) || columns.categories[node.Feature] == nil {
+			if set[i] < 0 || set[i] >= int64(len(bits)/8) || columns.categories[node.Feature] == nil {
 				e.fail(nextRefit, "node %d of a tree tests a category of a feature that has none", i)
 				return
 			}
