@@ -122,7 +122,7 @@ func readAnswer(r *bufio.Reader) (Answer, error) {
 	if code := status[len("HTTP/1.1 "):]; code[0] != '2' {
 		answer.Refused = string(bytes.TrimSpace(code))
 	}
-	length, chunked, closes := -1, false, false
+	length, chunked := -1, false
 	for {
 		line, err := r.ReadSlice('\n')
 		if err != nil {
@@ -142,16 +142,13 @@ func readAnswer(r *bufio.Reader) (Answer, error) {
 		case bytes.EqualFold(name, []byte("Transfer-Encoding")):
 			chunked = bytes.EqualFold(value, []byte("chunked"))
 		case bytes.EqualFold(name, []byte("Connection")):
-			closes = bytes.EqualFold(value, []byte("close"))
+			answer.Closes = bytes.EqualFold(value, []byte("close"))
 		}
 	}
 	if chunked {
 		err = readChunks(r, &answer)
 	} else {
 		err = readBody(r, length, &answer)
-	}
-	if err == nil && closes && answer.Refused == "" {
-		err = errors.New("the server closes the connection")
 	}
 	return answer, err
 }

@@ -50,6 +50,31 @@ func TestOverHTTP(t *testing.T) {
 	}
 }
 
+// TestAServerThatCloses: a connection that ends with its answer takes nothing
+// from the answer, and a refusal on it is one failure.
+func TestAServerThatCloses(t *testing.T) {
+	t.Parallel()
+	var served atomic.Uint64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		if served.Add(1)%4 == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, `{"model_used":"stable"}`)
+	}))
+	defer server.Close()
+	address, _ := url.Parse(server.URL)
+	dial, err := HTTP(address, []Request{{Path: "/predict"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(t.Context(), Plan{Duration: time.Minute, Requests: 40, Connections: 2, Timeout: 10 * time.Second}, dial, nil)
+	if err != nil || r.Requests != 40 || r.Failed != 10 || r.Faults["503 Service Unavailable"] != 10 || r.Arms["stable"].Count != 30 || served.Load() != 40 {
+		t.Errorf("%d requests of %d, faults %v, arms %v, %v", r.Requests, served.Load(), r.Faults, r.Arms, err)
+	}
+}
+
 // TestCancelEndsACallUnderWay: a server that never answers does not keep a run
 // that was called off.
 func TestCancelEndsACallUnderWay(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 // Caller is one connection to a server.
 type Caller interface {
 	// Call sends one request and waits for its answer until the deadline. After
-	// an error the connection is closed and a new one is dialled.
+	// an error, or an answer that Closes, the connection is closed and a new one
+	// is dialled.
 	Call(deadline time.Time) (Answer, error)
 	Close() error
 }
@@ -23,6 +24,8 @@ type Answer struct {
 	// Refused is empty for a prediction, else what came in its place: "503
 	// Service Unavailable", or a gRPC status.
 	Refused string
+	// Closes tells that the server ends the connection with this answer.
+	Closes bool
 }
 
 // Dial opens one connection. When ctx ends, so does a call under way on it.
@@ -116,8 +119,8 @@ func (f *flight) connection(ctx context.Context, s *sheet) {
 		if !ok {
 			return
 		}
-		var err error
 		if caller == nil {
+			var err error
 			if caller, err = f.dial(ctx); err != nil {
 				f.fail(ctx, s, err)
 				if !f.pause(ctx, timer) {
@@ -126,8 +129,11 @@ func (f *flight) connection(ctx context.Context, s *sheet) {
 				continue
 			}
 		}
-		if err = f.call(caller, due, s); err != nil {
+		closes, err := f.call(caller, due, s)
+		if err != nil {
 			f.fail(ctx, s, err)
+		}
+		if closes || err != nil {
 			_ = caller.Close()
 			caller = nil
 		}
@@ -171,21 +177,21 @@ func (f *flight) pause(ctx context.Context, timer *time.Timer) bool {
 	}
 }
 
-func (f *flight) call(caller Caller, due time.Time, s *sheet) error {
+func (f *flight) call(caller Caller, due time.Time, s *sheet) (closes bool, err error) {
 	sent := time.Now()
 	answer, err := caller.Call(sent.Add(f.Timeout))
 	if err != nil {
-		return err
+		return false, err
 	}
 	now := time.Now()
 	f.done.Add(1)
 	if answer.Refused != "" {
 		f.failed.Add(1)
 		s.note(answer.Refused)
-		return nil
+		return answer.Closes, nil
 	}
 	s.observe(answer.Arm, now.Sub(due), sent.Sub(due))
-	return nil
+	return answer.Closes, nil
 }
 
 func (f *flight) fail(ctx context.Context, s *sheet, err error) {
