@@ -307,6 +307,31 @@ func TestErrorsComeThrough(t *testing.T) {
 	}
 }
 
+// TestErrorsNameTheWholesFeature: a member that sees some columns counts those.
+func TestErrorsNameTheWholesFeature(t *testing.T) {
+	t.Parallel()
+	categories := New(Categorical([][]float64{{0, 0}, {0, 0}}, []float64{0, 0}), Decision)
+	number := func(n int) model.Engine { return &refuses{n} }
+	for name, tt := range map[string]struct {
+		engine model.Engine
+		want   int
+	}{"the second of two": {categories, 2}, "the first": {number(0), 4}, "none": {number(-1), -1}} {
+		m := Members{{Engine: tt.engine, Outputs: 2, Weight: 1, Columns: []int{4, 2}}}
+		err := New(m.Sum(2, 1), Decision).Predict(model.Row([]float64{0, 0, 5, 0, 0}), model.Answers{Values: make([]float64, 2)})
+		var un *model.Unanswerable
+		if !errors.As(err, &un) || un.Row != 0 || un.Feature != tt.want {
+			t.Errorf("%s: %#v, want feature %d", name, err, tt.want)
+		}
+	}
+}
+
+// refuses has no answer because of a feature.
+type refuses struct{ feature int }
+
+func (r *refuses) Predict(model.Rows, model.Answers) error {
+	return &model.Unanswerable{Feature: r.feature}
+}
+
 // TestHandValues are answers that follow from the formulas with a pencil.
 func TestHandValues(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,10 @@
 package heads
 
-import "serin/internal/model"
+import (
+	"errors"
+
+	"serin/internal/model"
+)
 
 // Member is an engine inside another one.
 type Member struct {
@@ -45,7 +49,7 @@ func (m *Member) ask(in model.Rows, values []float64, classes []int, p *pool) er
 	}
 	values = values[:in.N*m.Outputs]
 	if err := m.Engine.Predict(in, model.Answers{Values: values, Classes: classes}); err != nil {
-		return err
+		return m.whole(err)
 	}
 	if m.Omit > 0 {
 		for r := range in.N {
@@ -53,6 +57,14 @@ func (m *Member) ask(in model.Rows, values []float64, classes []int, p *pool) er
 		}
 	}
 	return nil
+}
+
+// whole makes the member's error the whole's, whose features it counts.
+func (m *Member) whole(err error) error {
+	if u, ok := errors.AsType[*model.Unanswerable](err); ok && m.Columns != nil && u.Feature >= 0 {
+		return &model.Unanswerable{Row: u.Row, Feature: m.Columns[u.Feature], Reason: u.Reason}
+	}
+	return err
 }
 
 // class is the whole's index of one of the member's classes.
