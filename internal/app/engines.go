@@ -109,7 +109,7 @@ func (g *engines) Load(ctx context.Context, v rollout.Version, with *rollout.Ver
 func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predictor, err error) {
 	data, err := g.store.Artifact(ctx, v.SHA256)
 	if err != nil {
-		return nil, unloadable(ctx, v, err)
+		return nil, unloadable(ctx, v.Name, v.SHA256, err)
 	}
 	defer data.Close()
 	defer func() {
@@ -123,7 +123,7 @@ func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predict
 		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: v.Name + " is refused: " + control.Printable(refusal.Reason), Next: refusal.Next}
 	}
 	if err != nil {
-		return nil, unloadable(ctx, v, err)
+		return nil, unloadable(ctx, v.Name, v.SHA256, err)
 	}
 	return p, nil
 }
@@ -136,7 +136,7 @@ func (g *engines) reproduce(ctx context.Context, v rollout.Version, p model.Pred
 	}
 	data, err := g.store.Artifact(ctx, v.Golden)
 	if err != nil {
-		return unloadable(ctx, v, err)
+		return unloadable(ctx, "the golden predictions of "+v.Name, v.Golden, err)
 	}
 	defer data.Close()
 	defer func() {
@@ -149,7 +149,7 @@ func (g *engines) reproduce(ctx context.Context, v rollout.Version, p model.Pred
 		return &control.Fault{Code: control.ModelRefused, Err: err, Detail: v.Name + " is refused: " + control.Printable(refusal.Reason), Next: refusal.Next}
 	}
 	if err != nil {
-		return unloadable(ctx, v, err)
+		return unloadable(ctx, "the golden predictions of "+v.Name, v.Golden, err)
 	}
 	return nil
 }
@@ -160,17 +160,17 @@ func panics(r any) *control.Fault {
 
 // unloadable tells a stored copy that is no good from trouble with reading it,
 // which says nothing about the version.
-func unloadable(ctx context.Context, v rollout.Version, err error) error {
+func unloadable(ctx context.Context, what, digest string, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("loading %s was called off: %w", v.Name, ctx.Err())
+		return fmt.Errorf("loading %s was called off: %w", what, ctx.Err())
 	}
 	fault := &control.Fault{
-		Code: control.StoreDown, Err: err, Detail: fmt.Sprintf("the stored copy of %s cannot be read: %v", v.Name, err),
+		Code: control.StoreDown, Err: err, Detail: fmt.Sprintf("the stored copy of %s cannot be read: %v", what, err),
 		Next: "Look into the server's log and at the disk, then try again.",
 	}
 	if _, damaged := errors.AsType[*store.Damage](err); damaged || errors.Is(err, fs.ErrNotExist) {
 		fault.Code = control.ModelRefused
-		fault.Next = fmt.Sprintf("Copy a file whose SHA-256 is %s to the folder artifacts of the state directory, under that name, or restore the directory from a backup.", v.SHA256)
+		fault.Next = fmt.Sprintf("Copy a file whose SHA-256 is %s to the folder artifacts of the state directory, under that name, or restore the directory from a backup.", digest)
 	}
 	return fault
 }

@@ -111,3 +111,23 @@ func TestGoldenFilesThatAreNone(t *testing.T) {
 		t.Errorf("without a file: %v", err)
 	}
 }
+
+// TestLostGoldenPredictions: the advice names the file that is lost, not the model's.
+func TestLostGoldenPredictions(t *testing.T) {
+	t.Parallel()
+	c := configFor(t)
+	writeGolden(t, c, "models/model_v1.joblib", `{"features": [-9, -9, -9, -9, 9], "prediction": 1}`)
+	r := launch(t, c)
+	s, err := r.client.State(t.Context())
+	if err != nil || len(s.Stable.Golden) != 64 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	r.stop()
+	if err := os.Remove(filepath.Join(c.Data, "artifacts", s.Stable.Golden)); err != nil {
+		t.Fatal(err)
+	}
+	err = Run(t.Context(), c, func(Ready) { t.Error("started") })
+	if err == nil || !strings.Contains(err.Error(), "the golden predictions of model_v1") || !strings.Contains(err.Error(), "Copy a file whose SHA-256 is "+s.Stable.Golden) {
+		t.Errorf("%v, want the digest %s", err, s.Stable.Golden)
+	}
+}
