@@ -13,7 +13,7 @@ import (
 // columns says where the features of a row stand in the records of a table.
 type columns struct {
 	schema *Schema
-	at     []int
+	at     []int // -1 for a feature that is Unused and not in the table
 	// unused are the names of columns that the model has no use for.
 	unused []string
 }
@@ -51,7 +51,7 @@ func (s *Schema) header(names []string) (*columns, error) {
 	}
 	var absent []string
 	for i, column := range c.at {
-		if column < 0 {
+		if column < 0 && features[i].Kind != model.Unused {
 			absent = append(absent, features[i].Name)
 		}
 	}
@@ -80,6 +80,9 @@ func (c *columns) record(fields []string, b *Batch) (column int, err error) {
 	s := c.schema
 	s.open(b)
 	for i, column := range c.at {
+		if column < 0 { // Unused, and the table leaves it out
+			continue
+		}
 		if column >= len(fields) {
 			s.drop(b)
 			return -1, &Fault{"", fmt.Sprintf("the line has %d columns and the header more", len(fields)), "Complete the line."}

@@ -92,6 +92,24 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// TestCSVMayLeaveOutWhatIsUnused, as JSON may.
+func TestCSVMayLeaveOutWhatIsUnused(t *testing.T) {
+	t.Parallel()
+	for _, header := range [][]string{{"age"}, {"age", "id"}} {
+		s, b := NewSchema(&dropped), &Batch{}
+		c, err := s.header(header)
+		if err != nil {
+			t.Errorf("%q: %v", header, err)
+			continue
+		}
+		record := []string{"3", "u7"}[:len(header)]
+		_, err = c.record(record, b)
+		if diff := cmp.Diff(model.Rows{N: 1, Numbers: []float64{0, 3}}, b.Rows, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("%q: %v\n%s", header, err, diff)
+		}
+	}
+}
+
 // TestAFaultLeavesTheOthers: rows before and after one at fault are as they were.
 func TestAFaultLeavesTheOthers(t *testing.T) {
 	t.Parallel()
@@ -151,6 +169,7 @@ func TestCSV(t *testing.T) {
 	}{
 		{&mixed, "tenure,calls", "missing: plan, region, paid"},
 		{&mixed, "tenure,calls,plan,region,paid,plan", `two columns are called "plan"`},
+		{&dropped, "id", "missing: age"},
 		{&unnamed, "a,b", "2 columns and the model takes 3"},
 		{&unnamed, "0.5,1,2", "looks like data"},
 		{&unnamed, "0,1,2", ""},
