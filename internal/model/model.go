@@ -44,14 +44,14 @@ type Predictor interface {
 }
 
 // New joins an engine and its description.
-func New(s Signature, e Engine) Predictor { return &predictor{e, s} }
+func New(s Signature, e Engine) Predictor { return &predictor{e, &s} }
 
 type predictor struct {
 	Engine
-	signature Signature
+	signature *Signature // apart, so that who keeps it does not keep the engine
 }
 
-func (p *predictor) Signature() *Signature { return &p.signature }
+func (p *predictor) Signature() *Signature { return p.signature }
 
 // Rows are the feature values of one or more requests. An engine only reads them.
 type Rows struct {

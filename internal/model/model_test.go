@@ -3,7 +3,9 @@ package model
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
+	"time"
 )
 
 func TestCompatible(t *testing.T) {
@@ -66,3 +68,24 @@ func TestRefusalSaysWhatToDo(t *testing.T) {
 		t.Errorf("got %q", err)
 	}
 }
+
+// TestASignatureDoesNotKeepItsModel: who keeps what a model answers does not
+// keep its trees.
+func TestASignatureDoesNotKeepItsModel(t *testing.T) {
+	t.Parallel()
+	gone := make(chan struct{})
+	e := &heavy{}
+	runtime.AddCleanup(e, func(c chan struct{}) { close(c) }, gone)
+	s := New(Signature{Features: Numbers(1, nil)}, e).Signature()
+	runtime.GC()
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Error("the model is still there")
+	}
+	runtime.KeepAlive(s)
+}
+
+type heavy struct{ weights [1000]float64 }
+
+func (h *heavy) Predict(Rows, Answers) error { h.weights[0]++; return nil }
