@@ -74,7 +74,7 @@ type Answers struct {
 	// Values are the rows' answers one after another, Signature.Outputs each.
 	Values []float64
 	// Classes are the predicted classes, one a row, as indices into
-	// Signature.Classes; nil where the task is Regression.
+	// Signature.Classes; nil where the task is Regression, or nobody asks for them.
 	Classes []int
 }
 

@@ -320,13 +320,14 @@ func (e *expectation) close(got, want float64) bool {
 }
 
 // together asks all rows that have an answer at once, and tells where that
-// differs from the answer of the row alone.
+// differs from the answer of the row alone; and once more for values alone.
 func (a *asked) together(p model.Predictor) string {
 	s, all := p.Signature(), a.answered()
 	if all.N == 0 {
 		return "not one row has an answer"
 	}
-	values, classes := make([]float64, all.N*s.Outputs), make([]int, all.N)
+	values, again, classes := make([]float64, all.N*s.Outputs), make([]float64, all.N*s.Outputs), make([]int, all.N)
+	same := func(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
 	if err := p.Predict(all, answers(s, values, classes)); err != nil {
 		return fmt.Sprintf("%d rows at once: %v", all.N, err)
 	}
@@ -335,11 +336,13 @@ func (a *asked) together(p model.Predictor) string {
 		if err != nil {
 			continue
 		}
-		same := func(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
 		if got := values[k*s.Outputs : (k+1)*s.Outputs]; !slices.EqualFunc(got, a.values[i], same) || classes[k] != a.class[i] {
 			return fmt.Sprintf("row %d: got %v, class %d in a batch, alone %v, class %d", i, got, classes[k], a.values[i], a.class[i])
 		}
 		k++
+	}
+	if err := p.Predict(all, model.Answers{Values: again}); err != nil || !slices.EqualFunc(again, values, same) {
+		return fmt.Sprintf("asked for no classes: %v, other values", err)
 	}
 	return ""
 }

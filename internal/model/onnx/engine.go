@@ -160,7 +160,7 @@ func (e *engine) block(k *kind, in model.Rows, first int, out model.Answers) err
 	}
 	values := out.Values[first*e.width : (first+p.Rows)*e.width]
 	var classes []int
-	if e.labels != nil {
+	if e.labels != nil && out.Classes != nil {
 		classes = out.Classes[first : first+p.Rows]
 	}
 	if r := e.answer.write(p, values, classes, e.width); r >= 0 {
