@@ -141,6 +141,7 @@ func inspect(ctx context.Context, c console, path string, stdin io.Reader, optio
 		p, err = format.OpenWith(r, options)
 		return err
 	})
+	err = format.Reportable(err, i.SHA256)
 	if refused, ok := errors.AsType[*model.Refusal](err); ok {
 		i.Refused = &refusal{refused.Reason, refused.Next}
 		return i, nil
@@ -154,6 +155,7 @@ func inspect(ctx context.Context, c console, path string, stdin io.Reader, optio
 		i.Inside, err = format.Describe(r, options)
 		return err
 	})
+	err = format.Reportable(err, again)
 	if err == nil && again != i.SHA256 {
 		err = errors.New("the file changed while it was read; inspect it again")
 	}

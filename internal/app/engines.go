@@ -10,7 +10,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -112,13 +111,11 @@ func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predict
 		return nil, unloadable(ctx, v.Name, v.SHA256, err)
 	}
 	defer data.Close()
-	defer func() {
-		if r := recover(); r != nil { // no file may take the process down
-			g.log.Error("a model file made its reader panic", "version", v.Name, "sha256", v.SHA256, "panic", r, "stack", string(debug.Stack()))
-			err = &control.Fault{Code: control.ModelRefused, Detail: v.Name + " is not a file that serin can read", Next: "This is a bug in serin's reader: please report it with the file's SHA-256 " + v.SHA256 + "."}
-		}
-	}()
 	p, err = format.OpenWith(contextReader{ctx, data}, g.reading)
+	if bug, ok := errors.AsType[*format.Panic](err); ok {
+		g.log.Error("a model file made its reader panic", "version", v.Name, "sha256", v.SHA256, "panic", bug.Value, "stack", string(bug.Stack))
+		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: v.Name + " is not a file that serin can read", Next: "This is a bug in serin's reader: please report it with the file's SHA-256 " + v.SHA256 + "."}
+	}
 	if refusal, ok := errors.AsType[*model.Refusal](err); ok {
 		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: v.Name + " is refused: " + control.Printable(refusal.Reason), Next: refusal.Next}
 	}

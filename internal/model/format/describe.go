@@ -48,7 +48,8 @@ type Setting struct {
 
 // Describe reads a file that OpenWith accepts once more, and tells what is
 // inside. Its errors are OpenWith's.
-func Describe(r io.Reader, o Options) (*Description, error) {
+func Describe(r io.Reader, o Options) (d *Description, err error) {
+	defer caught(&err)
 	buffered := bufio.NewReaderSize(r, headSize)
 	k, err := recognise(buffered)
 	if err != nil {
@@ -56,7 +57,7 @@ func Describe(r io.Reader, o Options) (*Description, error) {
 	}
 	names := map[string]bool{}
 	customs := pickle.Options{Allow: sklearn.Names(), Mention: func(g pickle.Global) { names[g.String()] = true }}
-	d := &Description{Format: k.name}
+	d = &Description{Format: k.name}
 	var value pickle.Value
 	switch {
 	case k == &unknown:

@@ -119,6 +119,25 @@ func TestTroubleIsNotARefusal(t *testing.T) {
 	}
 }
 
+// TestAPanicIsAnError, and neither a refusal nor the end of the process.
+func TestAPanicIsAnError(t *testing.T) {
+	t.Parallel()
+	for name, read := range map[string]func(io.Reader) (any, error){
+		"open":     func(r io.Reader) (any, error) { p, err := Open(r); return p, err },
+		"describe": func(r io.Reader) (any, error) { d, err := Describe(r, Options{}); return d, err },
+	} {
+		_, err := read(bomb{})
+		bug, ok := errors.AsType[*Panic](err)
+		if !ok || err.Error() != "serin's reader panics: boom" || !bytes.Contains(bug.Stack, []byte("bomb")) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+type bomb struct{}
+
+func (bomb) Read([]byte) (int, error) { panic("boom") }
+
 // FuzzOpen: any bytes end in a model or a refusal.
 func FuzzOpen(f *testing.F) {
 	model1, err := os.ReadFile("../../../models/model_v1.joblib")

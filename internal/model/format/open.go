@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 
 	"serin/internal/model"
 	"serin/internal/model/onnx"
@@ -15,7 +16,7 @@ import (
 const headSize = 64 << 10
 
 // Open reads a model file to its end, whatever its format. Refusals of its
-// content are *model.Refusal; any other error is r's own.
+// content are *model.Refusal, bugs of its reader *Panic; any other error is r's own.
 func Open(r io.Reader) (model.Predictor, error) { return OpenWith(r, Options{}) }
 
 // Options are what a file may be read with beside serin itself. The zero value
@@ -26,8 +27,35 @@ type Options struct {
 	ONNXRuntime *onnxruntime.Runtime
 }
 
+// Panic is a bug of serin's that a file has found: its reader panicked. It is no
+// refusal, for nothing is known of the file.
+type Panic struct {
+	// Value is what the reader panicked with, Stack where.
+	Value any
+	Stack []byte
+}
+
+func (p *Panic) Error() string { return fmt.Sprintf("serin's reader panics: %v", p.Value) }
+
+// Reportable makes a Panic a refusal that asks for a report with the file's
+// SHA-256; other errors stay.
+func Reportable(err error, sha256 string) error {
+	if bug, ok := errors.AsType[*Panic](err); ok {
+		return &model.Refusal{Reason: bug.Error(), Next: "This is a bug in serin's reader: please report it with the file's SHA-256 " + sha256 + "."}
+	}
+	return err
+}
+
+// caught makes a panic an error; no file may take the process down.
+func caught(err *error) {
+	if r := recover(); r != nil {
+		*err = &Panic{r, debug.Stack()}
+	}
+}
+
 // OpenWith is Open with options.
-func OpenWith(r io.Reader, o Options) (model.Predictor, error) {
+func OpenWith(r io.Reader, o Options) (p model.Predictor, err error) {
+	defer caught(&err)
 	buffered := bufio.NewReaderSize(r, headSize)
 	k, err := recognise(buffered)
 	if err != nil {
