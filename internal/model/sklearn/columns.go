@@ -44,6 +44,9 @@ func (p place) columns(object *pickle.Object) (fitted, *model.Refusal) {
 			continue
 		}
 		inner := place{path: p.path + " part " + quoted(name), width: len(from), budget: p.budget, sparse: p.sparse, single: single}
+		for _, i := range from {
+			inner.filled = append(inner.filled, p.filledIn(i))
+		}
 		f, err := inner.step(v)
 		if err != nil {
 			return fitted{}, err

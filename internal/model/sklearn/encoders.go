@@ -143,6 +143,11 @@ func (m *making) known(i int, a *pickle.Array, g *group) {
 				m.fail("Replace one by the other, and fit again.", "categories_ of column %d hold both None and NaN, and a missing value may be either", i)
 				return
 			}
+			if v == nil {
+				m.reaches(i, gapNone)
+			} else {
+				m.reaches(i, gapNaN)
+			}
 			g.missing = k
 			continue
 		}
@@ -173,6 +178,18 @@ func (m *making) known(i int, a *pickle.Array, g *group) {
 		}
 		g.coder.Numbers, g.coder.Codes = append(g.coder.Numbers, p.x), append(g.coder.Codes, p.code)
 	}
+}
+
+// reaches refuses a category None or NaN behind an imputer that fills the other
+// of the two: null in a row would have to be both.
+func (m *making) reaches(i int, category gap) {
+	filled := m.place.filledIn(i) &^ category
+	if filled == 0 {
+		return
+	}
+	m.fail(fmt.Sprintf("Replace %v by %v in the data (%s), or fit with SimpleImputer(missing_values=%s).", category, filled,
+		[...]string{gapNaN: "fillna(numpy.nan)", gapNone: "where(data.notna(), None)"}[filled], [...]string{gapNaN: "numpy.nan", gapNone: "None"}[category]),
+		"categories_ of column %d hold %v behind an imputer that fills only %v, and null in a row may be either", i, category, filled)
 }
 
 // coded puts the final codes into a coder: of category k, of what is missing and

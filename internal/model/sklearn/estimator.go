@@ -80,8 +80,9 @@ type place struct {
 	path   string
 	width  int // of the rows that arrive there; 0 for the outermost, which decides
 	budget *int
-	sparse bool // the rows may be those of a sparse matrix
-	single bool // a single column arrives, as a vectorizer wants it
+	sparse bool  // the rows may be those of a sparse matrix
+	single bool  // a single column arrives, as a vectorizer wants it
+	filled []gap // what was filled in the columns that arrive there; nil for nothing
 }
 
 func (p place) refuse(next, format string, args ...any) *model.Refusal {

@@ -24,7 +24,7 @@ func imputers() map[string]*transformer {
 func (m *making) absent() (x float64, text string) {
 	switch v := m.value("missing_values").(type) {
 	case nil:
-		x = math.NaN()
+		x, m.fills = math.NaN(), gapNone
 	case string:
 		if v == "" {
 			m.fail("Give what is missing as NaN.", "missing_values is the empty string")
@@ -35,6 +35,9 @@ func (m *making) absent() (x float64, text string) {
 		if x, ok = number(v); !ok && m.err == nil {
 			m.wrong("missing_values", v, "NaN, None, a number or a string")
 		}
+	}
+	if x != x && m.fills == 0 {
+		m.fills = gapNaN
 	}
 	if m.missing = x != x; !m.missing {
 		m.f.features = wanted(m.n, model.Number, false)
@@ -90,6 +93,9 @@ func simple(m *making) {
 		for i := range columns {
 			columns[i].same = m.f.features[columns[i].from].Kind == model.Bool
 		}
+	}
+	for i := range columns {
+		columns[i].filled = m.fills
 	}
 	m.add(s, false, append(columns, marks(s.Indicate)...))
 }

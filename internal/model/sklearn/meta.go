@@ -156,6 +156,9 @@ func (m *meta) apart(where string, v pickle.Value, width int) fitted {
 		return fitted{}
 	}
 	p := m.place
+	if width != p.width {
+		p.filled = nil
+	}
 	p.path, p.width, p.sparse = p.path+" "+where, width, false
 	f, err := p.step(v)
 	if err == nil && f.methods == nil {

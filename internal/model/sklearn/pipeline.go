@@ -24,6 +24,40 @@ type column struct {
 	from    int32 // the column of its input that it is made of, or -1
 	same    bool  // it is that value, unless it was missing
 	settled bool  // it is never missing
+	filled  gap   // what an imputer filled in it
+}
+
+// gap is how Python writes a missing value. scikit-learn's imputers and encoders
+// tell NaN from None; a row cannot, since both arrive as null.
+type gap uint8
+
+const (
+	gapNaN gap = 1 << iota
+	gapNone
+)
+
+func (g gap) String() string {
+	if g == gapNone {
+		return "None"
+	}
+	return "NaN"
+}
+
+// filledIn is what was filled in column i of those that arrive.
+func (p place) filledIn(i int) gap {
+	if i >= len(p.filled) {
+		return 0
+	}
+	return p.filled[i]
+}
+
+// gapsIn is what was filled in columns.
+func gapsIn(columns []column) []gap {
+	filled := make([]gap, len(columns))
+	for i, c := range columns {
+		filled[i] = c.filled
+	}
+	return filled
 }
 
 // wanted describes n columns alike.
@@ -125,7 +159,10 @@ func (f *fitted) then(p place, next fitted) *model.Refusal {
 		columns[i] = column{from: -1}
 		if c.from >= 0 {
 			before := f.columns[c.from]
-			columns[i] = column{before.from, before.same && c.same, before.settled || c.settled}
+			columns[i] = column{before.from, before.same && c.same, before.settled || c.settled, c.filled}
+			if c.same {
+				columns[i].filled |= before.filled
+			}
 		}
 	}
 	f.columns, f.out, f.sparse, f.zeros = columns, len(columns), next.sparse, next.zeros
@@ -182,9 +219,13 @@ func (p place) step(v pickle.Value) (fitted, *model.Refusal) {
 
 // passed is a step that does nothing.
 func (p place) passed(text string) fitted {
+	columns := untouched(p.width)
+	for i := range columns {
+		columns[i].filled = p.filledIn(i)
+	}
 	return fitted{
 		in: p.width, out: p.width, text: text, sparse: p.sparse,
-		features: wanted(p.width, anyKind, true), columns: untouched(p.width),
+		features: wanted(p.width, anyKind, true), columns: columns,
 	}
 }
 
@@ -207,6 +248,7 @@ func (p place) pipeline(object *pickle.Object) (fitted, *model.Refusal) {
 		}
 		inner := p
 		inner.path, inner.width, inner.sparse = "step "+quoted(name), whole.out, whole.sparse
+		inner.filled = gapsIn(whole.columns)
 		if whole.in == 0 {
 			inner.width = widthBehind(list.Items[i:])
 		}

@@ -33,6 +33,7 @@ type making struct {
 	n         int // columns that come in
 	missing   bool
 	unchecked bool
+	fills     gap // what an imputer fills
 	f         fitted
 }
 
