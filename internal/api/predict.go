@@ -20,7 +20,7 @@ func describePredict(api huma.API) {
 	}
 	value := &huma.Schema{Nullable: true, OneOf: []*huma.Schema{number(""), text(""), {Type: huma.TypeBoolean}}}
 	row := &huma.Schema{
-		Description: "One row: values in the model's order, or by name where the model knows names. A value is a number, a string or a boolean, as the feature is; null where it may be missing.",
+		Description: "One row: values in the model's order, or by name where the model knows names. A value is a number, a string or a boolean, as the feature is; true and false are 1 and 0 where it is a number; null where it may be missing.",
 		OneOf:       []*huma.Schema{{Type: huma.TypeArray, Items: value}, {Type: huma.TypeObject, AdditionalProperties: value}},
 	}
 	request := &huma.Schema{

@@ -251,7 +251,6 @@ var badRequests = []struct{ name, body, want string }{
 	{"null row", `{"features": null}`, `422 body.features: expected an array of numbers. Send {"features": [0.5, 0.5, 0.5, 0.5, 0.5]}.`},
 	{"string", `{"features": [1,2,"3",4,5]}`, `422 body.features[2]: expected a number, got a string. Send the number without quotes.`},
 	{"null value", `{"features": [1,2,null,4,5]}`, `422 body.features[2]: expected a number, got null. This model takes no missing values: send a number.`},
-	{"boolean", `{"features": [1,2,true,4,5]}`, `422 body.features[2]: expected a number, got a boolean. Send a plain number.`},
 	{"nested", `{"features": [[1,2,3,4,5]]}`, `422 body.features[0]: expected a number, got an array. Send one row of plain numbers in a request.`},
 	{"NaN", `{"features": [1,NaN,3,4,5]}`, `422 body.features[1]: NaN is not a number in JSON, and this model takes no missing values. Send a finite number.`},
 	{"Infinity", `{"features": [Infinity,2,3,4,5]}`, `422 body.features[0]: Infinity is not a number in JSON, and this model takes no missing values. Send a finite number.`},

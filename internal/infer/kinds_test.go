@@ -43,6 +43,7 @@ func TestTextsBoolsAndMissingValues(t *testing.T) {
 	h := handlerFor(&route.Table{Stable: arm})
 	for _, tt := range []struct{ features, want string }{
 		{`[2, "gold", true]`, `200 {"prediction":3,"model`},
+		{`[true, "gold", true]`, `200 {"prediction":2,"model`},
 		{`[null, "basic", false]`, `200 {"prediction":-1,"model`},
 		{`{"paid": false, "plan": "g\u006fld", "tenure": 7}`, `200 {"prediction":7,"model`},
 		{`[1e308, "gold", "yes"]`, `422 body.features[2]: expected true or false, got a string. Send true or false.`},
@@ -66,7 +67,7 @@ func TestTextsBoolsAndMissingValues(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", tt.features, got, tt.want)
 		}
 	}
-	if seen := arm.Evidence.Snapshot(); seen.Count != 3 || seen.Failures != 1 {
+	if seen := arm.Evidence.Snapshot(); seen.Count != 4 || seen.Failures != 1 {
 		t.Errorf("%d observations and %d failures; the unknown plan alone is the arm's", seen.Count, seen.Failures)
 	}
 }

@@ -124,6 +124,9 @@ func (s *Schema) cell(b *Batch, i int, text string) *Fault {
 		if truth == "true" || truth == "1" {
 			b.Numbers[cell] = 1
 		}
+	case strings.EqualFold(text, "true"):
+		b.Numbers[cell] = 1
+	case strings.EqualFold(text, "false"):
 	default:
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {

@@ -53,6 +53,8 @@ func TestJSON(t *testing.T) {
 		{&dropped, `["u7", 3]`, []float64{0, 3}, nil, ""},
 		{&dropped, `[{"a": [1]}, 3]`, []float64{0, 3}, nil, ""},
 		{&dropped, `{"age": 3}`, []float64{0, 3}, nil, ""},
+		{&unnamed, `[true, false, 2]`, []float64{1, 0, 2}, nil, ""}, // a column of booleans in a table of numbers
+		{&unnamed, `["true", false, 2]`, nil, nil, "[0]: expected a number, got a string. Send the number without quotes"},
 		{&unnamed, ` [1,2e0,-0.5] `, []float64{1, 2, -0.5}, nil, ""},
 		{&mixed, `[null, 2, "gold", "north", true]`, nil, nil, "[0]: expected a number, got null. This feature may not be missing: send a number"},
 		{&mixed, `[1, NaN, "gold", "north", true]`, nil, nil, "[1]: NaN is not a number in JSON. Send null for a missing value"},
@@ -138,12 +140,12 @@ func TestCSV(t *testing.T) {
 	if err != nil || !cmp.Equal(c.unused, []string{"id"}) {
 		t.Fatalf("%v, %v", c, err)
 	}
-	for _, record := range [][]string{{"7", "True", "gold", "north", "2", " 1 "}, {"8", "0", "", "", "", "1e3"}} {
+	for _, record := range [][]string{{"7", "True", "gold", "north", "2", " 1 "}, {"8", "0", "", "", "", "1e3"}, {"9", "1", "", "", "False", "True"}} {
 		if _, err := c.record(record, b); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := model.Rows{N: 2, Numbers: []float64{1, 2, 0, 0, 1, 1000, nan, 0, nan, 0}, Texts: []string{"", "", "gold", "north", "", "", "", "", "", ""}}
+	want := model.Rows{N: 3, Numbers: []float64{1, 2, 0, 0, 1, 1000, nan, 0, nan, 0, 1, 0, 0, nan, 1}, Texts: []string{"", "", "gold", "north", "", "", "", "", "", "", "", "", "", "", ""}}
 	if diff := cmp.Diff(want, b.Rows, cmpopts.EquateNaNs()); diff != "" {
 		t.Error(diff)
 	}
@@ -158,7 +160,7 @@ func TestCSV(t *testing.T) {
 		{[]string{"7", "1", "gold", "", "", "inf"}, 5, `tenure: expected a number, got "inf". Give a finite number`},
 		{[]string{"7"}, -1, "the line has 1 columns and the header more. Complete the line"},
 	} {
-		if column, err := c.record(tt.record, b); err == nil || err.Error() != tt.fault || column != tt.column || b.N != 2 {
+		if column, err := c.record(tt.record, b); err == nil || err.Error() != tt.fault || column != tt.column || b.N != 3 {
 			t.Errorf("%q: column %d, %v", tt.record, column, err)
 		}
 	}

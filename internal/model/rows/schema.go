@@ -235,7 +235,7 @@ func (s *Schema) value(d *jsontext.Decoder, b *Batch, i int, named bool) error {
 			return err
 		}
 		b.Texts[cell] = string(text)
-	case feature.Kind == model.Bool && (kind == 't' || kind == 'f'):
+	case (feature.Kind == model.Bool || feature.Kind == model.Number) && (kind == 't' || kind == 'f'):
 		if kind == 't' {
 			b.Numbers[cell] = 1
 		}
