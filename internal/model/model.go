@@ -206,6 +206,8 @@ func (s *Signature) Compatible(stable *Signature) string {
 		switch {
 		case s.Named && stable.Named && f.Name != other.Name:
 			return fmt.Sprintf("its feature %d is %q, stable's is %q", i, f.Name, other.Name)
+		case other.Kind == Unused && f.Kind != Unused:
+			return fmt.Sprintf("its feature %s is a %s, stable does not use it", s.featureAt(i), f.Kind)
 		case f.Kind != other.Kind && f.Kind != Unused:
 			return fmt.Sprintf("its feature %s is a %s, stable's is a %s", s.featureAt(i), f.Kind, other.Kind)
 		case other.Missing && !f.Missing:

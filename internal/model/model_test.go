@@ -50,6 +50,19 @@ func TestCompatible(t *testing.T) {
 	}
 }
 
+// TestUnused: a feature may fall out of use, and not come into it.
+func TestUnused(t *testing.T) {
+	t.Parallel()
+	stable, canary := Signature{Features: Numbers(1, nil)}, Signature{Features: Numbers(1, nil)}
+	canary.Features[0].Kind = Unused
+	if got := canary.Compatible(&stable); got != "" {
+		t.Error(got)
+	}
+	if got := stable.Compatible(&canary); got != "its feature 0 is a number, stable does not use it" {
+		t.Error(got)
+	}
+}
+
 // TestMissingMustStayLegal: a row that stable answers must not be refused by its canary.
 func TestMissingMustStayLegal(t *testing.T) {
 	t.Parallel()
