@@ -32,7 +32,8 @@ func drawValue(t *rapid.T, depth int) any {
 	case 2:
 		return rapid.SampledFrom([]float64{0, 1, -3, 127, 255, 32767, -32768, 1 << 30, 1 << 40, 0.5, 1e300, 0.1}).Draw(t, "number")
 	case 3:
-		return rapid.StringN(0, 5, -1).Draw(t, "text")
+		// What begins with the stand-in for NaN is refused; TestNaNInJSON says so.
+		return strings.TrimLeft(rapid.StringN(0, 5, -1).Draw(t, "text"), nanText)
 	case 4:
 		numbers := make([]any, rapid.IntRange(0, 5).Draw(t, "length"))
 		for i := range numbers {
@@ -179,7 +180,7 @@ func TestNaNInJSON(t *testing.T) {
 			t.Errorf("item %d is %v", i, items[i])
 		}
 	}
-	for _, text := range []string{`{"a":NaM}`, `{"a":Na}`, `{"a":NNN}`, `{"a":Infinity}`} {
+	for _, text := range []string{"{\"a\":\"\x7f\"}", "{\"\x7f\":1}", `{"a":NaM}`, `{"a":Na}`, `{"a":NNN}`, `{"a":Infinity}`} {
 		if root, err := readJSON(strings.NewReader(text), s); err == nil {
 			t.Errorf("%s is read as %v", text, root)
 		}

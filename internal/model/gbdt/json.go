@@ -10,11 +10,13 @@ import (
 )
 
 // XGBoost writes NaN into its JSON, which has no such number. nanReader passes
-// it on as a string that nobody else writes, and changes nothing else.
+// it on as a string that nobody else writes, and changes nothing else: a string
+// that begins as that one does is no JSON to it, and so refused.
 type nanReader struct {
 	from              io.Reader
 	inString, escaped bool
-	seen              int // letters of NaN
+	first             bool // the next byte is the first of a string
+	seen              int  // letters of NaN
 }
 
 const (
@@ -32,8 +34,12 @@ func (r *nanReader) Read(p []byte) (int, error) {
 		case r.inString:
 			r.escaped = b == '\\'
 			r.inString = b != '"'
+			if r.first && b == nanText[0] {
+				p[i] = 0
+			}
+			r.first = false
 		case b == '"':
-			r.inString = true
+			r.inString, r.first = true, true
 		case r.seen > 0 || b == nanWord[0]:
 			p[i] = 0 // no JSON at all
 			if b == nanWord[r.seen] {
