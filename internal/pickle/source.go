@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // source hands out the bytes of the pickle and keeps its two promises: no byte
@@ -83,7 +84,7 @@ func (s *source) bytes(n uint64) ([]byte, error) {
 	var p []byte
 	for left := int(n); left > 0; {
 		step := min(left, max(firstGrowth, len(p)))
-		p = append(p, make([]byte, step)...)
+		p = slices.Grow(p, step)[:len(p)+step]
 		got, err := io.ReadFull(s.buf, p[len(p)-step:])
 		s.at += int64(got)
 		if err != nil {
