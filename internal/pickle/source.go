@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 )
 
 // source hands out the bytes of the pickle and keeps its two promises: no byte
@@ -84,7 +83,9 @@ func (s *source) bytes(n uint64) ([]byte, error) {
 	var p []byte
 	for left := int(n); left > 0; {
 		step := min(left, max(firstGrowth, len(p)))
-		p = slices.Grow(p, step)[:len(p)+step]
+		grown := make([]byte, len(p)+step) // append would make it twice under the race detector
+		copy(grown, p)
+		p = grown
 		got, err := io.ReadFull(s.buf, p[len(p)-step:])
 		s.at += int64(got)
 		if err != nil {
