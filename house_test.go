@@ -80,6 +80,8 @@ var rooms = map[string]room{
 
 	"calc": {[]string{"stats", "stats/anytime"}, "it puts the tests into words for scripts and has none of its own"},
 
+	"assay": {[]string{"rollout", "judge"}, "it reads measurements and prints what the judge says of them, and has no verdict of its own"},
+
 	"judge":  {[]string{"rollout", "stats", "stats/anytime", "record"}, "a verdict is a pure function of policy and evidence, so it can be given again later and come out the same"},
 	"sim":    {[]string{"rollout", "record", "judge", "route"}, "it flies the real record, judge and rollout in virtual time, and deals requests with the real split"},
 	"notify": {[]string{"rollout"}, "it tells of committed events and decides nothing"},
@@ -113,7 +115,7 @@ var rooms = map[string]room{
 
 	"app": {[]string{anyRoom}, "it is the one room that knows every room; programs are started by nobody"},
 	"cmd": {
-		[]string{"app", "api", "judge", "stats", "stats/anytime", "model", "model/*", "train", "sim", "load", "calc"},
+		[]string{"app", "api", "judge", "stats", "stats/anytime", "model", "model/*", "train", "sim", "load", "calc", "assay"},
 		"a command starts the app, calls a server through api, or works offline; it has no wiring of its own",
 	},
 }

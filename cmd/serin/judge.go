@@ -6,17 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"serin/internal/api"
 	"serin/internal/app"
-	"serin/internal/judge"
+	"serin/internal/assay"
 )
 
 // offline is what the flags of judge say.
@@ -62,11 +60,11 @@ anything else.`,
 			if err := o.complete(cmd.Flags()); err != nil {
 				return usageError{err}
 			}
-			report, err := o.runUntil(cmd.Context(), cmd.InOrStdin(), c.err)
+			report, err := o.judge(cmd.Context(), cmd.InOrStdin(), c.err)
 			if err != nil {
 				return err
 			}
-			if err := c.print(o.output, report, func(w io.Writer) { report.write(w, o.config.Plan.Alpha, o.ascii) }); err != nil {
+			if err := c.print(o.output, report, func(w io.Writer) { report.Write(w, o.ascii) }); err != nil {
 				return err
 			}
 			switch report.Monitor.Verdict.String() {
@@ -113,10 +111,7 @@ func (o *offline) complete(given *pflag.FlagSet) error {
 		}
 		o.config.Plan.Weight = w
 	}
-	if _, err := unitOf(o.unit); err != nil {
-		return err
-	}
-	return cmp.Or(checkOutput(o.output), o.config.Plan.Check())
+	return cmp.Or(assay.CheckUnit(o.unit), checkOutput(o.output), o.config.Plan.Check())
 }
 
 // speaksUTF8 says what the locale does, by the first of its variables that is set.
@@ -125,171 +120,30 @@ func speaksUTF8(getenv func(string) string) bool {
 	return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
 }
 
-// judged is what judge prints.
-type judged struct {
-	judge.Report
-
-	Files []judgedFile `json:"files"`
-}
-
-// judgedFile is a file that was read.
-type judgedFile struct {
-	Role    string   `json:"role"`
-	Path    string   `json:"path"`
-	Rows    uint64   `json:"rows"`
-	Columns []string `json:"columns"`
-	// Unit is what its latencies are in.
-	Unit string `json:"unit"`
-	// NotRead are columns whose names say nothing here.
-	NotRead []string `json:"columns_not_read"`
-}
-
-// runUntil is run, left behind when the context ends while it waits for input.
-func (o *offline) runUntil(ctx context.Context, in io.Reader, progress io.Writer) (judged, error) {
+// judge asks, and is left behind when the context ends while it waits for input.
+func (o *offline) judge(ctx context.Context, in io.Reader, progress io.Writer) (assay.Report, error) {
+	q := assay.Question{
+		Stable: o.stable, Canary: o.canary, Reference: o.reference, In: in, Unit: o.unit, Planned: o.weight != "", Plan: o.config.Plan,
+	}
+	if (console{out: progress}).terminal() {
+		q.Watched = progress
+	}
 	type result struct {
-		report judged
+		report assay.Report
 		err    error
 	}
 	done := make(chan result, 1)
 	go func() {
-		report, err := o.run(in, progress)
+		report, err := q.Judge()
 		done <- result{report, err}
 	}()
 	select {
 	case r := <-done:
-		return r.report, r.err
+		if r.err != nil {
+			return r.report, usageError{r.err}
+		}
+		return r.report, nil
 	case <-ctx.Done():
-		return judged{}, fmt.Errorf("judge: interrupted: %w", ctx.Err())
-	}
-}
-
-func (o *offline) run(in io.Reader, progress io.Writer) (judged, error) {
-	files, err := o.open(in)
-	for _, f := range files {
-		defer f.Close()
-	}
-	if err != nil {
-		return judged{}, usageError{err}
-	}
-	p := newReading(progress, files)
-	defer p.clear()
-	readers := map[string]*rowReader{}
-	for _, f := range files {
-		latencies, _ := unitOf(o.unit) // complete has checked it
-		r, err := newRowReader(f.path, f, latencies)
-		if err != nil {
-			return judged{}, usageError{err}
-		}
-		r.told = p.redraw
-		f.rows, readers[f.role] = r, r
-	}
-	stable, canary := readers["stable"], readers["canary"]
-	if (stable.time < 0) != (canary.time < 0) {
-		with, without := stable.name, canary.name
-		if stable.time < 0 {
-			with, without = without, with
-		}
-		return judged{}, usageError{fmt.Errorf("%s: the column time is missing, which %s has; give times for both, or rename it there", without, with)}
-	}
-	if o.config.Plan.InitialDelay > 0 && stable.time < 0 {
-		return judged{}, usageError{fmt.Errorf("%s: --initial-delay needs the column time in both files", stable.name)}
-	}
-	evidence := judge.Offline{Stable: stable.next, Canary: canary.next, Timed: stable.time >= 0, Planned: o.weight != ""}
-	if r := readers["reference"]; r != nil {
-		r.time = -1
-		evidence.Reference = r.next
-	}
-	report, err := evidence.Judge(o.config.Plan)
-	if err != nil {
-		return judged{}, usageError{err}
-	}
-	j := judged{Report: report, Files: []judgedFile{}}
-	for _, f := range files {
-		j.Files = append(j.Files, judgedFile{f.role, f.path, f.rows.rows, f.rows.used, f.rows.unit.name, append([]string{}, f.rows.unused...)})
-	}
-	return j, nil
-}
-
-// source is an open file, or standard input.
-type source struct {
-	io.ReadCloser
-
-	role, path string
-	info       os.FileInfo // nil where nothing is known of it
-	rows       *rowReader
-}
-
-// open opens the files that were named, none of them twice. What is open already
-// is returned with an error, too.
-func (o *offline) open(in io.Reader) ([]*source, error) {
-	var files []*source
-	for _, s := range []*source{{role: "stable", path: o.stable}, {role: "canary", path: o.canary}, {role: "reference", path: o.reference}} {
-		if s.path == "" {
-			continue
-		}
-		var f *os.File
-		var err error
-		if s.path == "-" {
-			s.path, s.ReadCloser = "standard input", io.NopCloser(in)
-			f, _ = in.(*os.File)
-		} else if f, err = os.Open(s.path); err != nil {
-			return files, fmt.Errorf("the file of %s cannot be opened: %w", s.role, err)
-		} else {
-			s.ReadCloser = f
-		}
-		files = append(files, s)
-		if f != nil {
-			s.info, _ = f.Stat() // of what cannot be told, nothing is
-		}
-		for _, other := range files[:len(files)-1] {
-			if s.path == other.path || s.info != nil && other.info != nil && os.SameFile(s.info, other.info) {
-				return files, fmt.Errorf("%s: it is named for both %s and %s; give a file for each", s.path, other.role, s.role)
-			}
-		}
-	}
-	return files, nil
-}
-
-// reading tells on a terminal how much is read, once that has taken a second.
-type reading struct {
-	w     io.Writer
-	files []*source
-	next  time.Time
-	drawn bool
-}
-
-// newReading returns nil, which draws nothing, where nobody watches.
-func newReading(w io.Writer, files []*source) *reading {
-	if !(console{out: w}).terminal() {
-		return nil
-	}
-	return &reading{w: w, files: files, next: time.Now().Add(time.Second)}
-}
-
-func (p *reading) redraw() {
-	if p == nil || time.Now().Before(p.next) {
-		return
-	}
-	p.next, p.drawn = time.Now().Add(200*time.Millisecond), true
-	rows, read, size := uint64(0), int64(0), int64(0)
-	for _, f := range p.files {
-		if f.rows != nil {
-			rows, read = rows+f.rows.rows, read+f.rows.bytes.total
-		}
-		if f.info != nil && f.info.Mode().IsRegular() && size >= 0 {
-			size += f.info.Size()
-		} else {
-			size = math.MinInt64 // how much there is to come is unknown
-		}
-	}
-	fmt.Fprintf(p.w, "\r\x1b[Kreading: %d rows", rows)
-	if size > 0 {
-		fmt.Fprintf(p.w, ", %d %%", min(100, 100*read/size))
-	}
-}
-
-func (p *reading) clear() {
-	if p != nil && p.drawn {
-		fmt.Fprint(p.w, "\r\x1b[K")
+		return assay.Report{}, fmt.Errorf("judge: interrupted: %w", ctx.Err())
 	}
 }

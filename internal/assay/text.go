@@ -1,4 +1,4 @@
-package main
+package assay
 
 import (
 	"bytes"
@@ -12,9 +12,10 @@ import (
 	"serin/internal/judge"
 )
 
-// write is the report for people: the monitor's verdict, what was judged, both
-// arms, what speaks for and against the canary, and a picture.
-func (j *judged) write(w io.Writer, alpha float64, ascii bool) {
+// Write is the report for people: the monitor's verdict, what was judged, both
+// arms, what speaks for and against the canary, and a picture. With ascii it is
+// drawn with plain characters.
+func (j *Report) Write(w io.Writer, ascii bool) {
 	var b bytes.Buffer
 	m := &j.Monitor
 	fmt.Fprintf(&b, "%s: %s\n", m.Verdict, m.Sentence)
@@ -28,11 +29,11 @@ func (j *judged) write(w io.Writer, alpha float64, ascii bool) {
 		fmt.Fprintf(&b, "  note      %s\n", note)
 	}
 	fmt.Fprintln(&b)
-	j.arms(&b, alpha)
+	j.arms(&b)
 	fmt.Fprintln(&b)
 	j.signals(&b)
 	fmt.Fprintln(&b)
-	j.seed(&b, alpha)
+	j.seed(&b)
 	writePlot(&b, &j.Stable, &j.Canary, ascii)
 	for line := range strings.Lines(b.String()) {
 		if ascii {
@@ -50,7 +51,7 @@ func unread(columns []string) string {
 }
 
 // arms are both arms in numbers, with the ends of their confidence bands.
-func (j *judged) arms(w io.Writer, alpha float64) {
+func (j *Report) arms(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprint(t, "\tstable\tcanary\n")
 	s, c := &j.Monitor.Stable, &j.Monitor.Canary
@@ -75,7 +76,7 @@ func (j *judged) arms(w io.Writer, alpha float64) {
 		fmt.Fprintf(t, "p%.0f\t%s\t%s\n", 100*q.Share, banded(q), banded(j.Canary.Quantiles[i]))
 	}
 	_ = t.Flush() // a buffer does not fail
-	fmt.Fprintf(w, "in parentheses: where each arm's true quantiles are with %.4g %% confidence, all at\nonce and at every look; - where so few requests say nothing\n", 100*(1-alpha))
+	fmt.Fprintf(w, "in parentheses: where each arm's true quantiles are with %.4g %% confidence, all at\nonce and at every look; - where so few requests say nothing\n", 100*(1-j.alpha))
 }
 
 // banded is a quantile with the ends of its band.
@@ -87,7 +88,7 @@ func banded(q judge.Quantile) string {
 }
 
 // signals are the monitor's, in the order of their weights.
-func (j *judged) signals(w io.Writer) {
+func (j *Report) signals(w io.Writer) {
 	m := &j.Monitor
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprint(t, "monitor\tln E\tat\t\teffect\tfloor\n")
@@ -125,10 +126,19 @@ func sized(effect float64, unit string) string {
 }
 
 // seed is the seed's rule.
-func (j *judged) seed(w io.Writer, alpha float64) {
+func (j *Report) seed(w io.Writer) {
 	r := &j.Welch
 	fmt.Fprintf(w, "the seed's rule, Welch's test, for one look at counts that were fixed beforehand: %s\n  %s\n", r.Verdict, r.Sentence)
 	if r.LogPValue != 0 || r.TStatistic != 0 {
-		fmt.Fprintf(w, "  t = %.4g, df = %.4g, p = %.3g; an alert needs p < %g\n", r.TStatistic, r.DegreesOfFreedom, r.PValue, alpha)
+		fmt.Fprintf(w, "  t = %.4g, df = %.4g, p = %.3g; an alert needs p < %g\n", r.TStatistic, r.DegreesOfFreedom, r.PValue, j.alpha)
 	}
+}
+
+func milliseconds(ms float64) string { return fmt.Sprintf("%.4g ms", ms) }
+
+func orDash(x *float64) string {
+	if x == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.4g", *x)
 }
