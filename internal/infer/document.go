@@ -18,10 +18,10 @@ import (
 // wrong with it and where: 400 for what is not one JSON value, 422 for one that is
 // not rows of this model. What a row is, rows knows. It tells whether the body was
 // a list of rows, {"instances": [row, ...]}, and not {"features": row}.
-func parseDocument(body []byte, b *rows.Batch, schema *rows.Schema) (instances bool, p *problem) {
+func parseDocument(body []byte, b *rows.Batch, schema *rows.Schema) (instances bool, t *trouble) {
 	d := document{body: body, json: jsontext.NewDecoder(bytes.NewReader(body)), schema: schema, batch: b}
-	p = d.parse()
-	return d.field == "instances", p
+	t = d.parse()
+	return d.field == "instances", t
 }
 
 type document struct {
@@ -32,13 +32,13 @@ type document struct {
 	field  string // features or instances, once it was read
 }
 
-func (d *document) parse() *problem {
+func (d *document) parse() *trouble {
 	if len(bytes.TrimSpace(d.body)) == 0 {
-		return &problem{Status: http.StatusBadRequest, Detail: "The body is empty: send " + d.schema.ExampleBody() + "."}
+		return troubled(http.StatusBadRequest, "The body is empty: send %s.", d.schema.ExampleBody())
 	}
 	if d.json.PeekKind() != '{' {
-		if p := d.skip(); p != nil {
-			return p
+		if t := d.skip(); t != nil {
+			return t
 		}
 		return wrong("body", "expected an object", "Send "+d.schema.ExampleBody()+".")
 	}
@@ -50,15 +50,15 @@ func (d *document) parse() *problem {
 		if err != nil {
 			return d.malformed(err)
 		}
-		if p := d.member(name.String()); p != nil {
-			return p
+		if t := d.member(name.String()); t != nil {
+			return t
 		}
 	}
 	if _, err := d.json.ReadToken(); err != nil {
 		return d.malformed(err)
 	}
 	if _, err := d.json.ReadToken(); !errors.Is(err, io.EOF) {
-		return &problem{Status: http.StatusBadRequest, Detail: "Something follows the JSON value: send one value in a request."}
+		return troubled(http.StatusBadRequest, "Something follows the JSON value: send one value in a request.")
 	}
 	if d.field == "" {
 		return wrong("body.features", "missing", "Send "+d.schema.ExampleBody()+".")
@@ -66,7 +66,7 @@ func (d *document) parse() *problem {
 	return nil
 }
 
-func (d *document) member(field string) *problem {
+func (d *document) member(field string) *trouble {
 	switch {
 	case field != "features" && field != "instances":
 		return wrong("body."+field, "unknown field", "Send features, which is one row, or instances, which is a list of rows.")
@@ -81,10 +81,10 @@ func (d *document) member(field string) *problem {
 }
 
 // list reads the rows of instances.
-func (d *document) list() *problem {
+func (d *document) list() *trouble {
 	if d.json.PeekKind() != '[' {
-		if p := d.skip(); p != nil {
-			return p
+		if t := d.skip(); t != nil {
+			return t
 		}
 		return wrong("body.instances", "expected an array of rows", `Send {"instances": [row, row]}.`)
 	}
@@ -95,8 +95,8 @@ func (d *document) list() *problem {
 		if d.batch.N == maxRows {
 			return wrong("body.instances", fmt.Sprintf("more than %d rows", maxRows), "Send them in several requests.")
 		}
-		if p := d.row("instances[" + strconv.Itoa(d.batch.N) + "]"); p != nil {
-			return p
+		if t := d.row("instances[" + strconv.Itoa(d.batch.N) + "]"); t != nil {
+			return t
 		}
 	}
 	if _, err := d.json.ReadToken(); err != nil {
@@ -109,7 +109,7 @@ func (d *document) list() *problem {
 }
 
 // row reads one row, which stands at the place.
-func (d *document) row(place string) *problem {
+func (d *document) row(place string) *trouble {
 	err := d.schema.JSON(d.json, d.batch)
 	if fault, ok := errors.AsType[*rows.Fault](err); ok {
 		return wrongRow(place, fault, d.schema)
@@ -121,7 +121,7 @@ func (d *document) row(place string) *problem {
 }
 
 // wrongRow tells of a row that is not one of this model's.
-func wrongRow(place string, f *rows.Fault, schema *rows.Schema) *problem {
+func wrongRow(place string, f *rows.Fault, schema *rows.Schema) *trouble {
 	next := f.Next
 	if next == "" {
 		next = "Send " + schema.ExampleBody() + "."
@@ -131,14 +131,14 @@ func wrongRow(place string, f *rows.Fault, schema *rows.Schema) *problem {
 
 // skip reads over a value of the wrong kind, so that a body that is not JSON
 // at all is told as that.
-func (d *document) skip() *problem {
+func (d *document) skip() *trouble {
 	if err := d.json.SkipValue(); err != nil {
 		return d.malformed(err)
 	}
 	return nil
 }
 
-func (d *document) malformed(err error) *problem {
+func (d *document) malformed(err error) *trouble {
 	detail := "The body is not JSON"
 	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		detail += fmt.Sprintf(" at byte %d", syntactic.ByteOffset)
@@ -151,14 +151,14 @@ func (d *document) malformed(err error) *problem {
 			detail += ": " + strings.TrimPrefix(syntactic.Err.Error(), "jsontext: ")
 		}
 	}
-	return &problem{Status: http.StatusBadRequest, Detail: detail + "."}
+	return troubled(http.StatusBadRequest, "%s.", detail)
 }
 
-func wrong(location, message, next string) *problem {
-	return &problem{
-		Status: http.StatusUnprocessableEntity,
-		Detail: fmt.Sprintf("%s: %s. %s", clip(location), message, next),
-		Errors: []fieldError{{Location: clip(location), Message: message}},
+func wrong(location, message, next string) *trouble {
+	return &trouble{
+		status: http.StatusUnprocessableEntity,
+		detail: fmt.Sprintf("%s: %s. %s", clip(location), message, next),
+		fields: []fieldError{{Location: clip(location), Message: message}},
 	}
 }
 

@@ -48,7 +48,7 @@ type Handler struct {
 	streams    context.Context
 	endStreams context.CancelFunc
 	log        *slog.Logger
-	refused    [600]atomic.Uint64
+	refusals   [600]atomic.Uint64          // by status
 	schema     atomic.Pointer[rows.Schema] // of the stable version that answered last
 }
 
@@ -63,8 +63,8 @@ func NewHandler(table *route.Switch, limits Limits, log *slog.Logger) *Handler {
 // Refused calls f for every HTTP status that requests were refused with, and
 // how many they were. Answered requests are counted by the arms.
 func (h *Handler) Refused(f func(status int, count uint64)) {
-	for status := range h.refused {
-		if n := h.refused[status].Load(); n > 0 {
+	for status := range h.refusals {
+		if n := h.refusals[status].Load(); n > 0 {
 			f(status, n)
 		}
 	}
@@ -82,17 +82,12 @@ type request struct {
 var requests = sync.Pool{New: func() any { return &request{body: make([]byte, 0, 1024)} }}
 
 // enter waits for a slot of the gate.
-func (req *request) enter(ctx context.Context, g *gate) *problem {
+func (req *request) enter(ctx context.Context, g *gate) *trouble {
 	if !g.enter(ctx) {
 		return overloaded
 	}
 	req.slot = g
 	return nil
-}
-
-var overloaded = &problem{
-	Status: http.StatusServiceUnavailable, Code: "overloaded",
-	Detail: "The server is busy with other predictions: send the request again in a second.",
 }
 
 // leave gives the slot back, once.
@@ -121,12 +116,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
 	req := requests.Get().(*request)
 	defer req.release()
-	if p := req.read(w, r); p != nil {
-		h.refuse(w, p)
+	if t := req.read(w, r); t != nil {
+		h.refuse(w, t)
 		return
 	}
-	if p := req.enter(r.Context(), &h.gate); p != nil {
-		h.refuse(w, p)
+	if t := req.enter(r.Context(), &h.gate); t != nil {
+		h.refuse(w, t)
 		return
 	}
 	// Only now: who sends its body slowly, or had to wait, must not reach a version
@@ -137,12 +132,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	schema := h.schemaOf(table.Stable.Predictor.Signature())
-	if p := req.decode(schema); p != nil {
-		h.refuse(w, p)
+	if t := req.decode(schema); t != nil {
+		h.refuse(w, t)
 		return
 	}
 	if t := answerable(schema.Signature(), &req.batch); t != nil {
-		h.refuse(w, &problem{Status: t.status, Detail: t.detail})
+		h.refuse(w, t)
 		return
 	}
 	arm := table.Pick()
@@ -163,22 +158,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arm.Served.Time(time.Since(arrived))
 }
 
-var notLoaded = &problem{Status: http.StatusServiceUnavailable, Detail: "No model is loaded yet: ask again when GET /readyz answers 200."}
-
 var contentTypeJSON = []string{"application/json"}
 
 // read takes the body, which must be JSON.
-func (req *request) read(w http.ResponseWriter, r *http.Request) *problem {
-	if p := checkType(r); p != nil {
-		return p
+func (req *request) read(w http.ResponseWriter, r *http.Request) *trouble {
+	if t := checkType(r); t != nil {
+		return t
 	}
 	return req.take(w, r)
 }
 
 // take takes the body.
-func (req *request) take(w http.ResponseWriter, r *http.Request) *problem {
-	if p := checkHeaders(r); p != nil {
-		return p
+func (req *request) take(w http.ResponseWriter, r *http.Request) *trouble {
+	if t := checkHeaders(r); t != nil {
+		return t
 	}
 	body := r.Body
 	if r.ContentLength < 0 { // else net/http stops at the length that checkHeaders saw
@@ -202,16 +195,16 @@ func (h *Handler) schemaOf(s *model.Signature) *rows.Schema {
 }
 
 // decode takes the row from the body.
-func (req *request) decode(schema *rows.Schema) *problem {
+func (req *request) decode(schema *rows.Schema) *trouble {
 	req.batch.Reset()
 	req.instances = false
 	if scanRow(req.body, &req.batch, schema) {
 		return nil
 	}
 	req.batch.Reset()
-	var p *problem
-	req.instances, p = parseDocument(req.body, &req.batch, schema)
-	return p
+	var t *trouble
+	req.instances, t = parseDocument(req.body, &req.batch, schema)
+	return t
 }
 
 // readAll is io.ReadAll into memory that is there already.
@@ -231,21 +224,18 @@ func readAll(r io.Reader, into []byte) ([]byte, error) {
 	}
 }
 
-func checkType(r *http.Request) *problem {
+func checkType(r *http.Request) *trouble {
 	if ct := r.Header["Content-Type"]; len(ct) > 0 && ct[0] != contentTypeJSON[0] {
 		if media, _, err := mime.ParseMediaType(ct[0]); err != nil || media != contentTypeJSON[0] {
-			return &problem{
-				Status: http.StatusUnsupportedMediaType,
-				Detail: fmt.Sprintf("The content type is %q: send JSON with the header Content-Type: application/json.", ct[0]),
-			}
+			return troubled(http.StatusUnsupportedMediaType, "The content type is %q: send JSON with the header Content-Type: application/json.", clip(ct[0]))
 		}
 	}
 	return nil
 }
 
-func checkHeaders(r *http.Request) *problem {
+func checkHeaders(r *http.Request) *trouble {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return &problem{Status: http.StatusUnsupportedMediaType, Detail: fmt.Sprintf("The body is encoded as %q: send it uncompressed.", encoding)}
+		return troubled(http.StatusUnsupportedMediaType, "The body is encoded as %q: send it uncompressed.", clip(encoding))
 	}
 	if r.ContentLength > maxBody {
 		return tooLarge
@@ -253,16 +243,11 @@ func checkHeaders(r *http.Request) *problem {
 	return nil
 }
 
-func unreadable(err error) *problem {
+func unreadable(err error) *trouble {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge
 	}
-	return &problem{Status: http.StatusBadRequest, Detail: "The body could not be read to its end: " + err.Error() + "."}
-}
-
-var tooLarge = &problem{
-	Status: http.StatusRequestEntityTooLarge,
-	Detail: fmt.Sprintf("The body is larger than %d bytes: send the rows in several requests.", maxBody),
+	return troubled(http.StatusBadRequest, "The body could not be read to its end: %v.", err)
 }
 
 // answer predicts the batch on the arm and reports to its gauge: one request,
@@ -351,11 +336,21 @@ func predict(arm *route.Arm, b *rows.Batch) (err error) {
 	return b.Predict(arm.Predictor)
 }
 
+// broke says of a predictor that panicked what the client may know, and the log
+// the rest; nil if the prediction failed otherwise.
+func (h *Handler) broke(err error, arm *route.Arm) *trouble {
+	p, ok := errors.AsType[*panicked](err)
+	if !ok {
+		return nil
+	}
+	h.log.Error("a predictor panicked", "role", arm.Role, "version", arm.Version.Name, "sha256", arm.Version.SHA256, "panic", p.value, "stack", string(p.stack))
+	return troubled(http.StatusInternalServerError, "The model failed on this row; the server's log says how. Other requests are not affected.")
+}
+
 // explain turns a failed prediction into what the client may know of it.
-func (h *Handler) explain(err error, req *request, arm *route.Arm, schema *rows.Schema) *problem {
-	if p, ok := errors.AsType[*panicked](err); ok {
-		h.log.Error("a predictor panicked", "role", arm.Role, "version", arm.Version.Name, "sha256", arm.Version.SHA256, "panic", p.value, "stack", string(p.stack))
-		return &problem{Status: http.StatusInternalServerError, Detail: "The model failed on this row; the server's log says how. Other requests are not affected."}
+func (h *Handler) explain(err error, req *request, arm *route.Arm, schema *rows.Schema) *trouble {
+	if t := h.broke(err, arm); t != nil {
+		return t
 	}
 	place := "features"
 	u, ok := errors.AsType[*model.Unanswerable](err)
@@ -365,14 +360,11 @@ func (h *Handler) explain(err error, req *request, arm *route.Arm, schema *rows.
 	if ok && u.Feature >= 0 {
 		return wrongRow(place, schema.Unanswerable(u), schema)
 	}
-	return &problem{
-		Status: http.StatusUnprocessableEntity,
-		Detail: "No prediction: " + err.Error() + ".",
-		Errors: []fieldError{{Location: "body." + place, Message: "send values of the size that the model was fitted on"}},
+	return &trouble{
+		status: http.StatusUnprocessableEntity,
+		detail: "No prediction: " + err.Error() + ".",
+		fields: []fieldError{{Location: "body." + place, Message: "send values of the size that the model was fitted on"}},
 	}
 }
 
-func (h *Handler) refuse(w http.ResponseWriter, p *problem) {
-	h.refused[p.Status].Add(1)
-	p.write(w)
-}
+func (h *Handler) refuse(w http.ResponseWriter, err error) { h.refusal(err).problem(w) }

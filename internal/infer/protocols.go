@@ -3,7 +3,6 @@ package infer
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -51,19 +50,6 @@ func (p *Protocols) Register(mux *http.ServeMux) {
 // that a browser would not ask first, as it does for JSON.
 var crossOrigin = http.NewCrossOriginProtection()
 
-// trouble is why a request gets no prediction, before it is put into the words
-// of a protocol.
-type trouble struct {
-	status int
-	detail string
-}
-
-func (t *trouble) Error() string { return t.detail }
-
-func troubled(status int, format string, args ...any) *trouble {
-	return &trouble{status, fmt.Sprintf(format, args...)}
-}
-
 // asking is one request on its way.
 type asking struct {
 	*request
@@ -82,8 +68,8 @@ func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read 
 	req := requests.Get().(*request)
 	defer req.release()
 	req.batch.Reset()
-	if problem := req.take(w, r); problem != nil {
-		return &trouble{problem.Status, problem.Detail}
+	if t := req.take(w, r); t != nil {
+		return t
 	}
 	a := &asking{request: req}
 	if err := p.answer(r.Context(), a, to, func() error { return read(a) }); err != nil {
@@ -102,8 +88,8 @@ func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read 
 // answer finds the arm, has the rows read, and predicts them. Errors of read are
 // *oip.Fault or *trouble.
 func (p *Protocols) answer(ctx context.Context, a *asking, to choice, read func() error) (err error) {
-	if p := a.enter(ctx, &p.front.gate); p != nil {
-		return &trouble{p.Status, p.Detail}
+	if t := a.enter(ctx, &p.front.gate); t != nil {
+		return t
 	}
 	var dealt bool // by the split, and not chosen by the client
 	if a.arm, dealt, err = p.choose(to); err != nil {
@@ -136,7 +122,7 @@ func (p *Protocols) choose(to choice) (arm *route.Arm, dealt bool, err error) {
 	}
 	table := p.front.table.Table()
 	if table == nil { // who drains is not ready and still answers
-		return nil, false, troubled(http.StatusServiceUnavailable, "No model is ready yet: ask again when GET /readyz answers 200.")
+		return nil, false, notLoaded
 	}
 	if to.version == "" && to.label == "" {
 		return table.Stable, true, nil
@@ -185,46 +171,20 @@ func (p *Protocols) contractFor(read *oip.Contract, arm *route.Arm) *oip.Contrac
 }
 
 // explain turns a failed prediction into what the client may know of it.
-func (p *Protocols) explain(err error, arm *route.Arm) *trouble {
-	if u, ok := errors.AsType[*model.Unanswerable](err); ok {
-		features := arm.Predictor.Signature().Features
-		if u.Feature >= 0 && u.Feature < len(features) && features[u.Feature].Name != "" {
-			return troubled(http.StatusBadRequest, "Row %d, feature %q: %s.", u.Row, clip(features[u.Feature].Name), u.Reason)
+func (p *Protocols) explain(err error, arm *route.Arm) error {
+	u, ok := errors.AsType[*model.Unanswerable](err)
+	if !ok {
+		if t := p.front.broke(err, arm); t != nil {
+			return t
 		}
-		return troubled(http.StatusBadRequest, "Row %d: %s.", u.Row, u.Reason)
+		return err
 	}
-	problem := p.front.explain(err, &request{}, arm, nil)
-	return &trouble{problem.Status, problem.Detail}
+	features := arm.Predictor.Signature().Features
+	if u.Feature >= 0 && u.Feature < len(features) && features[u.Feature].Name != "" {
+		return troubled(http.StatusBadRequest, "Row %d, feature %q: %s.", u.Row, clip(features[u.Feature].Name), u.Reason)
+	}
+	return troubled(http.StatusBadRequest, "Row %d: %s.", u.Row, u.Reason)
 }
 
-// refuse counts and writes an error in the shape {"error": "..."} that the
-// protocols share, with what RFC 9457 has beside it.
-func (p *Protocols) refuse(w http.ResponseWriter, err error) {
-	t := p.troubleOf(err)
-	p.front.refused[t.status].Add(1)
-	writeJSON(w, t.status, map[string]any{"error": t.detail, "title": http.StatusText(t.status), "status": t.status, "detail": t.detail})
-}
-
-// troubleOf finds what to say; an error that is no trouble is ours.
-func (p *Protocols) troubleOf(err error) *trouble {
-	if t, ok := errors.AsType[*trouble](err); ok {
-		return t
-	}
-	if fault, ok := errors.AsType[*oip.Fault](err); ok {
-		return &trouble{http.StatusBadRequest, fault.Detail}
-	}
-	p.front.log.Error("a request could not be answered", "err", err)
-	return troubled(http.StatusInternalServerError, "The server failed on this request; its log says how.")
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil { // cannot happen: names, numbers and texts always encode
-		http.Error(w, http.StatusText(status), status)
-		return
-	}
-	w.Header()["Content-Type"] = contentTypeJSON
-	comeAgain(w, status)
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
-}
+// refuse tells of an error in the shape that V2 and V1 share.
+func (p *Protocols) refuse(w http.ResponseWriter, err error) { p.front.refusal(err).plain(w) }

@@ -126,7 +126,7 @@ var asks = []struct {
 	{"POST", "/invocations", `{"inputs":{"age":[60],"plan":["gold","basic"]}}`, "application/json", 400, "has 1 values and column"},
 	{"POST", "/invocations", "age,plan\n1,gold\nx,gold\n", "text/csv", 400, "body.csv, line 3: column 1: age"},
 	{"POST", "/invocations", "age\n1\n", "text/csv", 400, "missing: plan"},
-	{"POST", "/invocations", "<x/>", "application/xml", 415, `{"error_code":"UNSUPPORTED_MEDIA_TYPE"`},
+	{"POST", "/invocations", "<x/>", "application/xml", 415, `{"error_code":"BAD_REQUEST","message":"The content type is`},
 
 	{"POST", "/predict", `{"instances":[[60,"gold"],{"age":20,"plan":"basic"}]}`, "application/json", 200, `{"predictions":[{"probability":0.6,"prediction":"goes"},{"probability":0.2,"prediction":"stays"}],"model_used":"`},
 	{"POST", "/predict", `{"instances":[[60,"gold"],[20]]}`, "application/json", 422, "body.instances[1]: expected 2 values, got 1"},

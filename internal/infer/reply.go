@@ -1,9 +1,7 @@
 package infer
 
 import (
-	"cmp"
 	"encoding/json"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -107,52 +105,4 @@ func appendString(b []byte, s string) []byte {
 		}
 	}
 	return append(append(append(b, '"'), s...), '"')
-}
-
-// problem is an error answer, RFC 9457.
-type problem struct {
-	Title  string       `json:"title"`
-	Status int          `json:"status"`
-	Detail string       `json:"detail"`
-	Code   string       `json:"code"`
-	Errors []fieldError `json:"errors,omitempty"`
-}
-
-// codeOf is the word for programs, the same as on the control side.
-func codeOf(status int) string {
-	switch status {
-	case http.StatusServiceUnavailable:
-		return "no_model"
-	case http.StatusInternalServerError:
-		return "internal"
-	default:
-		return "invalid_request"
-	}
-}
-
-// comeAgain tells when, where the server is not able to answer now.
-func comeAgain(w http.ResponseWriter, status int) {
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "1")
-	}
-}
-
-// fieldError says which field is wrong.
-type fieldError struct {
-	Message  string `json:"message"`
-	Location string `json:"location"`
-}
-
-func (p *problem) write(w http.ResponseWriter) {
-	full := *p
-	full.Title, full.Code = http.StatusText(p.Status), cmp.Or(p.Code, codeOf(p.Status))
-	body, err := json.Marshal(full)
-	if err != nil { // cannot happen: the struct holds only strings and a number
-		http.Error(w, full.Title, p.Status)
-		return
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	comeAgain(w, p.Status)
-	w.WriteHeader(p.Status)
-	_, _ = w.Write(body)
 }

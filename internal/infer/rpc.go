@@ -284,18 +284,5 @@ func unpacked(datatype string, data []byte) *inferencepb.InferTensorContents {
 	return c
 }
 
-// status puts trouble into the words of gRPC, and counts it.
-func (s *service) status(err error) error {
-	t := s.troubleOf(err)
-	s.front.refused[t.status].Add(1)
-	code := codes.InvalidArgument
-	switch t.status {
-	case http.StatusNotFound:
-		code = codes.NotFound
-	case http.StatusServiceUnavailable:
-		code = codes.Unavailable
-	case http.StatusInternalServerError:
-		code = codes.Internal
-	}
-	return status.Error(code, t.detail)
-}
+// status tells of an error in the words of gRPC.
+func (s *service) status(err error) error { return s.front.refusal(err).rpc() }

@@ -51,10 +51,7 @@ func (p *Protocols) invocations(w http.ResponseWriter, r *http.Request) {
 		return a.reply
 	})
 	if err != nil {
-		t := p.troubleOf(err)
-		p.front.refused[t.status].Add(1)
-		code := strings.ReplaceAll(strings.ToUpper(http.StatusText(t.status)), " ", "_")
-		writeJSON(w, t.status, map[string]string{"error_code": code, "message": t.detail})
+		p.front.refusal(err).scoring(w)
 	}
 }
 

@@ -2,8 +2,8 @@ package infer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"mime"
 	"net/http"
 	"runtime/debug"
@@ -25,7 +25,7 @@ import (
 // Memory is that of one batch. Each read and each write has its own deadline, so
 // a stream may last for hours, and not stand still for long. What is wrong with a
 // row ends the stream after the answers to the rows before it: with a problem if
-// nothing was sent yet, else with a last line {"error": "..."}.
+// nothing was sent yet, else with a last line {"error": "...", "code": "..."}.
 //
 // As evidence a stream is one request, dealt when its first rows are there, whose
 // latency is the time that its predictions took. It ends early when its version is
@@ -129,24 +129,20 @@ func (s *streaming) answer() error {
 
 // end tells what ended the stream before its rows did.
 func (s *streaming) end(err error) {
-	p := &problem{Status: http.StatusUnprocessableEntity, Detail: strings.TrimSuffix(err.Error(), ".") + "."}
-	if failed, ok := errors.AsType[*panicked](err); ok {
-		p = s.front.explain(failed, &request{}, s.arm, nil)
-	} else if t, ok := errors.AsType[*trouble](err); ok {
-		p = &problem{Status: t.status, Code: "overloaded", Detail: t.detail}
+	t, ok := errors.AsType[*trouble](err)
+	if !ok {
+		t = s.front.broke(err, s.arm)
+	}
+	if t == nil { // it is about the rows
+		t = troubled(http.StatusUnprocessableEntity, "%s.", strings.TrimSuffix(err.Error(), "."))
 	}
 	_ = s.control.SetWriteDeadline(time.Now().Add(standstill))
 	if !s.begun {
-		s.front.refuse(s.w, p)
-		return
-	}
-	s.front.refused[p.Status].Add(1)
-	last, err := json.Marshal(map[string]string{"error": p.Detail})
-	if err != nil { // cannot happen: a string always encodes
+		s.front.refuse(s.w, t)
 		return
 	}
 	// A client that has gone does not read its answer; there is nobody to tell.
-	_, _ = s.Write(append(last, '\n'))
+	_, _ = s.Write(s.front.refusal(t).line())
 }
 
 // Read is of the body.
@@ -154,16 +150,14 @@ func (s *streaming) Read(b []byte) (int, error) {
 	// A server without deadlines needs none put off.
 	_ = s.control.SetReadDeadline(time.Now().Add(standstill))
 	if s.front.streams.Err() != nil { // after the deadline, or it would undo EndStreams'
-		return 0, errEnding
+		return 0, stopping
 	}
 	n, err := s.r.Body.Read(b)
 	if err != nil && s.front.streams.Err() != nil {
-		err = errEnding
+		err = stopping
 	}
 	return n, err
 }
-
-var errEnding error = troubled(http.StatusServiceUnavailable, "The server stops: send the rows without an answer again.")
 
 // Write is of answers.
 func (s *streaming) Write(b []byte) (int, error) {
@@ -188,15 +182,18 @@ func (s *streaming) Signature() *model.Signature { return s.signature }
 // since an engine only speaks of rows.
 func (s *streaming) Predict(in model.Rows, out model.Answers) (err error) {
 	if !s.front.gate.enter(s.r.Context()) {
-		return s.fail(troubled(overloaded.Status, "%s", overloaded.Detail))
+		return s.fail(overloaded)
 	}
 	defer s.front.gate.leave()
 	if s.front.streams.Err() != nil {
-		return s.fail(errEnding)
+		return s.fail(stopping)
 	}
 	first := s.arm == nil
 	if !s.onTable() {
-		return s.fail(troubled(http.StatusServiceUnavailable, "Version %s, which answered so far, was taken out: send the rows without an answer again.", s.arm.Version.Name))
+		return s.fail(&trouble{
+			status: http.StatusServiceUnavailable, code: "version_gone",
+			detail: fmt.Sprintf("Version %s, which answered so far, was taken out: send the rows without an answer again.", s.arm.Version.Name),
+		})
 	}
 	begun := time.Now()
 	defer func() {

@@ -159,15 +159,15 @@ func TestAStreamThatPanics(t *testing.T) {
 func TestAStreamEndsWithItsVersion(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		end  func(h *Handler, sw *route.Switch)
-		want string
+		end        func(h *Handler, sw *route.Switch)
+		want, code string
 	}{
 		"taken out": {func(_ *Handler, sw *route.Switch) {
 			other := armFor(scales(), route.Stable)
 			other.Version.SHA256 = "another"
 			sw.Swap(&route.Table{Stable: other})
-		}, "was taken out"},
-		"stopped": {func(h *Handler, _ *route.Switch) { h.EndStreams() }, "The server stops"},
+		}, "was taken out", "version_gone"},
+		"stopped": {func(h *Handler, _ *route.Switch) { h.EndStreams() }, "The server stops", "shutting_down"},
 	} {
 		var sw route.Switch
 		sw.Swap(&route.Table{Stable: armFor(scales(), route.Stable)})
@@ -182,7 +182,7 @@ func TestAStreamEndsWithItsVersion(t *testing.T) {
 		}
 		tt.end(h, &sw)
 		go fmt.Fprintln(rows, `[20,"basic"]`) // which nobody may read
-		if !lines.Scan() || !strings.Contains(lines.Text(), `"error":`) || !strings.Contains(lines.Text(), tt.want) {
+		if !lines.Scan() || !strings.Contains(lines.Text(), `"error":`) || !strings.Contains(lines.Text(), tt.want) || !strings.Contains(lines.Text(), `"code":"`+tt.code+`"`) {
 			t.Errorf("%s: %q, want %s", name, lines.Text(), tt.want)
 		}
 		if lines.Scan() {

@@ -1,0 +1,165 @@
+package infer
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"serin/internal/infer/oip"
+)
+
+// trouble is why a request gets no answer. There is one kind of it, and each
+// protocol has its own words for the same one:
+//
+//	         ┌─ problem   POST /predict   RFC 9457: title, status, detail, code, errors
+//	         ├─ plain     V2 and V1       {"error": detail} and a problem's members
+//	trouble ─┼─ scoring   /invocations    {"error_code", "message"}
+//	         ├─ line      a stream        {"error": detail, "code"} after the answers
+//	         └─ status    gRPC            a code and the detail
+type trouble struct {
+	status int          // HTTP's
+	code   string       // the word for programs; empty for the status' own
+	detail string       // what is wrong, where, and what to do next
+	fields []fieldError // the values that are wrong, where that is known
+}
+
+// fieldError says which value is wrong.
+type fieldError struct {
+	Message  string `json:"message"`
+	Location string `json:"location"`
+}
+
+func (t *trouble) Error() string { return t.detail }
+
+// troubled is trouble whose status says all that a program needs to know.
+func troubled(status int, format string, args ...any) *trouble {
+	return &trouble{status: status, detail: fmt.Sprintf(format, args...)}
+}
+
+// What may happen to any request, whatever it asks.
+var (
+	overloaded = &trouble{
+		status: http.StatusServiceUnavailable, code: "overloaded",
+		detail: "The server is busy with other predictions: send the request again in a second.",
+	}
+	notLoaded = &trouble{
+		status: http.StatusServiceUnavailable, code: "no_model",
+		detail: "No model is loaded yet: ask again when GET /readyz answers 200.",
+	}
+	stopping = &trouble{
+		status: http.StatusServiceUnavailable, code: "shutting_down",
+		detail: "The server stops: send the rows without an answer again.",
+	}
+	tooLarge = &trouble{
+		status: http.StatusRequestEntityTooLarge,
+		detail: fmt.Sprintf("The body is larger than %d bytes: send the rows in several requests.", maxBody),
+	}
+)
+
+// meaning is what a status is called by programs.
+type meaning struct {
+	code   string // ours, the same as on the control side
+	mlflow string // of MLflow's error codes
+	rpc    codes.Code
+}
+
+// meanings are of the statuses that are not simply a bad request.
+var meanings = map[int]meaning{
+	http.StatusForbidden:             {"forbidden", "PERMISSION_DENIED", codes.PermissionDenied},
+	http.StatusNotFound:              {"not_found", "RESOURCE_DOES_NOT_EXIST", codes.NotFound},
+	http.StatusMethodNotAllowed:      {"method_not_allowed", "BAD_REQUEST", codes.Unimplemented},
+	http.StatusRequestEntityTooLarge: {"too_large", "BAD_REQUEST", codes.ResourceExhausted},
+	http.StatusInternalServerError:   {"internal", "INTERNAL_ERROR", codes.Internal},
+	http.StatusServiceUnavailable:    {"unavailable", "TEMPORARILY_UNAVAILABLE", codes.Unavailable},
+}
+
+func (t *trouble) meaning() meaning {
+	m, known := meanings[t.status]
+	if !known {
+		m = meaning{"invalid_request", "BAD_REQUEST", codes.InvalidArgument}
+	}
+	m.code = cmp.Or(t.code, m.code)
+	return m
+}
+
+// refusal finds the trouble that an error is, and counts it. An error that is
+// nobody's trouble is ours: the log has it, and the client need not.
+func (h *Handler) refusal(err error) *trouble {
+	t, ok := errors.AsType[*trouble](err)
+	if fault, wrong := errors.AsType[*oip.Fault](err); !ok && wrong {
+		t, ok = &trouble{status: http.StatusBadRequest, detail: fault.Detail}, true
+	}
+	if !ok {
+		h.log.Error("a request could not be answered", "err", err)
+		t = troubled(http.StatusInternalServerError, "The server failed on this request; its log says how.")
+	}
+	h.refusals[t.status].Add(1)
+	return t
+}
+
+// problem is RFC 9457's document.
+type problem struct {
+	Title  string       `json:"title"`
+	Status int          `json:"status"`
+	Detail string       `json:"detail"`
+	Code   string       `json:"code"`
+	Errors []fieldError `json:"errors,omitempty"`
+}
+
+func (t *trouble) document() problem {
+	return problem{http.StatusText(t.status), t.status, t.detail, t.meaning().code, t.fields}
+}
+
+func (t *trouble) problem(w http.ResponseWriter) {
+	w.Header()["Content-Type"] = []string{"application/problem+json"}
+	writeJSON(w, t.status, t.document())
+}
+
+func (t *trouble) plain(w http.ResponseWriter) {
+	writeJSON(w, t.status, struct {
+		Error string `json:"error"`
+		problem
+	}{t.detail, t.document()})
+}
+
+func (t *trouble) scoring(w http.ResponseWriter) {
+	writeJSON(w, t.status, struct {
+		Code    string `json:"error_code"`
+		Message string `json:"message"`
+	}{t.meaning().mlflow, t.detail})
+}
+
+func (t *trouble) line() []byte {
+	return append(encoded(struct {
+		Error string `json:"error"`
+		Code  string `json:"code"`
+	}{t.detail, t.meaning().code}), '\n')
+}
+
+func (t *trouble) rpc() error { return status.Error(t.meaning().rpc, t.detail) }
+
+// writeJSON answers a value, as JSON where the header names no other type. Whoever
+// is told that the server cannot answer now is told when to come again.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	if len(w.Header()["Content-Type"]) == 0 {
+		w.Header()["Content-Type"] = contentTypeJSON
+	}
+	if status == http.StatusServiceUnavailable {
+		w.Header()["Retry-After"] = []string{"1"}
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(encoded(v)) //nolint:gosec // it is JSON, and Marshal escapes what HTML would read
+}
+
+func encoded(v any) []byte {
+	body, err := json.Marshal(v)
+	if err != nil { // cannot happen: names, numbers and texts always encode
+		return []byte("{}")
+	}
+	return body
+}
