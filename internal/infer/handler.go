@@ -48,14 +48,15 @@ type Handler struct {
 	streams    context.Context
 	endStreams context.CancelFunc
 	log        *slog.Logger
-	refusals   [600]atomic.Uint64          // by status
-	schema     atomic.Pointer[rows.Schema] // of the stable version that answered last
+	refusals   [600]atomic.Uint64 // by status
+	known      atomic.Pointer[known]
 }
 
 // NewHandler answers from whatever table the switch holds, within limits that
 // all protocols share.
 func NewHandler(table *route.Switch, limits Limits, log *slog.Logger) *Handler {
 	h := &Handler{table: table, gate: gate{limits: limits}, log: log}
+	h.known.Store(&known{})
 	h.streams, h.endStreams = context.WithCancel(context.Background())
 	return h
 }
@@ -131,7 +132,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, notLoaded)
 		return
 	}
-	schema := h.schemaOf(table.Stable.Predictor.Signature())
+	schema := h.termsOf(table.Stable.Predictor.Signature()).rows
 	if t := req.decode(schema); t != nil {
 		h.refuse(w, t)
 		return
@@ -182,16 +183,6 @@ func (req *request) take(w http.ResponseWriter, r *http.Request) *trouble {
 		return unreadable(err)
 	}
 	return nil
-}
-
-// schemaOf prepares a signature, once for as long as it is stable's.
-func (h *Handler) schemaOf(s *model.Signature) *rows.Schema {
-	if known := h.schema.Load(); known != nil && known.Signature() == s {
-		return known
-	}
-	schema := rows.NewSchema(s)
-	h.schema.Store(schema)
-	return schema
 }
 
 // decode takes the row from the body.

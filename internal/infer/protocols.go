@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"serin/internal/infer/oip"
@@ -30,8 +29,6 @@ type Protocols struct {
 	name   string      // of the model
 	server string      // serin's version
 	ready  func() bool // whether predictions are welcome
-	// contract is that of the signature that answered last.
-	contract atomic.Pointer[oip.Contract]
 }
 
 // Protocols make the other ways to ask for the model's predictions.
@@ -151,23 +148,10 @@ func versionsOf(t *route.Table) string {
 	return text
 }
 
-// contractOf prepares a signature, once for as long as it is the one that is asked for.
-func (p *Protocols) contractOf(s *model.Signature) *oip.Contract {
-	if known := p.contract.Load(); known != nil && known.Signature() == s {
-		return known
-	}
-	c := oip.NewContract(s)
-	p.contract.Store(c)
-	return c
-}
-
-// contractFor is the contract of the arm that answered: the canary's has the same
-// tensors and may have labels of its own.
-func (p *Protocols) contractFor(read *oip.Contract, arm *route.Arm) *oip.Contract {
-	if s := arm.Predictor.Signature(); read.Signature() != s {
-		return oip.NewContract(s)
-	}
-	return read
+// contractOf says what tensors are to an arm. The canary's are stable's, and may
+// have labels of their own.
+func (p *Protocols) contractOf(arm *route.Arm) *oip.Contract {
+	return p.front.termsOf(arm.Predictor.Signature()).tensors
 }
 
 // explain turns a failed prediction into what the client may know of it.

@@ -155,9 +155,8 @@ func (s *service) ModelInfer(ctx context.Context, in *inferencepb.ModelInferRequ
 	a.batch.Reset()
 	var ask *oip.Request
 	var raw bool
-	var contract *oip.Contract
 	err := s.answer(ctx, a, choice{model: in.GetModelName(), version: in.GetModelVersion()}, func() (err error) {
-		contract = s.contractOf(a.arm.Predictor.Signature())
+		contract := s.contractOf(a.arm)
 		if most := len(contract.Signature().Features); len(in.GetInputs()) > most {
 			return troubled(http.StatusBadRequest, "The request has %d inputs, and the model takes at most %d.", len(in.GetInputs()), most)
 		}
@@ -169,8 +168,7 @@ func (s *service) ModelInfer(ctx context.Context, in *inferencepb.ModelInferRequ
 	if err != nil {
 		return nil, s.status(err)
 	}
-	contract = s.contractFor(contract, a.arm)
-	out := reply(contract, ask, a, raw)
+	out := reply(s.contractOf(a.arm), ask, a, raw)
 	out.ModelName = s.name
 	a.arm.Served.Time(time.Since(arrived))
 	return out, nil

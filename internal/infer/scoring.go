@@ -36,7 +36,7 @@ func (p *Protocols) registerScoring(mux *http.ServeMux) {
 
 func (p *Protocols) invocations(w http.ResponseWriter, r *http.Request) {
 	err := p.ask(w, r, choice{}, func(a *asking) error {
-		schema := p.front.schemaOf(a.arm.Predictor.Signature())
+		schema := p.front.termsOf(a.arm.Predictor.Signature()).rows
 		switch media := mediaType(r); media {
 		case "text/csv":
 			return readCSV(a.body, &a.batch, schema)

@@ -111,7 +111,7 @@ func (s *streaming) answer() error {
 	if mediaType(s.r) == "text/csv" {
 		name = "body.csv"
 	}
-	source, err := rows.NewSource(name, s, rows.NewSchema(s.signature))
+	source, err := rows.NewSource(name, s, s.front.termsOf(s.signature).rows)
 	if err != nil {
 		return err
 	}

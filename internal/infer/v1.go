@@ -78,7 +78,7 @@ func (p *Protocols) predictV1(w http.ResponseWriter, r *http.Request) {
 	}
 	var table *tableOfRows
 	err := p.ask(w, r, to, func(a *asking) (err error) {
-		table, err = readTable(a.body, &a.batch, p.front.schemaOf(a.arm.Predictor.Signature()), "instances", "inputs")
+		table, err = readTable(a.body, &a.batch, p.front.termsOf(a.arm.Predictor.Signature()).rows, "instances", "inputs")
 		return err
 	}, func(a *asking) []byte {
 		w.Header()["Content-Type"] = contentTypeJSON

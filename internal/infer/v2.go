@@ -74,7 +74,7 @@ func (p *Protocols) metadata(to choice) (metadata, error) {
 	if table := p.front.table.Table(); dealt && table.Canary != nil {
 		versions = append(versions, table.Canary.Version.Name)
 	}
-	contract := p.contractOf(arm.Predictor.Signature())
+	contract := p.contractOf(arm)
 	return metadata{p.name, versions, arm.Predictor.Signature().Library, contract.Inputs(), contract.Outputs()}, nil
 }
 
@@ -113,7 +113,6 @@ func (p *Protocols) index() []indexed {
 
 func (p *Protocols) infer(w http.ResponseWriter, r *http.Request) {
 	var ask *oip.Request
-	var contract *oip.Contract
 	err := p.ask(w, r, asked(r), func(a *asking) (err error) {
 		header := -1
 		if text := r.Header.Get(jsonLength); text != "" {
@@ -124,11 +123,10 @@ func (p *Protocols) infer(w http.ResponseWriter, r *http.Request) {
 		if ask, err = oip.Parse(a.body, header); err != nil {
 			return err
 		}
-		contract = p.contractOf(a.arm.Predictor.Signature())
-		return contract.Read(ask, &a.batch, maxRows)
+		return p.contractOf(a.arm).Read(ask, &a.batch, maxRows)
 	}, func(a *asking) []byte {
 		var header int
-		a.reply, header = p.contractFor(contract, a.arm).AppendReply(a.reply[:0], ask, &a.batch, p.name, a.arm.Version.Name)
+		a.reply, header = p.contractOf(a.arm).AppendReply(a.reply[:0], ask, &a.batch, p.name, a.arm.Version.Name)
 		w.Header()["Content-Type"] = contentTypeJSON
 		if header >= 0 {
 			w.Header().Set("Content-Type", "application/octet-stream")
