@@ -98,6 +98,7 @@ func (g *engines) Load(ctx context.Context, v rollout.Version, with *rollout.Ver
 	if err := warm(ctx, p); err != nil {
 		return err
 	}
+	roomyHeap()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.loaded[v.SHA256] = p

@@ -74,12 +74,13 @@ func unhurried(next http.Handler) http.Handler {
 	})
 }
 
-// newServer bounds what a slow or silent client can hold on to.
+// newServer bounds what a slow or silent client can hold on to. Who expects large
+// bodies gives them longer.
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
+		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

@@ -28,6 +28,10 @@ const (
 	maxRows = 100_000
 )
 
+// smallBody is the largest body that must arrive in the time of any request, in
+// bytes.
+const smallBody = 64 << 10
+
 // maxAnswers bounds the numbers in an answer, which a small body can ask for: a
 // hundred thousand rows of bytes, and a model of hundreds of classes.
 const maxAnswers = 1 << 20
@@ -173,6 +177,10 @@ func (req *request) read(w http.ResponseWriter, r *http.Request) *trouble {
 func (req *request) take(w http.ResponseWriter, r *http.Request) *trouble {
 	if t := checkHeaders(r); t != nil {
 		return t
+	}
+	if r.ContentLength < 0 || r.ContentLength > smallBody {
+		// A server without deadlines needs none put off.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(standstill))
 	}
 	body := r.Body
 	if r.ContentLength < 0 { // else net/http stops at the length that checkHeaders saw
