@@ -75,7 +75,8 @@ func (h *Handler) Refused(f func(status int, count uint64)) {
 	}
 }
 
-// request is the memory of one request, used again by a later one.
+// request is the memory of one request, used again by a later one, for which its
+// batch is empty.
 type request struct {
 	body      []byte
 	batch     rows.Batch
@@ -103,11 +104,19 @@ func (req *request) leave() {
 	}
 }
 
-// release keeps the memory for another request, but not that of a huge body.
+// keep bounds the memory of a request that is kept for another one, in bytes. A
+// thousand rows of twenty numbers take some 400 KB: body, numbers and answer.
+const keep = 512 << 10
+
+// held is how much memory the request would keep.
+func (req *request) held() int { return cap(req.body) + cap(req.reply) + req.batch.Held() }
+
+// release keeps the memory for another request, unless this one was huge. A small
+// body may have many rows, and a few rows a huge answer.
 func (req *request) release() {
 	req.leave()
-	const keep = 64 << 10
-	if cap(req.body) <= keep {
+	if req.held() <= keep {
+		req.batch.Reset()
 		requests.Put(req)
 	}
 }
@@ -195,7 +204,6 @@ func (req *request) take(w http.ResponseWriter, r *http.Request) *trouble {
 
 // decode takes the row from the body.
 func (req *request) decode(schema *rows.Schema) *trouble {
-	req.batch.Reset()
 	req.instances = false
 	if scanRow(req.body, &req.batch, schema) {
 		return nil

@@ -64,7 +64,6 @@ func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read 
 	arrived := time.Now()
 	req := requests.Get().(*request)
 	defer req.release()
-	req.batch.Reset()
 	if t := req.take(w, r); t != nil {
 		return t
 	}

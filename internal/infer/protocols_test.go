@@ -347,3 +347,27 @@ func FuzzBodies(f *testing.F) {
 		}
 	})
 }
+
+// TestHugeRequestsAreNotKept: whichever buffer of a request became huge.
+func TestHugeRequestsAreNotKept(t *testing.T) {
+	t.Parallel()
+	h := handlerFor(&route.Table{Stable: armFor(twoClasses(), route.Stable)})
+	for _, body := range []string{
+		`{"features":[1,2,3,4,5]` + strings.Repeat(" ", keep) + `}`,
+		`{"instances":[` + strings.Repeat("[1,2,3,4,5],", 30_000) + `[1,2,3,4,5]]}`,
+	} {
+		if w := post(h, body); w.Code != http.StatusOK {
+			t.Fatal(w.Body)
+		}
+	}
+	var kept []*request
+	for range 100 {
+		kept = append(kept, requests.Get().(*request))
+	}
+	for _, req := range kept {
+		if req.held() > keep || req.batch.N != 0 {
+			t.Errorf("a request with %d bytes and %d rows was kept", req.held(), req.batch.N)
+		}
+		req.release()
+	}
+}

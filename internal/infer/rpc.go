@@ -152,7 +152,6 @@ func (s *service) ModelInfer(ctx context.Context, in *inferencepb.ModelInferRequ
 	arrived := time.Now()
 	a := &asking{request: requests.Get().(*request)}
 	defer a.release()
-	a.batch.Reset()
 	var ask *oip.Request
 	var raw bool
 	err := s.answer(ctx, a, choice{model: in.GetModelName(), version: in.GetModelVersion()}, func() (err error) {

@@ -9,7 +9,8 @@ type scratch struct {
 }
 
 // pool keeps scratch between calls, so that they allocate nothing once batches
-// have reached their size.
+// have reached their size. What it keeps is bounded by the model and not by
+// traffic, because callers hand over large batches in blocks (model/rows).
 type pool struct{ free sync.Pool }
 
 // get returns scratch of so many numbers and classes, with whatever is in it.

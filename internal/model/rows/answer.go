@@ -1,27 +1,67 @@
 package rows
 
 import (
+	"errors"
 	"math"
 	"strconv"
 
 	"serin/internal/model"
 )
 
+// blockRows is how many rows an engine is given at once. What engines need for a
+// call, and keep for the next, is so bounded by the model and not by whoever sent
+// the largest batch. Fewer would cost forests, which answer many rows side by side.
+const blockRows = 512
+
 // Predict answers the rows of the batch into its Answers.
-func (b *Batch) Predict(p model.Predictor) error {
+func (b *Batch) Predict(p model.Predictor) error { return b.PredictWhile(p, nil) }
+
+// PredictWhile is Predict for who may have to stop: before each block of rows but
+// the first it asks more, if that is not nil, and ends with its error.
+func (b *Batch) PredictWhile(p model.Predictor, more func() error) error {
 	s := p.Signature()
 	b.Answers.Values = extend(b.Answers.Values[:0], b.N*s.Outputs)
 	b.Answers.Classes = b.Answers.Classes[:0]
-	out := model.Answers{Values: b.Answers.Values}
 	if s.Task == model.Classification {
 		b.Answers.Classes = extend(b.Answers.Classes, b.N)
-		out.Classes = b.Answers.Classes
 	}
-	in := b.Rows
-	if len(in.Texts) == 0 { // memory of an earlier batch
-		in.Texts = nil
+	for first := 0; first < b.N; first += blockRows {
+		if first > 0 && more != nil {
+			if err := more(); err != nil {
+				return err
+			}
+		}
+		in, out := b.block(s, first, min(first+blockRows, b.N))
+		if err := p.Predict(in, out); err != nil {
+			return later(err, first)
+		}
 	}
-	return p.Predict(in, out)
+	return nil
+}
+
+// block is some of the rows, and the place for their answers.
+func (b *Batch) block(s *model.Signature, first, end int) (in model.Rows, out model.Answers) {
+	width := len(s.Features)
+	in = model.Rows{N: end - first, Numbers: b.Numbers[first*width : end*width]}
+	if len(b.Texts) > 0 { // else memory of an earlier batch
+		in.Texts = b.Texts[first*width : end*width]
+	}
+	out.Values = b.Answers.Values[first*s.Outputs : end*s.Outputs]
+	if s.Task == model.Classification {
+		out.Classes = b.Answers.Classes[first:end]
+	}
+	return in, out
+}
+
+// later counts the row that an engine blames from the batch's first.
+func later(err error, first int) error {
+	u, ok := errors.AsType[*model.Unanswerable](err)
+	if !ok || first == 0 {
+		return err
+	}
+	moved := *u
+	moved.Row += first
+	return &moved
 }
 
 // Values are the numbers of row i's answer.

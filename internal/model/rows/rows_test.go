@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -329,4 +330,59 @@ func FuzzGolden(f *testing.F) {
 			}
 		}
 	})
+}
+
+// counting answers each row with its first number, and notes the sizes of its
+// calls; a number below zero has no answer.
+type counting struct {
+	signature model.Signature
+	calls     []int
+}
+
+func (c *counting) Signature() *model.Signature { return &c.signature }
+
+func (c *counting) Predict(in model.Rows, out model.Answers) error {
+	c.calls = append(c.calls, in.N)
+	for i := range in.N {
+		if out.Values[i] = in.Numbers[2*i]; out.Values[i] < 0 {
+			return &model.Unanswerable{Row: i, Feature: 0, Reason: "it is below zero"}
+		}
+		if in.Texts[2*i+1] != "x" {
+			return &model.Unanswerable{Row: i, Feature: 1, Reason: "it is not x"}
+		}
+	}
+	return nil
+}
+
+// TestLongBatchesGoInBlocks: every row gets its own answer, a row that is blamed
+// is counted from the first of the batch, and one may stop in between.
+func TestLongBatchesGoInBlocks(t *testing.T) {
+	t.Parallel()
+	p := &counting{signature: model.Signature{Features: []model.Feature{{}, {Kind: model.Text}}, Task: model.Regression, Values: model.Quantities, Outputs: 1}}
+	var b Batch
+	const n = 2*blockRows + 7
+	for i := range n {
+		b.Numbers, b.Texts = append(b.Numbers, float64(i), 0), append(b.Texts, "", "x")
+	}
+	b.N = n
+	if err := b.Predict(p); err != nil || !slices.Equal(p.calls, []int{blockRows, blockRows, 7}) {
+		t.Fatal(err, p.calls)
+	}
+	for i, v := range b.Answers.Values {
+		if v != float64(i) {
+			t.Fatalf("row %d was answered %v", i, v)
+		}
+	}
+	enough := errors.New("enough")
+	p.calls = nil
+	if err := b.PredictWhile(p, func() error { return enough }); !errors.Is(err, enough) || len(p.calls) != 1 {
+		t.Errorf("%v after %v", err, p.calls)
+	}
+	b.Numbers[2*(blockRows+3)] = -1
+	if u, ok := errors.AsType[*model.Unanswerable](b.Predict(p)); !ok || u.Row != blockRows+3 {
+		t.Errorf("%+v", u)
+	}
+	if held := b.Held(); held < n*(16+32+8) {
+		t.Errorf("%d bytes held", held)
+	}
 }

@@ -72,6 +72,11 @@ func (b *Batch) Reset() {
 	b.Rows = model.Rows{Numbers: b.Numbers[:0], Texts: b.Texts[:0]}
 }
 
+// Held is how many bytes of memory the batch keeps for later, without its texts.
+func (b *Batch) Held() int {
+	return 8*(cap(b.Numbers)+cap(b.Answers.Values)+cap(b.Answers.Classes)) + 16*cap(b.Texts) + cap(b.given)
+}
+
 // truncate keeps the first n rows.
 func (b *Batch) truncate(s *model.Signature, n int) {
 	b.N, b.Numbers = n, b.Numbers[:n*len(s.Features)]
