@@ -47,22 +47,33 @@ func answerable(s *model.Signature, b *rows.Batch) *trouble {
 // Handler answers POST /predict for one model.
 type Handler struct {
 	table *route.Switch
-	gate  gate
+	gate  *gate // of all handlers of the server, as streams and log are
 	// streams ends when no stream may go on.
 	streams    context.Context
 	endStreams context.CancelFunc
 	log        *slog.Logger
 	refusals   [600]atomic.Uint64 // by status
 	known      atomic.Pointer[known]
+	away       atomic.Pointer[trouble] // why the switch holds no table
 }
 
 // NewHandler answers from whatever table the switch holds, within limits that
 // all protocols share.
 func NewHandler(table *route.Switch, limits Limits, log *slog.Logger) *Handler {
-	h := &Handler{table: table, gate: gate{limits: limits}, log: log}
+	h := &Handler{table: table, gate: &gate{limits: limits}, log: log}
 	h.known.Store(&known{})
+	h.away.Store(notLoaded)
 	h.streams, h.endStreams = context.WithCancel(context.Background())
 	return h
+}
+
+// Beside makes the handler of another model of the same server: within the same
+// limits, with the same log, and EndStreams of either ends the streams of both.
+func (h *Handler) Beside(table *route.Switch) *Handler {
+	other := &Handler{table: table, gate: h.gate, streams: h.streams, endStreams: h.endStreams, log: h.log}
+	other.known.Store(&known{})
+	other.away.Store(notLoaded)
+	return other
 }
 
 // Refused calls f for every HTTP status that requests were refused with, and
@@ -134,7 +145,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, t)
 		return
 	}
-	if t := req.enter(r.Context(), &h.gate); t != nil {
+	if t := req.enter(r.Context(), h.gate); t != nil {
 		h.refuse(w, t)
 		return
 	}
@@ -142,7 +153,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// that was rolled back meanwhile.
 	table := h.table.Table()
 	if table == nil {
-		h.refuse(w, notLoaded)
+		h.refuse(w, h.away.Load())
 		return
 	}
 	schema := h.termsOf(table.Stable.Predictor.Signature()).rows

@@ -6,6 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"serin/internal/infer/oip"
@@ -19,25 +23,123 @@ import (
 //	/v2/...                    the Open Inference Protocol: KServe, Triton, MLServer
 //	/v1/models/NAME:predict    KServe's V1 and TensorFlow Serving
 //	/invocations, /ping        MLflow's scoring server, and SageMaker
+//	/models/NAME/...           predict and invocations of any model
 //
 // A request that names no version is dealt like any other; the version that it
 // was dealt is in its answer, or in the headers Serin-Model-Used and
 // Serin-Model-Version. One that names a version, or the labels stable and
 // canary, gets that one and is in no evidence.
+//
+// Each model has a desk, which knows nothing of the others. Who names no model,
+// as in /invocations, is sent to the default one's.
 type Protocols struct {
-	front  *Handler
-	name   string      // of the model
 	server string      // serin's version
 	ready  func() bool // whether predictions are welcome
+	desks  atomic.Pointer[desks]
+	lost   *desk // of those who name a model that is not here
 }
 
-// Protocols make the other ways to ask for the model's predictions.
+// desk is where one model is asked for.
+type desk struct {
+	name  string
+	front *Handler
+	ready func() bool
+}
+
+// desks are those of one moment: a change is another one of these.
+type desks struct {
+	standard string // the name of the default model, which may have no desk
+	all      []*desk
+	named    map[string]*desk
+}
+
+// Model is a model and the name that clients ask for it by.
+type Model struct {
+	Name  string
+	Front *Handler
+}
+
+// Protocols make the other ways to ask for predictions: of this model, the
+// default one, until Serve names others.
 func (h *Handler) Protocols(name, server string, ready func() bool) *Protocols {
-	return &Protocols{front: h, name: name, server: server, ready: ready}
+	p := &Protocols{server: server, ready: ready, lost: &desk{front: h.Beside(new(route.Switch))}}
+	p.Serve(name, Model{name, h})
+	return p
+}
+
+// Serve makes these the models that can be asked for, in their order, from the
+// next request on. One that is no longer among them finishes what it has begun.
+func (p *Protocols) Serve(standard string, models ...Model) {
+	next := &desks{standard: standard, named: make(map[string]*desk, len(models))}
+	for _, m := range models {
+		d := &desk{m.Name, m.Front, p.ready}
+		next.all, next.named[m.Name] = append(next.all, d), d
+	}
+	p.desks.Store(next)
+}
+
+// Lost calls f for every HTTP status that requests were refused with which named
+// no model that is here, and how many they were.
+func (p *Protocols) Lost(f func(status int, count uint64)) { p.lost.front.Refused(f) }
+
+// find is where a model is asked for, the default one where the name is empty.
+// With an error it is the desk where that is counted.
+func (p *Protocols) find(model string) (*desk, error) {
+	known := p.desks.Load()
+	if d := known.named[cmp.Or(model, known.standard)]; d != nil {
+		return d, nil
+	}
+	here := "has none now"
+	if len(known.all) > 0 {
+		here = "has " + strings.Join(known.names(strconv.Quote), " and ")
+	}
+	if model == "" {
+		return p.lost, troubled(http.StatusServiceUnavailable, "The default model %q is not loaded: load it, or ask for another by its name. This server %s.", known.standard, here)
+	}
+	return p.lost, troubled(http.StatusNotFound, "There is no model %q: this server %s.", clip(model), here)
+}
+
+func (k *desks) names(write func(string) string) []string {
+	names := make([]string, len(k.all))
+	for i, d := range k.all {
+		names[i] = write(d.name)
+	}
+	return names
+}
+
+// loaded says whether every model can answer.
+func (k *desks) loaded() bool {
+	return !slices.ContainsFunc(k.all, func(d *desk) bool { return d.front.table.Table() == nil })
+}
+
+// at leads to the desk that the path names. Who finds none is told so in the
+// protocol's words.
+func (p *Protocols) at(do func(*desk, http.ResponseWriter, *http.Request), say func(*trouble, http.ResponseWriter)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		name, _, _ := strings.Cut(r.PathValue("model"), ":") // V1 has a verb behind it
+		d, err := p.find(name)
+		if err != nil {
+			say(d.front.refusal(err), w)
+			return
+		}
+		do(d, w, r)
+	}
+}
+
+// Predict answers POST /models/NAME/predict, which is POST /predict by name, for
+// those who have found the name in the path themselves.
+func (p *Protocols) Predict(name string, w http.ResponseWriter, r *http.Request) {
+	d, err := p.find(name)
+	if err != nil {
+		d.front.refuse(w, err)
+		return
+	}
+	d.front.ServeHTTP(w, r)
 }
 
 // Register puts the protocols' paths on a mux.
 func (p *Protocols) Register(mux *http.ServeMux) {
+	mux.HandleFunc("POST /models/{model}/predict", func(w http.ResponseWriter, r *http.Request) { p.Predict(r.PathValue("model"), w, r) })
 	p.registerV2(mux)
 	p.registerV1(mux)
 	p.registerScoring(mux)
@@ -57,7 +159,7 @@ type asking struct {
 // ask carries an HTTP request through: its body, its arm, its rows (read), its
 // prediction, its answer (write, which returns the body). What it returns is for
 // the protocol to say.
-func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read func(a *asking) error, write func(a *asking) []byte) error {
+func (d *desk) ask(w http.ResponseWriter, r *http.Request, to choice, read func(a *asking) error, write func(a *asking) []byte) error {
 	if err := crossOrigin.Check(r); err != nil {
 		return troubled(http.StatusForbidden, "A page of another origin may not ask for predictions here: its rows would be evidence.")
 	}
@@ -68,7 +170,7 @@ func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read 
 		return t
 	}
 	a := &asking{request: req}
-	if err := p.answer(r.Context(), a, to, func() error { return read(a) }); err != nil {
+	if err := d.answer(r.Context(), a, to, func() error { return read(a) }); err != nil {
 		return err
 	}
 	w.Header()["Serin-Model-Used"] = []string{string(a.arm.Role)}
@@ -83,12 +185,12 @@ func (p *Protocols) ask(w http.ResponseWriter, r *http.Request, to choice, read 
 
 // answer finds the arm, has the rows read, and predicts them. Errors of read are
 // *oip.Fault or *trouble.
-func (p *Protocols) answer(ctx context.Context, a *asking, to choice, read func() error) (err error) {
-	if t := a.enter(ctx, &p.front.gate); t != nil {
+func (d *desk) answer(ctx context.Context, a *asking, to choice, read func() error) (err error) {
+	if t := a.enter(ctx, d.front.gate); t != nil {
 		return t
 	}
-	var dealt bool // by the split, and not chosen by the client
-	if a.arm, dealt, err = p.choose(to); err != nil {
+	var dealer *route.Table
+	if a.arm, dealer, err = d.choose(to); err != nil {
 		return err
 	}
 	if err := read(); err != nil {
@@ -97,31 +199,32 @@ func (p *Protocols) answer(ctx context.Context, a *asking, to choice, read func(
 	if t := answerable(a.arm.Predictor.Signature(), &a.batch); t != nil {
 		return t
 	}
-	if dealt { // only now: a request that is refused is dealt to nobody
-		a.arm = p.front.table.Table().Pick()
+	if dealer != nil { // only now: a request that is refused is dealt to nobody
+		if now := d.front.table.Table(); now != nil { // else it is unloaded, and finishes who is here
+			dealer = now
+		}
+		a.arm = dealer.Pick()
 	}
-	if _, err = a.request.answer(ctx, a.arm, dealt); err != nil {
-		return p.explain(err, a.arm)
+	if _, err = a.request.answer(ctx, a.arm, dealer != nil); err != nil {
+		return d.explain(err, a.arm)
 	}
 	return nil
 }
 
-// choice is who shall answer: a model, and a version or the label of an arm;
+// choice is which version shall answer, by its name or by the label of its arm;
 // where both are empty, whoever is dealt.
-type choice struct{ model, version, label string }
+type choice struct{ version, label string }
 
-// choose finds the arm. Where the split will deal one, it is stable's, whose
-// signature says what the rows must be.
-func (p *Protocols) choose(to choice) (arm *route.Arm, dealt bool, err error) {
-	if to.model != "" && to.model != p.name {
-		return nil, false, troubled(http.StatusNotFound, "There is no model %q: this server has %q.", clip(to.model), p.name)
-	}
-	table := p.front.table.Table()
+// choose finds the arm. Where the client chose none, there is a dealer, the table
+// that will deal one, and the arm is its stable, whose signature says what the
+// rows must be.
+func (d *desk) choose(to choice) (arm *route.Arm, dealer *route.Table, err error) {
+	table := d.front.table.Table()
 	if table == nil { // who drains is not ready and still answers
-		return nil, false, notLoaded
+		return nil, nil, d.front.away.Load()
 	}
 	if to.version == "" && to.label == "" {
-		return table.Stable, true, nil
+		return table.Stable, table, nil
 	}
 	for _, is := range []func(*route.Arm) bool{
 		func(a *route.Arm) bool { return a.Version.Name == to.version },
@@ -129,14 +232,14 @@ func (p *Protocols) choose(to choice) (arm *route.Arm, dealt bool, err error) {
 	} {
 		for _, arm := range []*route.Arm{table.Stable, table.Canary} {
 			if arm != nil && is(arm) {
-				return arm, false, nil
+				return arm, nil, nil
 			}
 		}
 	}
 	if to.label != "" {
-		return nil, false, troubled(http.StatusNotFound, "Model %q has no version with the label %q now.", p.name, clip(to.label))
+		return nil, nil, troubled(http.StatusNotFound, "Model %q has no version with the label %q now.", d.name, clip(to.label))
 	}
-	return nil, false, troubled(http.StatusNotFound, "Model %q has no version %q now: it has %s.", p.name, clip(to.version), versionsOf(table))
+	return nil, nil, troubled(http.StatusNotFound, "Model %q has no version %q now: it has %s.", d.name, clip(to.version), versionsOf(table))
 }
 
 func versionsOf(t *route.Table) string {
@@ -149,15 +252,15 @@ func versionsOf(t *route.Table) string {
 
 // contractOf says what tensors are to an arm. The canary's are stable's, and may
 // have labels of their own.
-func (p *Protocols) contractOf(arm *route.Arm) *oip.Contract {
-	return p.front.termsOf(arm.Predictor.Signature()).tensors
+func (d *desk) contractOf(arm *route.Arm) *oip.Contract {
+	return d.front.termsOf(arm.Predictor.Signature()).tensors
 }
 
 // explain turns a failed prediction into what the client may know of it.
-func (p *Protocols) explain(err error, arm *route.Arm) error {
+func (d *desk) explain(err error, arm *route.Arm) error {
 	u, ok := errors.AsType[*model.Unanswerable](err)
 	if !ok {
-		if t := p.front.broke(err, arm); t != nil {
+		if t := d.front.broke(err, arm); t != nil {
 			return t
 		}
 		return err
@@ -170,4 +273,4 @@ func (p *Protocols) explain(err error, arm *route.Arm) error {
 }
 
 // refuse tells of an error in the shape that V2 and V1 share.
-func (p *Protocols) refuse(w http.ResponseWriter, err error) { p.front.refusal(err).plain(w) }
+func (d *desk) refuse(w http.ResponseWriter, err error) { d.front.refusal(err).plain(w) }

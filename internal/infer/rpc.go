@@ -89,7 +89,7 @@ func (r *RPC) Stop(ctx context.Context) {
 func (p *Protocols) recovered(ctx context.Context, in any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (out any, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.front.log.Error("a gRPC handler panicked", "method", info.FullMethod, "panic", v, "stack", string(debug.Stack()))
+			p.lost.front.log.Error("a gRPC handler panicked", "method", info.FullMethod, "panic", v, "stack", string(debug.Stack()))
 			out, err = nil, status.Error(codes.Internal, "the server failed on this request; its log says how")
 		}
 	}()
@@ -107,7 +107,7 @@ func (s *service) ServerLive(context.Context, *inferencepb.ServerLiveRequest) (*
 }
 
 func (s *service) ServerReady(context.Context, *inferencepb.ServerReadyRequest) (*inferencepb.ServerReadyResponse, error) {
-	return &inferencepb.ServerReadyResponse{Ready: s.ready() && s.front.table.Table() != nil}, nil
+	return &inferencepb.ServerReadyResponse{Ready: s.ready() && s.desks.Load().loaded()}, nil
 }
 
 func (s *service) ServerMetadata(context.Context, *inferencepb.ServerMetadataRequest) (*inferencepb.ServerMetadataResponse, error) {
@@ -115,20 +115,27 @@ func (s *service) ServerMetadata(context.Context, *inferencepb.ServerMetadataReq
 }
 
 func (s *service) ModelReady(_ context.Context, in *inferencepb.ModelReadyRequest) (*inferencepb.ModelReadyResponse, error) {
-	_, _, err := s.choose(choice{model: in.GetName(), version: in.GetVersion()})
+	d, err := s.find(in.GetName())
+	if err == nil {
+		_, _, err = d.choose(choice{version: in.GetVersion()})
+	}
 	if t, ok := errors.AsType[*trouble](err); ok && t.status == http.StatusServiceUnavailable {
 		return &inferencepb.ModelReadyResponse{}, nil
 	}
 	if err != nil {
-		return nil, s.status(err)
+		return nil, d.status(err)
 	}
 	return &inferencepb.ModelReadyResponse{Ready: s.ready()}, nil
 }
 
 func (s *service) ModelMetadata(_ context.Context, in *inferencepb.ModelMetadataRequest) (*inferencepb.ModelMetadataResponse, error) {
-	m, err := s.metadata(choice{model: in.GetName(), version: in.GetVersion()})
+	d, err := s.find(in.GetName())
 	if err != nil {
-		return nil, s.status(err)
+		return nil, d.status(err)
+	}
+	m, err := d.metadata(choice{version: in.GetVersion()})
+	if err != nil {
+		return nil, d.status(err)
 	}
 	specs := func(all []oip.Spec) []*inferencepb.ModelMetadataResponse_TensorMetadata {
 		out := make([]*inferencepb.ModelMetadataResponse_TensorMetadata, len(all))
@@ -150,12 +157,16 @@ func (s *service) RepositoryIndex(context.Context, *inferencepb.RepositoryIndexR
 
 func (s *service) ModelInfer(ctx context.Context, in *inferencepb.ModelInferRequest) (*inferencepb.ModelInferResponse, error) {
 	arrived := time.Now()
+	d, err := s.find(in.GetModelName())
+	if err != nil {
+		return nil, d.status(err)
+	}
 	a := &asking{request: requests.Get().(*request)}
 	defer a.release()
 	var ask *oip.Request
 	var raw bool
-	err := s.answer(ctx, a, choice{model: in.GetModelName(), version: in.GetModelVersion()}, func() (err error) {
-		contract := s.contractOf(a.arm)
+	err = d.answer(ctx, a, choice{version: in.GetModelVersion()}, func() (err error) {
+		contract := d.contractOf(a.arm)
 		if most := len(contract.Signature().Features); len(in.GetInputs()) > most {
 			return troubled(http.StatusBadRequest, "The request has %d inputs, and the model takes at most %d.", len(in.GetInputs()), most)
 		}
@@ -165,10 +176,10 @@ func (s *service) ModelInfer(ctx context.Context, in *inferencepb.ModelInferRequ
 		return contract.Read(ask, &a.batch, maxRows)
 	})
 	if err != nil {
-		return nil, s.status(err)
+		return nil, d.status(err)
 	}
-	out := reply(s.contractOf(a.arm), ask, a, raw)
-	out.ModelName = s.name
+	out := reply(d.contractOf(a.arm), ask, a, raw)
+	out.ModelName = d.name
 	a.arm.Served.Time(time.Since(arrived))
 	return out, nil
 }
@@ -282,4 +293,4 @@ func unpacked(datatype string, data []byte) *inferencepb.InferTensorContents {
 }
 
 // status tells of an error in the words of gRPC.
-func (s *service) status(err error) error { return s.front.refusal(err).rpc() }
+func (d *desk) status(err error) error { return d.front.refusal(err).rpc() }

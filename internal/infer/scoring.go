@@ -20,7 +20,9 @@ import (
 // registerScoring has the paths of MLflow's scoring server, two of which are
 // SageMaker's contract for containers, too.
 func (p *Protocols) registerScoring(mux *http.ServeMux) {
-	mux.HandleFunc("POST /invocations", p.invocations)
+	for _, path := range []string{"", "/models/{model}"} {
+		mux.HandleFunc("POST "+path+"/invocations", p.at((*desk).invocations, (*trouble).scoring))
+	}
 	for _, path := range []string{"GET /ping", "GET /health"} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			if !p.ready() {
@@ -34,9 +36,9 @@ func (p *Protocols) registerScoring(mux *http.ServeMux) {
 	})
 }
 
-func (p *Protocols) invocations(w http.ResponseWriter, r *http.Request) {
-	err := p.ask(w, r, choice{}, func(a *asking) error {
-		schema := p.front.termsOf(a.arm.Predictor.Signature()).rows
+func (d *desk) invocations(w http.ResponseWriter, r *http.Request) {
+	err := d.ask(w, r, choice{}, func(a *asking) error {
+		schema := d.front.termsOf(a.arm.Predictor.Signature()).rows
 		switch media := mediaType(r); media {
 		case "text/csv":
 			return readCSV(a.body, &a.batch, schema)
@@ -51,7 +53,7 @@ func (p *Protocols) invocations(w http.ResponseWriter, r *http.Request) {
 		return a.reply
 	})
 	if err != nil {
-		p.front.refusal(err).scoring(w)
+		d.front.refusal(err).scoring(w)
 	}
 }
 

@@ -49,7 +49,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
 	table := h.table.Table()
 	if table == nil {
-		h.refuse(w, notLoaded)
+		h.refuse(w, h.away.Load())
 		return
 	}
 	s := &streaming{front: h, w: w, control: http.NewResponseController(w), r: r, signature: table.Stable.Predictor.Signature()}
@@ -189,7 +189,11 @@ func (s *streaming) Predict(in model.Rows, out model.Answers) (err error) {
 		return s.fail(stopping)
 	}
 	first := s.arm == nil
-	if !s.onTable() {
+	switch {
+	case s.onTable():
+	case first: // the model was unloaded meanwhile
+		return s.fail(s.front.away.Load())
+	default:
 		return s.fail(&trouble{
 			status: http.StatusServiceUnavailable, code: "version_gone",
 			detail: fmt.Sprintf("Version %s, which answered so far, was taken out: send the rows without an answer again.", s.arm.Version.Name),
@@ -223,6 +227,9 @@ func (s *streaming) Predict(in model.Rows, out model.Answers) (err error) {
 // whether its version is still one that may answer.
 func (s *streaming) onTable() bool {
 	table := s.front.table.Table()
+	if table == nil {
+		return false
+	}
 	if s.arm == nil {
 		s.arm = table.Pick()
 		s.arm.Evidence.Begin()

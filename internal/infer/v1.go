@@ -18,42 +18,42 @@ import (
 // TensorFlow Serving's REST API.
 func (p *Protocols) registerV1(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]any{"models": []string{p.name}})
+		writeJSON(w, http.StatusOK, map[string]any{"models": p.desks.Load().names(strings.Clone)})
 	})
 	for _, where := range []string{"", "/versions/{version}", "/labels/{label}"} {
 		// The last element has a verb behind its colon: churn:predict.
 		path := "/v1/models/{model}" + where
-		mux.HandleFunc("GET "+path, p.statusV1)
-		mux.HandleFunc("POST "+path, p.predictV1)
+		mux.HandleFunc("GET "+path, p.at((*desk).statusV1, (*trouble).plain))
+		mux.HandleFunc("POST "+path, p.at((*desk).predictV1, (*trouble).plain))
 	}
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
-		p.refuse(w, troubled(http.StatusNotFound, "There is no %s %s: predictions are at POST /v1/models/%s:predict.", r.Method, clip(r.URL.Path), p.name))
+		p.lost.refuse(w, troubled(http.StatusNotFound, "There is no %s %s: predictions are at POST /v1/models/%s:predict.", r.Method, clip(r.URL.Path), p.desks.Load().standard))
 	})
 }
 
 // askedV1 takes the verb off the path's last element.
 func askedV1(r *http.Request) (to choice, verb string) {
 	to = asked(r)
-	last := &to.model
 	switch {
 	case to.version != "":
-		last = &to.version
+		to.version, verb, _ = strings.Cut(to.version, ":")
 	case to.label != "":
-		last = &to.label
+		to.label, verb, _ = strings.Cut(to.label, ":")
+	default:
+		_, verb, _ = strings.Cut(r.PathValue("model"), ":")
 	}
-	*last, verb, _ = strings.Cut(*last, ":")
 	return to, verb
 }
 
-func (p *Protocols) statusV1(w http.ResponseWriter, r *http.Request) {
+func (d *desk) statusV1(w http.ResponseWriter, r *http.Request) {
 	to, verb := askedV1(r)
-	arm, dealt, err := p.choose(to)
+	arm, dealer, err := d.choose(to)
 	switch {
 	case verb != "":
-		p.refuse(w, troubled(http.StatusMethodNotAllowed, "POST what is to be predicted."))
+		d.refuse(w, troubled(http.StatusMethodNotAllowed, "POST what is to be predicted."))
 		return
 	case err != nil:
-		p.refuse(w, err)
+		d.refuse(w, err)
 		return
 	}
 	type version struct {
@@ -63,22 +63,22 @@ func (p *Protocols) statusV1(w http.ResponseWriter, r *http.Request) {
 		Status  map[string]string `json:"status"`
 	}
 	available := []version{{arm.Version.Name, string(arm.Role), "AVAILABLE", map[string]string{"error_code": "OK", "error_message": ""}}}
-	if table := p.front.table.Table(); dealt && table.Canary != nil {
-		available = append(available, version{table.Canary.Version.Name, string(table.Canary.Role), "AVAILABLE", available[0].Status})
+	if dealer != nil && dealer.Canary != nil {
+		available = append(available, version{dealer.Canary.Version.Name, string(dealer.Canary.Role), "AVAILABLE", available[0].Status})
 	}
 	// KServe reads name and ready, TensorFlow Serving model_version_status.
-	writeJSON(w, http.StatusOK, map[string]any{"name": p.name, "ready": true, "model_version_status": available})
+	writeJSON(w, http.StatusOK, map[string]any{"name": d.name, "ready": true, "model_version_status": available})
 }
 
-func (p *Protocols) predictV1(w http.ResponseWriter, r *http.Request) {
+func (d *desk) predictV1(w http.ResponseWriter, r *http.Request) {
 	to, verb := askedV1(r)
 	if verb != "predict" {
-		p.refuse(w, troubled(http.StatusNotFound, "The verb %q is not served: POST to /v1/models/%s:predict.", clip(verb), p.name))
+		d.refuse(w, troubled(http.StatusNotFound, "The verb %q is not served: POST to /v1/models/%s:predict.", clip(verb), d.name))
 		return
 	}
 	var table *tableOfRows
-	err := p.ask(w, r, to, func(a *asking) (err error) {
-		table, err = readTable(a.body, &a.batch, p.front.termsOf(a.arm.Predictor.Signature()).rows, "instances", "inputs")
+	err := d.ask(w, r, to, func(a *asking) (err error) {
+		table, err = readTable(a.body, &a.batch, d.front.termsOf(a.arm.Predictor.Signature()).rows, "instances", "inputs")
 		return err
 	}, func(a *asking) []byte {
 		w.Header()["Content-Type"] = contentTypeJSON
@@ -87,7 +87,7 @@ func (p *Protocols) predictV1(w http.ResponseWriter, r *http.Request) {
 		return a.reply
 	})
 	if err != nil {
-		p.refuse(w, err)
+		d.refuse(w, err)
 	}
 }
 

@@ -19,23 +19,23 @@ func (p *Protocols) registerV2(mux *http.ServeMux) {
 		writeJSON(w, http.StatusOK, map[string]bool{"live": true})
 	})
 	mux.HandleFunc("GET /v2/health/ready", func(w http.ResponseWriter, _ *http.Request) {
-		ready := p.ready() && p.front.table.Table() != nil
+		ready := p.ready() && p.desks.Load().loaded()
 		writeJSON(w, map[bool]int{true: http.StatusOK, false: http.StatusServiceUnavailable}[ready], map[string]bool{"ready": ready})
 	})
 	for _, version := range []string{"", "/versions/{version}"} {
 		path := "/v2/models/{model}" + version
-		mux.HandleFunc("GET "+path, p.modelMetadata)
-		mux.HandleFunc("GET "+path+"/ready", p.modelReady)
-		mux.HandleFunc("POST "+path+"/infer", p.infer)
+		mux.HandleFunc("GET "+path, p.at((*desk).modelMetadata, (*trouble).plain))
+		mux.HandleFunc("GET "+path+"/ready", p.at((*desk).modelReady, (*trouble).plain))
+		mux.HandleFunc("POST "+path+"/infer", p.at((*desk).infer, (*trouble).plain))
 	}
 	mux.HandleFunc("POST /v2/repository/index", p.repositoryIndex)
 	mux.HandleFunc("/v2/", func(w http.ResponseWriter, r *http.Request) {
-		p.refuse(w, troubled(http.StatusNotFound, "There is no %s %s in the Open Inference Protocol that this server speaks: GET /v2 describes it.", r.Method, clip(r.URL.Path)))
+		p.lost.refuse(w, troubled(http.StatusNotFound, "There is no %s %s in the Open Inference Protocol that this server speaks: GET /v2 describes it.", r.Method, clip(r.URL.Path)))
 	})
 }
 
 func asked(r *http.Request) choice {
-	return choice{r.PathValue("model"), r.PathValue("version"), r.PathValue("label")}
+	return choice{r.PathValue("version"), r.PathValue("label")}
 }
 
 // extensions of the protocol that this server has.
@@ -47,10 +47,10 @@ func (p *Protocols) serverMetadata(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-func (p *Protocols) modelMetadata(w http.ResponseWriter, r *http.Request) {
-	m, err := p.metadata(asked(r))
+func (d *desk) modelMetadata(w http.ResponseWriter, r *http.Request) {
+	m, err := d.metadata(asked(r))
 	if err != nil {
-		p.refuse(w, err)
+		d.refuse(w, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, m)
@@ -65,26 +65,26 @@ type metadata struct {
 	Outputs  []oip.Spec `json:"outputs"`
 }
 
-func (p *Protocols) metadata(to choice) (metadata, error) {
-	arm, dealt, err := p.choose(to)
+func (d *desk) metadata(to choice) (metadata, error) {
+	arm, dealer, err := d.choose(to)
 	if err != nil {
 		return metadata{}, err
 	}
 	versions := []string{arm.Version.Name}
-	if table := p.front.table.Table(); dealt && table.Canary != nil {
-		versions = append(versions, table.Canary.Version.Name)
+	if dealer != nil && dealer.Canary != nil {
+		versions = append(versions, dealer.Canary.Version.Name)
 	}
-	contract := p.contractOf(arm)
-	return metadata{p.name, versions, arm.Predictor.Signature().Library, contract.Inputs(), contract.Outputs()}, nil
+	contract := d.contractOf(arm)
+	return metadata{d.name, versions, arm.Predictor.Signature().Library, contract.Inputs(), contract.Outputs()}, nil
 }
 
-func (p *Protocols) modelReady(w http.ResponseWriter, r *http.Request) {
-	if _, _, err := p.choose(asked(r)); err != nil {
-		p.refuse(w, err)
+func (d *desk) modelReady(w http.ResponseWriter, r *http.Request) {
+	if _, _, err := d.choose(asked(r)); err != nil {
+		d.refuse(w, err)
 		return
 	}
-	ready := p.ready()
-	writeJSON(w, map[bool]int{true: http.StatusOK, false: http.StatusServiceUnavailable}[ready], map[string]any{"name": p.name, "ready": ready})
+	ready := d.ready()
+	writeJSON(w, map[bool]int{true: http.StatusOK, false: http.StatusServiceUnavailable}[ready], map[string]any{"name": d.name, "ready": ready})
 }
 
 func (p *Protocols) repositoryIndex(w http.ResponseWriter, _ *http.Request) {
@@ -102,18 +102,22 @@ type indexed struct {
 // index lists the versions that can answer now.
 func (p *Protocols) index() []indexed {
 	all := []indexed{}
-	if table := p.front.table.Table(); table != nil {
-		all = append(all, indexed{p.name, table.Stable.Version.Name, "READY", "stable"})
+	for _, d := range p.desks.Load().all {
+		table := d.front.table.Table()
+		if table == nil {
+			continue
+		}
+		all = append(all, indexed{d.name, table.Stable.Version.Name, "READY", "stable"})
 		if table.Canary != nil {
-			all = append(all, indexed{p.name, table.Canary.Version.Name, "READY", "canary"})
+			all = append(all, indexed{d.name, table.Canary.Version.Name, "READY", "canary"})
 		}
 	}
 	return all
 }
 
-func (p *Protocols) infer(w http.ResponseWriter, r *http.Request) {
+func (d *desk) infer(w http.ResponseWriter, r *http.Request) {
 	var ask *oip.Request
-	err := p.ask(w, r, asked(r), func(a *asking) (err error) {
+	err := d.ask(w, r, asked(r), func(a *asking) (err error) {
 		header := -1
 		if text := r.Header.Get(jsonLength); text != "" {
 			if header, err = strconv.Atoi(text); err != nil || header < 0 {
@@ -123,10 +127,10 @@ func (p *Protocols) infer(w http.ResponseWriter, r *http.Request) {
 		if ask, err = oip.Parse(a.body, header); err != nil {
 			return err
 		}
-		return p.contractOf(a.arm).Read(ask, &a.batch, maxRows)
+		return d.contractOf(a.arm).Read(ask, &a.batch, maxRows)
 	}, func(a *asking) []byte {
 		var header int
-		a.reply, header = p.contractOf(a.arm).AppendReply(a.reply[:0], ask, &a.batch, p.name, a.arm.Version.Name)
+		a.reply, header = d.contractOf(a.arm).AppendReply(a.reply[:0], ask, &a.batch, d.name, a.arm.Version.Name)
 		w.Header()["Content-Type"] = contentTypeJSON
 		if header >= 0 {
 			w.Header().Set("Content-Type", "application/octet-stream")
@@ -135,6 +139,6 @@ func (p *Protocols) infer(w http.ResponseWriter, r *http.Request) {
 		return a.reply
 	})
 	if err != nil {
-		p.refuse(w, err)
+		d.refuse(w, err)
 	}
 }
