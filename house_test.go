@@ -18,7 +18,7 @@
 // for every test: a skip that looks green is worse than no test.
 //
 // Terms: a room is a package under internal/, named by its path there; cmd is
-// every program under cmd/ taken together. Code elsewhere (bench, the root) is
+// every program under cmd/ taken together. Code elsewhere (bench, test, the root) is
 // outside: it sees the product as a user does and imports no room.
 package house_test
 
