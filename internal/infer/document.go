@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"serin/internal/model"
 	"serin/internal/model/rows"
 )
 
@@ -157,16 +158,7 @@ func (d *document) malformed(err error) *trouble {
 func wrong(location, message, next string) *trouble {
 	return &trouble{
 		status: http.StatusUnprocessableEntity,
-		detail: fmt.Sprintf("%s: %s. %s", clip(location), message, next),
-		fields: []fieldError{{Location: clip(location), Message: message}},
+		detail: fmt.Sprintf("%s: %s. %s", model.Clip(location), message, next),
+		fields: []fieldError{{Location: model.Clip(location), Message: message}},
 	}
-}
-
-// clip bounds what of a client's own text is sent back to it.
-func clip(s string) string {
-	const most = 100
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
 }

@@ -84,19 +84,19 @@ func (p *Protocols) Lost(f func(status int, count uint64)) { p.lost.front.Refuse
 
 // find is where a model is asked for, the default one where the name is empty.
 // With an error it is the desk where that is counted.
-func (p *Protocols) find(model string) (*desk, error) {
+func (p *Protocols) find(name string) (*desk, error) {
 	known := p.desks.Load()
-	if d := known.named[cmp.Or(model, known.standard)]; d != nil {
+	if d := known.named[cmp.Or(name, known.standard)]; d != nil {
 		return d, nil
 	}
 	here := "has none now"
 	if len(known.all) > 0 {
 		here = "has " + strings.Join(known.names(strconv.Quote), " and ")
 	}
-	if model == "" {
+	if name == "" {
 		return p.lost, troubled(http.StatusServiceUnavailable, "The default model %q is not loaded: load it, or ask for another by its name. This server %s.", known.standard, here)
 	}
-	return p.lost, troubled(http.StatusNotFound, "There is no model %q: this server %s.", clip(model), here)
+	return p.lost, troubled(http.StatusNotFound, "There is no model %q: this server %s.", model.Clip(name), here)
 }
 
 func (k *desks) names(write func(string) string) []string {
@@ -237,9 +237,9 @@ func (d *desk) choose(to choice) (arm *route.Arm, dealer *route.Table, err error
 		}
 	}
 	if to.label != "" {
-		return nil, nil, troubled(http.StatusNotFound, "Model %q has no version with the label %q now.", d.name, clip(to.label))
+		return nil, nil, troubled(http.StatusNotFound, "Model %q has no version with the label %q now.", d.name, model.Clip(to.label))
 	}
-	return nil, nil, troubled(http.StatusNotFound, "Model %q has no version %q now: it has %s.", d.name, clip(to.version), versionsOf(table))
+	return nil, nil, troubled(http.StatusNotFound, "Model %q has no version %q now: it has %s.", d.name, model.Clip(to.version), versionsOf(table))
 }
 
 func versionsOf(t *route.Table) string {
@@ -267,7 +267,7 @@ func (d *desk) explain(err error, arm *route.Arm) error {
 	}
 	features := arm.Predictor.Signature().Features
 	if u.Feature >= 0 && u.Feature < len(features) && features[u.Feature].Name != "" {
-		return troubled(http.StatusBadRequest, "Row %d, feature %q: %s.", u.Row, clip(features[u.Feature].Name), u.Reason)
+		return troubled(http.StatusBadRequest, "Row %d, feature %q: %s.", u.Row, model.Clip(features[u.Feature].Name), u.Reason)
 	}
 	return troubled(http.StatusBadRequest, "Row %d: %s.", u.Row, u.Reason)
 }

@@ -1,7 +1,6 @@
 package infer
 
 import (
-	"encoding/json"
 	"strconv"
 	"time"
 
@@ -50,7 +49,7 @@ func appendAnswer(dst []byte, s *model.Signature, b *rows.Batch, i int) []byte {
 		dst = append(dst, `,"prediction":`...)
 		dst = append(dst, s.Classes[class]...)
 		if len(values) > 2 {
-			dst = appendNumbers(append(dst, `,"probabilities":`...), values)
+			dst = rows.AppendNumbers(append(dst, `,"probabilities":`...), values)
 		}
 	case model.Scores:
 		dst = append(dst, `"prediction":`...)
@@ -58,14 +57,14 @@ func appendAnswer(dst []byte, s *model.Signature, b *rows.Batch, i int) []byte {
 		if len(values) == 1 {
 			dst = rows.AppendNumber(append(dst, `,"score":`...), values[0])
 		} else {
-			dst = appendNumbers(append(dst, `,"scores":`...), values)
+			dst = rows.AppendNumbers(append(dst, `,"scores":`...), values)
 		}
 	case model.Quantities:
 		dst = append(dst, `"prediction":`...)
 		if len(values) == 1 {
 			dst = rows.AppendNumber(dst, values[0])
 		} else {
-			dst = appendNumbers(dst, values)
+			dst = rows.AppendNumbers(dst, values)
 		}
 	}
 	return dst
@@ -76,33 +75,8 @@ func appendTail(dst []byte, arm *route.Arm, latency time.Duration) []byte {
 	dst = append(dst, `,"model_used":"`...)
 	dst = append(dst, arm.Role...)
 	dst = append(dst, `","model_version":`...)
-	dst = appendString(dst, arm.Version.Name)
+	dst = rows.AppendText(dst, arm.Version.Name)
 	dst = append(dst, `,"latency_ms":`...)
 	dst = strconv.AppendFloat(dst, float64(latency.Nanoseconds())/1e6, 'f', 6, 64)
 	return append(dst, '}')
-}
-
-func appendNumbers(b []byte, values []float64) []byte {
-	b = append(b, '[')
-	for i, v := range values {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = rows.AppendNumber(b, v)
-	}
-	return append(b, ']')
-}
-
-// appendString quotes a name that may hold anything a file's name may.
-func appendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
-			quoted, err := json.Marshal(s)
-			if err != nil { // cannot happen: strings always encode
-				return append(b, `""`...)
-			}
-			return append(b, quoted...)
-		}
-	}
-	return append(append(append(b, '"'), s...), '"')
 }

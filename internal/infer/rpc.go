@@ -20,6 +20,7 @@ import (
 
 	"serin/internal/infer/inferencepb"
 	"serin/internal/infer/oip"
+	"serin/internal/model"
 )
 
 // RPC is the Open Inference Protocol over gRPC, with grpc.health.v1 and server
@@ -195,11 +196,11 @@ func tensors(in *inferencepb.ModelInferRequest) (r *oip.Request, raw bool, err e
 	for i, input := range in.GetInputs() {
 		t := oip.Tensor{Name: input.GetName(), Datatype: input.GetDatatype(), Shape: input.GetShape()}
 		if len(t.Shape) > oip.MaxAxes {
-			return nil, raw, troubled(http.StatusBadRequest, "Input %q: a shape has at most %d axes.", clip(t.Name), oip.MaxAxes)
+			return nil, raw, troubled(http.StatusBadRequest, "Input %q: a shape has at most %d axes.", model.Clip(t.Name), oip.MaxAxes)
 		}
 		if raw {
 			if input.GetContents() != nil {
-				return nil, raw, troubled(http.StatusBadRequest, "Input %q has contents and raw_input_contents: give one of them.", clip(t.Name))
+				return nil, raw, troubled(http.StatusBadRequest, "Input %q has contents and raw_input_contents: give one of them.", model.Clip(t.Name))
 			}
 			t.Raw = in.GetRawInputContents()[i]
 		} else if err := contents(&t, input.GetContents()); err != nil {
@@ -240,7 +241,7 @@ func contents(t *oip.Tensor, c *inferencepb.InferTensorContents) error {
 			t.Texts = append(t.Texts, string(v))
 		}
 	case "FP16":
-		return troubled(http.StatusBadRequest, "Input %q is FP16, which has no contents: send raw_input_contents.", clip(t.Name))
+		return troubled(http.StatusBadRequest, "Input %q is FP16, which has no contents: send raw_input_contents.", model.Clip(t.Name))
 	}
 	return t.Within()
 }

@@ -45,7 +45,7 @@ func (d *desk) invocations(w http.ResponseWriter, r *http.Request) {
 		case "", "application/json":
 			return readScoring(a.body, &a.batch, schema)
 		default:
-			return troubled(http.StatusUnsupportedMediaType, "The content type is %q: send application/json or text/csv.", clip(media))
+			return troubled(http.StatusUnsupportedMediaType, "The content type is %q: send application/json or text/csv.", model.Clip(media))
 		}
 	}, func(a *asking) []byte {
 		w.Header()["Content-Type"] = contentTypeJSON
@@ -98,7 +98,7 @@ type split struct {
 func readScoring(body []byte, b *rows.Batch, schema *rows.Schema) error {
 	var s scoring
 	if err := json.Unmarshal(body, &s, json.RejectUnknownMembers(true)); err != nil {
-		return troubled(http.StatusBadRequest, "The body is not what /invocations takes: %s.", clip(strings.TrimPrefix(err.Error(), "json: ")))
+		return troubled(http.StatusBadRequest, "The body is not what /invocations takes: %s.", model.Clip(strings.TrimPrefix(err.Error(), "json: ")))
 	}
 	var given []string
 	for name, there := range map[string]bool{
@@ -138,7 +138,7 @@ func placed(columns []string, schema *rows.Schema) ([]int, error) {
 	at := make(map[string]int, len(columns))
 	for i, name := range columns {
 		if _, twice := at[name]; twice {
-			return nil, troubled(http.StatusBadRequest, "Two columns are called %q: rename or remove one of them.", clip(name))
+			return nil, troubled(http.StatusBadRequest, "Two columns are called %q: rename or remove one of them.", model.Clip(name))
 		}
 		at[name] = i
 	}
@@ -146,7 +146,7 @@ func placed(columns []string, schema *rows.Schema) ([]int, error) {
 	for i, f := range s.Features {
 		column, there := at[f.Name]
 		if !there && f.Kind != model.Unused {
-			return nil, troubled(http.StatusBadRequest, "There is no column %q: the model takes %s.", clip(f.Name), clip(strings.Join(s.Names(), ", ")))
+			return nil, troubled(http.StatusBadRequest, "There is no column %q: the model takes %s.", model.Clip(f.Name), model.Clip(strings.Join(s.Names(), ", ")))
 		}
 		if places[i] = column; !there {
 			places[i] = -1
@@ -214,7 +214,7 @@ func byColumn(inputs jsontext.Value, schema *rows.Schema) (jsontext.Value, error
 	}
 	var given map[string][]jsontext.Value
 	if err := json.Unmarshal(inputs, &given); err != nil {
-		return nil, troubled(http.StatusBadRequest, "inputs is an object, and not every column is a list: %s.", clip(err.Error()))
+		return nil, troubled(http.StatusBadRequest, "inputs is an object, and not every column is a list: %s.", model.Clip(err.Error()))
 	}
 	columns := slices.Sorted(maps.Keys(given))
 	places, err := placed(columns, schema)
@@ -227,7 +227,7 @@ func byColumn(inputs jsontext.Value, schema *rows.Schema) (jsontext.Value, error
 	n := len(given[columns[0]])
 	for _, name := range columns {
 		if len(given[name]) != n {
-			return nil, troubled(http.StatusBadRequest, "inputs: column %q has %d values and column %q has %d.", clip(columns[0]), n, clip(name), len(given[name]))
+			return nil, troubled(http.StatusBadRequest, "inputs: column %q has %d values and column %q has %d.", model.Clip(columns[0]), n, model.Clip(name), len(given[name]))
 		}
 	}
 	if n > maxRows {

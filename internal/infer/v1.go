@@ -27,7 +27,7 @@ func (p *Protocols) registerV1(mux *http.ServeMux) {
 		mux.HandleFunc("POST "+path, p.at((*desk).predictV1, (*trouble).plain))
 	}
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
-		p.lost.refuse(w, troubled(http.StatusNotFound, "There is no %s %s: predictions are at POST /v1/models/%s:predict.", r.Method, clip(r.URL.Path), p.desks.Load().standard))
+		p.lost.refuse(w, troubled(http.StatusNotFound, "There is no %s %s: predictions are at POST /v1/models/%s:predict.", r.Method, model.Clip(r.URL.Path), p.desks.Load().standard))
 	})
 }
 
@@ -73,7 +73,7 @@ func (d *desk) statusV1(w http.ResponseWriter, r *http.Request) {
 func (d *desk) predictV1(w http.ResponseWriter, r *http.Request) {
 	to, verb := askedV1(r)
 	if verb != "predict" {
-		d.refuse(w, troubled(http.StatusNotFound, "The verb %q is not served: POST to /v1/models/%s:predict.", clip(verb), d.name))
+		d.refuse(w, troubled(http.StatusNotFound, "The verb %q is not served: POST to /v1/models/%s:predict.", model.Clip(verb), d.name))
 		return
 	}
 	var table *tableOfRows
@@ -105,7 +105,7 @@ func appendPredictions(dst []byte, member string, s *model.Signature, b *rows.Ba
 		case len(values) == 1:
 			dst = rows.AppendNumber(dst, values[0])
 		default:
-			dst = appendNumbers(dst, values)
+			dst = rows.AppendNumbers(dst, values)
 		}
 	}
 	return append(dst, `]}`...)
@@ -205,7 +205,7 @@ func (t *tableOfRows) rows() error {
 		place := fmt.Sprintf("%s[%d]", t.member, t.batch.N)
 		if err := t.schema.JSON(t.d, t.batch); err != nil {
 			if f, ok := errors.AsType[*rows.Fault](err); ok {
-				return troubled(http.StatusBadRequest, "%s%s: %s. %s", place, clip(f.At), f.Message, f.Next)
+				return troubled(http.StatusBadRequest, "%s%s: %s. %s", place, model.Clip(f.At), f.Message, f.Next)
 			}
 			return err
 		}

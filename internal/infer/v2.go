@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"serin/internal/infer/oip"
+	"serin/internal/model"
 )
 
 // jsonLength is the header that says how much of a body is JSON, where binary
@@ -30,7 +31,7 @@ func (p *Protocols) registerV2(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("POST /v2/repository/index", p.repositoryIndex)
 	mux.HandleFunc("/v2/", func(w http.ResponseWriter, r *http.Request) {
-		p.lost.refuse(w, troubled(http.StatusNotFound, "There is no %s %s in the Open Inference Protocol that this server speaks: GET /v2 describes it.", r.Method, clip(r.URL.Path)))
+		p.lost.refuse(w, troubled(http.StatusNotFound, "There is no %s %s in the Open Inference Protocol that this server speaks: GET /v2 describes it.", r.Method, model.Clip(r.URL.Path)))
 	})
 }
 
@@ -121,7 +122,7 @@ func (d *desk) infer(w http.ResponseWriter, r *http.Request) {
 		header := -1
 		if text := r.Header.Get(jsonLength); text != "" {
 			if header, err = strconv.Atoi(text); err != nil || header < 0 {
-				return troubled(http.StatusBadRequest, "The header %s is %q, and must be a number of bytes.", jsonLength, clip(text))
+				return troubled(http.StatusBadRequest, "The header %s is %q, and must be a number of bytes.", jsonLength, model.Clip(text))
 			}
 		}
 		if ask, err = oip.Parse(a.body, header); err != nil {

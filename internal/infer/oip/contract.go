@@ -196,8 +196,8 @@ func (c *Contract) AppendRaw(dst []byte, i int, b *rows.Batch) []byte {
 // appendData appends an output of a batch's answers as a flat JSON array.
 func (c *Contract) appendData(dst []byte, i int, b *rows.Batch) []byte {
 	o := &c.outputs[i]
-	dst = append(dst, '[')
 	if o.labels != nil {
+		dst = append(dst, '[')
 		for k, class := range b.Answers.Classes[:b.N] {
 			if k > 0 {
 				dst = append(dst, ',')
@@ -206,13 +206,7 @@ func (c *Contract) appendData(dst []byte, i int, b *rows.Batch) []byte {
 		}
 		return append(dst, ']')
 	}
-	for k, v := range b.Answers.Values[:b.N*o.columns] {
-		if k > 0 {
-			dst = append(dst, ',')
-		}
-		dst = rows.AppendNumber(dst, v)
-	}
-	return append(dst, ']')
+	return rows.AppendNumbers(dst, b.Answers.Values[:b.N*o.columns])
 }
 
 // AppendReply appends the body of an answer and returns, where some outputs are
@@ -221,10 +215,10 @@ func (c *Contract) AppendReply(dst []byte, r *Request, b *rows.Batch, name, vers
 	begin := len(dst)
 	var raw []byte
 	binaries := false
-	dst = appendText(append(dst, `{"model_name":`...), name)
-	dst = appendText(append(dst, `,"model_version":`...), version)
+	dst = rows.AppendText(append(dst, `{"model_name":`...), name)
+	dst = rows.AppendText(append(dst, `,"model_version":`...), version)
 	if r.ID != "" {
-		dst = appendText(append(dst, `,"id":`...), r.ID)
+		dst = rows.AppendText(append(dst, `,"id":`...), r.ID)
 	}
 	dst = append(dst, `,"outputs":[`...)
 	count := 0
@@ -232,8 +226,8 @@ func (c *Contract) AppendReply(dst []byte, r *Request, b *rows.Batch, name, vers
 		if count++; count > 1 {
 			dst = append(dst, ',')
 		}
-		dst = appendText(append(dst, `{"name":`...), c.outputs[i].Name)
-		dst = appendText(append(dst, `,"datatype":`...), c.outputs[i].Datatype)
+		dst = rows.AppendText(append(dst, `{"name":`...), c.outputs[i].Name)
+		dst = rows.AppendText(append(dst, `,"datatype":`...), c.outputs[i].Datatype)
 		dst = append(dst, `,"shape":[`...)
 		for k, d := range shape {
 			if k > 0 {
@@ -256,13 +250,4 @@ func (c *Contract) AppendReply(dst []byte, r *Request, b *rows.Batch, name, vers
 		return dst, -1
 	}
 	return append(dst, raw...), len(dst) - begin
-}
-
-// appendText writes a string as JSON.
-func appendText(dst []byte, s string) []byte {
-	quoted, err := json.Marshal(s)
-	if err != nil { // cannot happen: strings always encode
-		return append(dst, `""`...)
-	}
-	return append(dst, quoted...)
 }

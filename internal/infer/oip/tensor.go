@@ -364,11 +364,5 @@ func expected(s *model.Signature) string {
 	return "an input of shape [rows, 1] for each feature: " + strings.Join(parts, ", ")
 }
 
-// quoted bounds what of a client's own text is sent back to it.
-func quoted(s string) string {
-	const most = 100
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "..."
-	}
-	return strconv.Quote(s)
-}
+// quoted is how a client's own text is sent back to it.
+func quoted(s string) string { return strconv.Quote(model.Clip(s)) }

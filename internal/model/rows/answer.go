@@ -4,6 +4,9 @@ import (
 	"errors"
 	"math"
 	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"serin/internal/model"
 )
@@ -100,6 +103,11 @@ func appendNumbers(dst []byte, values []float64, alone bool) []byte {
 	if alone {
 		return AppendNumber(dst, values[0])
 	}
+	return AppendNumbers(dst, values)
+}
+
+// AppendNumbers writes an array of numbers, each as AppendNumber does.
+func AppendNumbers(dst []byte, values []float64) []byte {
 	dst = append(dst, '[')
 	for i, v := range values {
 		if i > 0 {
@@ -117,4 +125,15 @@ func AppendNumber(dst []byte, v float64) []byte {
 		return append(dst, "null"...)
 	}
 	return strconv.AppendFloat(dst, v, 'g', -1, 64)
+}
+
+// AppendText writes a string as JSON. Bytes that are no UTF-8 become U+FFFD.
+func AppendText(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			dst, _ = jsontext.AppendQuote(dst, strings.ToValidUTF8(s, "\ufffd")) // fails for other text only
+			return dst
+		}
+	}
+	return append(append(append(dst, '"'), s...), '"')
 }

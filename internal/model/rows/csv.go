@@ -101,7 +101,7 @@ func (s *Schema) cell(b *Batch, i int, text string) *Fault {
 	feature := &s.signature.Features[i]
 	cell := len(b.Numbers) - len(s.signature.Features) + i
 	wrong := func(next string) *Fault {
-		return s.fault(i, s.index != nil, fmt.Sprintf("expected %s, got %q", wanted(feature.Kind), clip(text)), next)
+		return s.fault(i, s.index != nil, fmt.Sprintf("expected %s, got %q", wanted(feature.Kind), model.Clip(text)), next)
 	}
 	if feature.Kind != model.Text {
 		text = strings.TrimSpace(text)

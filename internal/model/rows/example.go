@@ -24,7 +24,7 @@ func (s *Schema) Example() string {
 			b.WriteString(", ")
 		}
 		if s.index != nil {
-			b.WriteString(quoted(f.Name) + ": ")
+			b.WriteString(string(AppendText(nil, f.Name)) + ": ")
 		}
 		b.WriteString(exampleOf(i, f))
 	}
@@ -97,10 +97,4 @@ func (s *Schema) Sample(b *Batch, turn int) {
 			b.Numbers[cell] = float64((turn+turn%2*i)%5) - 2
 		}
 	}
-}
-
-// quoted is a string as JSON.
-func quoted(s string) string {
-	text, _ := jsontext.AppendQuote(nil, strings.ToValidUTF8(s, "?")) // fails for other text only
-	return string(text)
 }

@@ -118,7 +118,7 @@ func (g *golden) read(d *jsontext.Decoder) (expected, error) {
 			}
 			want[name] = value.Clone()
 		default:
-			return nil, fmt.Errorf("%q is unknown", clip(name))
+			return nil, fmt.Errorf("%q is unknown", model.Clip(name))
 		}
 	}
 	if _, err := d.ReadToken(); err != nil {
@@ -156,7 +156,7 @@ func (g *golden) compare(want expected) *model.Refusal {
 		}
 		numbers, ok := numbersOf(raw)
 		if !ok || len(numbers) != len(values) {
-			return &model.Refusal{Reason: fmt.Sprintf("%s is %s, and this model answers %d numbers", name, clip(string(raw)), len(values)), Next: nextGolden}
+			return &model.Refusal{Reason: fmt.Sprintf("%s is %s, and this model answers %d numbers", name, model.Clip(string(raw)), len(values)), Next: nextGolden}
 		}
 		for i, number := range numbers {
 			if !agree(values[i], number, s.Values) {
@@ -174,7 +174,7 @@ func (g *golden) compare(want expected) *model.Refusal {
 var meanings = map[string]model.Meaning{"probabilities": model.Probabilities, "score": model.Scores, "scores": model.Scores}
 
 func disagrees(what, got, want string) *model.Refusal {
-	return &model.Refusal{Reason: fmt.Sprintf("%s is %s here and should be %s", what, clip(got), clip(want)), Next: nextDisagrees}
+	return &model.Refusal{Reason: fmt.Sprintf("%s is %s here and should be %s", what, model.Clip(got), model.Clip(want)), Next: nextDisagrees}
 }
 
 // agree compares two numbers; null, as JSON writes what is no number, agrees

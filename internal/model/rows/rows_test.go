@@ -386,3 +386,13 @@ func TestLongBatchesGoInBlocks(t *testing.T) {
 		t.Errorf("%d bytes held", held)
 	}
 }
+
+func TestTextsAreJSON(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"", "model_v1", `a "b" \c`, "\u00fc\n\x00\u2028", "</script>", "\xff\xfe"} {
+		var got string
+		if text := AppendText([]byte("x"), s); json.Unmarshal(text[1:], &got) != nil || got != strings.ToValidUTF8(s, "\ufffd") {
+			t.Errorf("%q: %s", s, text)
+		}
+	}
+}

@@ -232,7 +232,7 @@ func (s *Schema) value(d *jsontext.Decoder, b *Batch, i int, named bool) error {
 		b.Numbers[cell] = math.NaN()
 	case feature.Kind == model.Number && kind == '0':
 		if b.Numbers[cell], err = strconv.ParseFloat(string(raw), 64); err != nil {
-			return s.fault(i, named, clip(string(raw))+" is outside the range of a 64-bit float", "Send a number between -1.8e308 and 1.8e308.")
+			return s.fault(i, named, model.Clip(string(raw))+" is outside the range of a 64-bit float", "Send a number between -1.8e308 and 1.8e308.")
 		}
 	case feature.Kind == model.Text && kind == '"':
 		text, err := jsontext.AppendUnquote(nil, raw)
@@ -344,13 +344,4 @@ func list(names []string) string {
 		return strings.Join(names[:shown], ", ") + fmt.Sprintf(" and %d more", len(names)-shown)
 	}
 	return strings.Join(names, ", ")
-}
-
-// clip bounds what of a client's own text is sent back to it.
-func clip(s string) string {
-	const most = 100
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
 }
