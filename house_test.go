@@ -75,7 +75,7 @@ var rooms = map[string]room{
 	"model":   {nil, "the engines' door is what formats and callers agree on, so it depends on neither"},
 	"web":     {nil, "the dashboard talks to the control HTTP, from the browser, like any other client"},
 	"keys":    {nil, "who may do what must be decidable without product state"},
-	"load":    {nil, "the load generator measures from outside, as a client does"},
+	"load":    {[]string{"infer/inferencepb"}, "the load generator measures from outside, as a client does; the messages are generated from a protocol that is not ours"},
 	"fetch":   {nil, "it brings bytes pinned by their digest and need not know what they are"},
 
 	"calc": {[]string{"stats", "stats/anytime"}, "it puts the tests into words for scripts and has none of its own"},

@@ -1,14 +1,15 @@
 package main
 
 import (
-	"bufio"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,9 +23,13 @@ import (
 // benchmark is what the flags of bench say.
 type benchmark struct {
 	plan       load.Plan
+	target     load.Target
 	server     string
 	features   string
 	data       string
+	path       string
+	body       string
+	mime       string
 	thresholds []string
 	output     string
 }
@@ -34,8 +39,12 @@ func newBench(c console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Put load on a server, and see the latencies of both arms side by side",
-		Long: `Put load on a server's POST /predict, and print how long the answers took, of
-both arms side by side.
+		Long: `Put load on a server in any of its protocols, and print how long the answers
+took, of both arms side by side.
+
+The rows are those of --data or --features. Without them one is made up from what
+the server tells of its model. --rows puts many of them into a request. With --body
+and --path any request can be sent to any HTTP server.
 
 With --rate the loop is open: requests are due at fixed times whether or not the
 server keeps up, and a latency is counted from when its request was due
@@ -48,33 +57,45 @@ The measures are pNN, mean, max, errors and rate.`,
 		Example: `  serin bench                                      how much can it do?
   serin bench --rate 500 --duration 1m             what do clients see at 500/s?
   serin bench --rate 500 --threshold 'canary/stable.p99<1.2' --threshold 'errors<0.1%'
-  serin bench --data rows.jsonl --output json      rows of your own, one a line`,
+  serin bench --data rows.jsonl --output json      rows of your own, one a line
+  serin bench --protocol grpc --rows 1000          batches, over gRPC
+  serin bench --server http://127.0.0.1:3000 --path /score --body request.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.run(cmd.Context(), c, cmd.InOrStdin()) },
 	}
-	server := os.Getenv("SERIN_SERVER")
-	if server == "" {
-		server = "http://127.0.0.1:8000"
-	}
 	f := cmd.Flags()
-	f.StringVar(&b.server, "server", server, "address of the server (SERIN_SERVER)")
+	f.StringVar(&b.server, "server", "", "address of the server (default: SERIN_SERVER, or http://127.0.0.1:8000; of gRPC the port after it)")
+	f.StringVar(&b.target.Protocol, "protocol", "predict", strings.Join(load.Protocols(), ", "))
+	f.StringVarP(&b.target.Model, "model", "m", "", "the model (default: the server's)")
+	f.IntVar(&b.target.Rows, "rows", 1, "rows in each request")
+	f.BoolVar(&b.target.HTTP2, "http2", false, "speak HTTP/2, in the clear or over TLS")
 	f.Float64Var(&b.plan.Rate, "rate", 0, "requests per second of an open loop; 0 is as fast as answers come")
 	f.DurationVar(&b.plan.Duration, "duration", b.plan.Duration, "how long")
 	f.DurationVar(&b.plan.WarmUp, "warm-up", b.plan.WarmUp, "load before the clock starts")
 	f.Uint64Var(&b.plan.Requests, "requests", 0, "end after so many requests; 0 is no bound")
 	f.IntVar(&b.plan.Connections, "connections", b.plan.Connections, "how many requests can be under way at once")
 	f.DurationVar(&b.plan.Timeout, "timeout", b.plan.Timeout, "how long to wait for an answer")
-	f.StringVar(&b.features, "features", "[0.5, 1.2, 0.8, 0.3, 1.1]", "the row to send, as JSON: an array, or an object by name")
+	f.StringVar(&b.features, "features", "", "the row to send, as JSON: an array, or an object by name")
 	f.StringVar(&b.data, "data", "", "send the rows of this file in turns: a JSON array or object a line; - is standard input")
+	f.StringVar(&b.path, "path", "", "send --body to this path")
+	f.StringVar(&b.body, "body", "", "send this file as it is; - is standard input")
+	f.StringVar(&b.mime, "content-type", "application/json", "the type of --body")
 	f.StringArrayVar(&b.thresholds, "threshold", nil, "a demand that sets the exit code; may be given again")
 	f.StringVarP(&b.output, "output", "o", "text", "text or json")
-	cmd.MarkFlagsMutuallyExclusive("features", "data")
+	cmd.MarkFlagsMutuallyExclusive("features", "data", "body")
 	return cmd
 }
 
 func (b *benchmark) run(ctx context.Context, c console, stdin io.Reader) error {
-	thresholds, dial, err := b.prepare(stdin)
+	thresholds, err := b.prepare(stdin)
 	if err != nil {
+		return usageError{err}
+	}
+	dial, err := b.target.Dial(ctx)
+	switch {
+	case errors.Is(err, load.ErrUnreachable):
+		return &api.Unreachable{Server: b.target.Server.String(), Err: err}
+	case err != nil:
 		return usageError{err}
 	}
 	if err := b.probe(ctx, dial); err != nil {
@@ -84,7 +105,7 @@ func (b *benchmark) run(ctx context.Context, c console, stdin io.Reader) error {
 	if report == nil || report.Requests == 0 {
 		return err
 	}
-	verdict := measuredAgainst(report, thresholds)
+	verdict := measuredAgainst(report, &b.target, thresholds)
 	if err := c.print(b.output, verdict, verdict.write); err != nil {
 		return err
 	}
@@ -98,86 +119,84 @@ func (b *benchmark) run(ctx context.Context, c console, stdin io.Reader) error {
 }
 
 // prepare reads what the flags say.
-func (b *benchmark) prepare(stdin io.Reader) ([]load.Threshold, load.Dial, error) {
+func (b *benchmark) prepare(stdin io.Reader) ([]load.Threshold, error) {
 	if err := checkOutput(b.output); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := b.plan.Check(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var thresholds []load.Threshold
 	for _, text := range b.thresholds {
 		t, err := load.ParseThreshold(text)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		thresholds = append(thresholds, t)
 	}
-	server, err := url.Parse(b.server)
-	if err != nil {
-		return nil, nil, fmt.Errorf("--server: %w", err)
+	var err error
+	if b.target.Server, err = b.address(); err != nil {
+		return nil, err
 	}
-	requests, err := b.requests(stdin)
-	if err != nil {
-		return nil, nil, err
-	}
-	dial, err := load.HTTP(server, requests)
-	return thresholds, dial, err
+	return thresholds, b.read(stdin)
 }
 
-// maxRows bounds the rows that are kept to be sent in turns.
-const maxRows = 100_000
-
-// requests makes a request of each row.
-func (b *benchmark) requests(stdin io.Reader) ([]load.Request, error) {
-	if b.data == "" {
-		r, err := predictRequest([]byte(b.features))
-		if err != nil {
-			return nil, fmt.Errorf("--features: %w", err)
-		}
-		return []load.Request{r}, nil
+// address is the server's. Of gRPC it is the port after HTTP's, if nothing else
+// is said.
+func (b *benchmark) address() (*url.URL, error) {
+	text := cmp.Or(b.server, os.Getenv("SERIN_SERVER"), "http://127.0.0.1:8000")
+	server, err := url.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("--server: %w", err)
 	}
-	in := stdin
-	if b.data != "-" {
-		f, err := os.Open(b.data)
-		if err != nil {
-			return nil, fmt.Errorf("--data: %w", err)
-		}
-		defer f.Close()
-		in = f
+	if port, err := strconv.Atoi(server.Port()); err == nil && b.target.Protocol == "grpc" && b.server == "" {
+		server.Host = net.JoinHostPort(server.Hostname(), strconv.Itoa(port+1))
 	}
-	var requests []load.Request
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 1<<20)
-	for n := 1; lines.Scan(); n++ {
-		if strings.TrimSpace(lines.Text()) == "" {
-			continue
-		}
-		if len(requests) == maxRows {
-			return nil, fmt.Errorf("--data: %s has more than %d rows; a part of them is enough", b.data, maxRows)
-		}
-		r, err := predictRequest(lines.Bytes())
-		if err != nil {
-			return nil, fmt.Errorf("--data: %s, line %d: %w", b.data, n, err)
-		}
-		requests = append(requests, r)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("--data: %s: %w", b.data, err)
-	}
-	if requests == nil {
-		return nil, fmt.Errorf("--data: %s holds no row", b.data)
-	}
-	return requests, nil
+	return server, nil
 }
 
-// predictRequest puts a row into the body of POST /predict.
-func predictRequest(row []byte) (load.Request, error) {
-	if !json.Valid(row) {
-		return load.Request{}, errors.New("a row is a JSON array, or an object by name")
+// read reads what is to be sent.
+func (b *benchmark) read(stdin io.Reader) (err error) {
+	switch {
+	case (b.path == "") != (b.body == ""):
+		return errors.New("--path and --body belong together: say where to send it, and what")
+	case b.features != "":
+		if b.target.Data, err = load.ReadRows(strings.NewReader(b.features)); err != nil || len(b.target.Data) != 1 {
+			return errors.New("--features: a row is a JSON array, or an object by name, in one line")
+		}
+	case b.data != "":
+		if err := withFile(b.data, stdin, func(r io.Reader) (err error) {
+			b.target.Data, err = load.ReadRows(r)
+			return err
+		}); err != nil {
+			return fmt.Errorf("--data %s: %w", b.data, err)
+		}
+	case b.body != "":
+		b.target.Given = &load.Request{Path: b.path, ContentType: b.mime}
+		if err := withFile(b.body, stdin, func(r io.Reader) (err error) {
+			b.target.Given.Body, err = io.ReadAll(io.LimitReader(r, maxBody))
+			return err
+		}); err != nil {
+			return fmt.Errorf("--body %s: %w", b.body, err)
+		}
 	}
-	body, err := json.Marshal(map[string]json.RawMessage{"features": row})
-	return load.Request{Path: "/predict", ContentType: "application/json", Body: body}, err
+	return nil
+}
+
+// maxBody bounds --body, in bytes.
+const maxBody = 64 << 20
+
+// withFile opens a file; "-" is standard input.
+func withFile(path string, stdin io.Reader, f func(io.Reader) error) error {
+	if path == "-" {
+		return f(stdin)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return f(file)
 }
 
 // probe sends one request, so that a server that is not there, or a row that
@@ -190,10 +209,18 @@ func (b *benchmark) probe(ctx context.Context, dial load.Dial) error {
 		return err
 	}
 	for what := range report.Faults {
-		if strings.HasPrefix(what, "4") {
-			return usageError{fmt.Errorf("%s answers the first request with %s: give a row that fits its model with --features or --data", b.server, what)}
+		detail := report.Details[what]
+		said := strings.TrimSuffix(what+": "+detail, ": ")
+		// Otherwise it is a gRPC status.
+		refused := strings.HasPrefix(what, "4") || detail != "" && what[0] != '5' && what != "Unavailable"
+		if !refused {
+			return &api.Unreachable{Server: b.target.Server.String(), Err: errors.New(said)}
 		}
-		return &api.Unreachable{Server: b.server, Err: errors.New(what)}
+		hint := ""
+		if b.target.Given == nil {
+			hint = "; --features or --data gives other rows"
+		}
+		return usageError{fmt.Errorf("%s answers the first request with %s%s", b.target.Server, said, hint)}
 	}
 	return nil
 }

@@ -45,18 +45,37 @@ func TestBench(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 
+	// Batches in another protocol, and a request of one's own.
+	code, out, errs = bench("--protocol", "v2-binary", "--rows", "100", "--requests", "50")
+	if code != api.ExitOK || !strings.Contains(out, "v2-binary, closed loop, 4 connections") || !strings.Contains(out, " requests/s of 100 rows: ") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	own := filepath.Join(t.TempDir(), "own.json")
+	if err := os.WriteFile(own, []byte(exampleRow), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs = bench("--path", "/predict", "--body", own, "--requests", "50", "--threshold", "errors<1")
+	if code != api.ExitOK || !strings.Contains(out, "/predict, closed loop") || !strings.Contains(out, "50 answered, 0 failed") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+
 	for _, tt := range []struct {
 		args []string
 		code api.ExitCode
 		want string
 	}{
-		{[]string{"--features", "[1]"}, api.ExitUsage, "answers the first request with 422 Unprocessable Entity: give a row that fits its model"},
+		{[]string{"--features", "[1]"}, api.ExitUsage, "answers the first request with 422 Unprocessable Entity: body.features: expected 5"},
 		{[]string{"--features", "[1"}, api.ExitUsage, "--features: a row is a JSON array"},
+		{[]string{"--protocol", "v2", "--model", "fraud"}, api.ExitUsage, `There is no model "fraud"`},
+		{[]string{"--protocol", "v3"}, api.ExitUsage, "is no protocol: use one of predict, v2, v2-binary, grpc, v1, invocations"},
+		{[]string{"--protocol", "v2", "--server", "http://127.0.0.1:1"}, api.ExitUnreachable, "no serin server answers"},
+		{[]string{"--path", "/predict"}, api.ExitUsage, "body"},
+		{[]string{"--path", "/nowhere", "--body", rows}, api.ExitUsage, "answers the first request with 404 Not Found: "},
 		{[]string{"--data", rows + "x"}, api.ExitUsage, "no such file"},
 		{[]string{"--threshold", "p99<10"}, api.ExitUsage, "is no latency"},
 		{[]string{"--connections", "0"}, api.ExitUsage, "0 connections: use 1 to 10000"},
 		{[]string{"--server", "http://127.0.0.1:1"}, api.ExitUnreachable, "no serin server answers"},
-		{[]string{"--server", "127.0.0.1"}, api.ExitUsage, "is no address of an HTTP server"},
+		{[]string{"--server", "127.0.0.1"}, api.ExitUsage, "is no address of a server"},
 	} {
 		if code, out, errs := bench(tt.args...); code != tt.code || !strings.Contains(errs, tt.want) {
 			t.Errorf("%v: exit %d\n%s%s", tt.args, code, out, errs)

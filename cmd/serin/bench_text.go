@@ -14,6 +14,9 @@ import (
 type benched struct {
 	*load.Report
 
+	Protocol   string   `json:"protocol"`
+	Model      string   `json:"model"`
+	Rows       int      `json:"rows_per_request"`
 	Thresholds []demand `json:"thresholds"`
 	Met        bool     `json:"met"`
 }
@@ -24,8 +27,11 @@ type demand struct {
 	Met       bool   `json:"met"`
 }
 
-func measuredAgainst(r *load.Report, thresholds []load.Threshold) benched {
-	b := benched{Report: r, Thresholds: []demand{}, Met: true}
+func measuredAgainst(r *load.Report, t *load.Target, thresholds []load.Threshold) benched {
+	b := benched{Report: r, Protocol: t.Protocol, Model: t.Model, Rows: t.Rows, Thresholds: []demand{}, Met: true}
+	if t.Given != nil {
+		b.Protocol = t.Given.Path
+	}
 	for _, t := range thresholds {
 		measured, met := t.Check(r)
 		b.Thresholds = append(b.Thresholds, demand{t.String(), measured, met})
@@ -40,9 +46,13 @@ func (b benched) write(w io.Writer) {
 	if b.Plan.Rate > 0 {
 		loop = fmt.Sprintf("open loop, %g requests/s", b.Plan.Rate)
 	}
-	fmt.Fprintf(w, "%s, %d connections, %.1f s: %.0f predictions/s, %d answered, %d failed\n", loop, b.Plan.Connections, b.Seconds, b.Rate, b.All.Count, b.Failed)
+	rate := fmt.Sprintf("%.0f predictions/s", b.Rate)
+	if b.Rows > 1 {
+		rate = fmt.Sprintf("%.0f requests/s of %d rows: %.0f predictions/s", b.Rate, b.Rows, b.Rate*float64(b.Rows))
+	}
+	fmt.Fprintf(w, "%s, %s, %d connections, %.1f s: %s, %d answered, %d failed\n", b.Protocol, loop, b.Plan.Connections, b.Seconds, rate, b.All.Count, b.Failed)
 	for _, what := range b.FaultsByCount() {
-		fmt.Fprintf(w, "  %d x %s\n", b.Faults[what], what)
+		fmt.Fprintf(w, "  %d x %s\n", b.Faults[what], strings.TrimSuffix(what+": "+b.Details[what], ": "))
 	}
 	fmt.Fprintln(w)
 	b.table(w)

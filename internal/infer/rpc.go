@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	rpcmeta "google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
@@ -181,6 +182,8 @@ func (s *service) ModelInfer(ctx context.Context, in *inferencepb.ModelInferRequ
 	}
 	out := reply(d.contractOf(a.arm), ask, a, raw)
 	out.ModelName = d.name
+	// Without a stream to put them on (a test that calls by hand) nobody reads them.
+	_ = grpc.SetHeader(ctx, rpcmeta.Pairs("serin-model-used", string(a.arm.Role)))
 	a.arm.Served.Time(time.Since(arrived))
 	return out, nil
 }

@@ -1,9 +1,11 @@
 // Package load is the wind: it puts requests on a server from outside, as
 // clients do, and tells how long they took and which arm answered.
 //
-//	Plan ── open loop: a timetable ──┐    connection ── Dial ── Call ── Call ...
-//	     └─ closed loop: no timetable┴──> connection ── ...          │
-//	                                      connection ── ...          v
+//	Target: rows -> requests of a protocol ── Dial
+//	                                           │
+//	Plan ── open loop: a timetable ──┐    connection ── Call ── Call ...
+//	     └─ closed loop: no timetable┴──> connection ── ...      │
+//	                                      connection ── ...      v
 //	                              Report <── merged histograms, by arm
 //
 // In an open loop requests are due at fixed times, whether or not the server
@@ -16,6 +18,9 @@
 //
 // In a closed loop each connection sends its next request when the last one is
 // answered: it finds how much a server can do, and its latencies say little.
+//
+// Every connection has one request under way at a time, in HTTP/2 and gRPC, too:
+// so the number of connections means the same everywhere.
 //
 // What may not happen here: a run without an end (Plan.Duration and
 // Plan.Requests bound it, Plan.Timeout bounds each request), memory that grows

@@ -8,64 +8,45 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 )
 
-// Request is one HTTP request, to be sent again and again.
-type Request struct {
-	Path        string
-	ContentType string
-	Body        []byte
-	Headers     http.Header
-}
-
-// HTTP dials connections to a server that is addressed by scheme and host, and
-// sends the requests in turns, HTTP/1.1 with keep-alive. Requests are written
-// out once and answers are read without allocation, since a generator that
-// shares a machine with its server would otherwise measure itself.
-func HTTP(server *url.URL, requests []Request) (Dial, error) {
-	if server.Scheme != "http" && server.Scheme != "https" || server.Host == "" {
-		return nil, fmt.Errorf("%q is no address of an HTTP server: write http://HOST:PORT", server)
-	}
-	if len(requests) == 0 {
-		return nil, errors.New("there is no request to send")
-	}
+// overHTTP sends the requests in turns, HTTP/1.1 with keep-alive. Requests are
+// written out once and answers are read without allocation, since a generator
+// that shares a machine with its server would otherwise measure itself.
+func overHTTP(server *url.URL, requests []Request) Dial {
 	wire := make([][]byte, len(requests))
 	for i, r := range requests {
 		wire[i] = r.wire(server)
 	}
-	address := server.Host
-	if server.Port() == "" {
-		address = net.JoinHostPort(server.Hostname(), map[string]string{"http": "80", "https": "443"}[server.Scheme])
-	}
 	turn := new(atomic.Uint64)
 	return func(ctx context.Context) (Caller, error) {
-		conn, err := dialTo(ctx, server, address)
+		conn, err := dialTo(ctx, server)
 		if err != nil {
 			return nil, err
 		}
 		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 		return &httpCaller{conn: conn, stop: stop, reader: bufio.NewReaderSize(conn, 64<<10), wire: wire, turn: turn}, nil
-	}, nil
+	}
 }
 
-func dialTo(ctx context.Context, server *url.URL, address string) (net.Conn, error) {
+// dialTo opens a connection, over TLS where the address says so; what is to be
+// spoken on it is asked for in the handshake.
+func dialTo(ctx context.Context, server *url.URL, speaks ...string) (net.Conn, error) {
 	if server.Scheme == "https" {
-		return (&tls.Dialer{Config: &tls.Config{ServerName: server.Hostname()}}).DialContext(ctx, "tcp", address)
+		return (&tls.Dialer{Config: &tls.Config{ServerName: server.Hostname(), NextProtos: speaks}}).DialContext(ctx, "tcp", address(server))
 	}
-	return new(net.Dialer).DialContext(ctx, "tcp", address)
+	return new(net.Dialer).DialContext(ctx, "tcp", address(server))
 }
 
 // wire writes the request out.
 func (r Request) wire(server *url.URL) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n",
-		strings.TrimSuffix(server.EscapedPath(), "/")+r.Path, server.Host, r.ContentType, len(r.Body))
+		r.at(server), server.Host, r.ContentType, len(r.Body))
 	_ = r.Headers.Write(&b) // a buffer takes everything
 	b.WriteString("\r\n")
 	b.Write(r.Body)
@@ -118,9 +99,9 @@ func readAnswer(r *bufio.Reader) (Answer, error) {
 	if len(status) < len("HTTP/1.1 200") || !bytes.HasPrefix(status, []byte("HTTP/1.")) {
 		return Answer{}, errAnswer
 	}
-	var answer Answer
+	var b body
 	if code := status[len("HTTP/1.1 "):]; code[0] != '2' {
-		answer.Refused = string(bytes.TrimSpace(code))
+		b.Refused = string(bytes.TrimSpace(code))
 	}
 	length, chunked := -1, false
 	for {
@@ -142,18 +123,21 @@ func readAnswer(r *bufio.Reader) (Answer, error) {
 		case bytes.EqualFold(name, []byte("Transfer-Encoding")):
 			chunked = bytes.EqualFold(value, []byte("chunked"))
 		case bytes.EqualFold(name, []byte("Connection")):
-			answer.Closes = bytes.EqualFold(value, []byte("close"))
+			b.Closes = bytes.EqualFold(value, []byte("close"))
+		case bytes.EqualFold(name, []byte(armHeader)):
+			b.Arm = armOf(value)
 		}
 	}
 	if chunked {
-		err = readChunks(r, &answer)
+		err = readChunks(r, &b)
 	} else {
-		err = readBody(r, length, &answer)
+		err = readBody(r, length, &b)
 	}
-	return answer, err
+	b.end()
+	return b.Answer, err
 }
 
-func readBody(r *bufio.Reader, length int, answer *Answer) error {
+func readBody(r *bufio.Reader, length int, b *body) error {
 	if length < 0 {
 		return errAnswer
 	}
@@ -162,7 +146,7 @@ func readBody(r *bufio.Reader, length int, answer *Answer) error {
 		if err != nil {
 			return unwrapped("reading", err)
 		}
-		answer.look(part)
+		b.look(part)
 		if _, err := r.Discard(len(part)); err != nil {
 			return unwrapped("reading", err)
 		}
@@ -171,7 +155,7 @@ func readBody(r *bufio.Reader, length int, answer *Answer) error {
 	return nil
 }
 
-func readChunks(r *bufio.Reader, answer *Answer) error {
+func readChunks(r *bufio.Reader, b *body) error {
 	for total := 0; ; {
 		line, err := r.ReadSlice('\n')
 		if err != nil {
@@ -182,7 +166,7 @@ func readChunks(r *bufio.Reader, answer *Answer) error {
 		if total += int(n); err != nil || total > maxAnswer {
 			return errAnswer
 		}
-		if err := readBody(r, int(n), answer); err != nil {
+		if err := readBody(r, int(n), b); err != nil {
 			return err
 		}
 		if end, err := r.ReadSlice('\n'); err != nil || len(bytes.TrimSpace(end)) > 0 {
@@ -194,13 +178,70 @@ func readChunks(r *bufio.Reader, answer *Answer) error {
 	}
 }
 
-// look finds the arm in a part of a body.
-func (a *Answer) look(part []byte) {
-	switch {
-	case a.Arm != "":
-	case bytes.Contains(part, []byte(`"canary"`)):
-		a.Arm = "canary"
-	case bytes.Contains(part, []byte(`"stable"`)):
-		a.Arm = "stable"
+// armHeader is where serin says which arm answered, if not in the body.
+const armHeader = "Serin-Model-Used"
+
+// armOf is the arm of that name, without allocation.
+func armOf(name []byte) string {
+	switch string(name) {
+	case "canary":
+		return "canary"
+	case "stable":
+		return "stable"
+	}
+	return ""
+}
+
+// body is what is looked for in a body that comes in parts: the arm of a
+// prediction, the sentence of a refusal.
+type body struct {
+	Answer
+
+	last [word]byte // the end of the part before, where the word may have begun
+	n    int        // of last
+	said []byte
+}
+
+const word = len(`"model_used":"canary"`)
+
+// maxSaid bounds what is kept of the body of a refusal, in bytes.
+const maxSaid = 4 << 10
+
+var used = []byte(`"model_used":"`)
+
+// look takes one part of the body, which it does not keep.
+func (b *body) look(part []byte) {
+	if b.Refused != "" {
+		b.said = append(b.said, part[:min(len(part), maxSaid-len(b.said))]...)
+		return
+	}
+	if b.Arm != "" {
+		return
+	}
+	if b.n > 0 {
+		joined := append(b.last[:b.n:b.n], part[:min(len(part), word)]...)
+		b.find(joined)
+		b.n = copy(b.last[:], joined[max(0, len(joined)-word):])
+	}
+	b.find(part)
+	if len(part) >= word || b.n == 0 {
+		b.n = copy(b.last[:], part[max(0, len(part)-word):])
+	}
+}
+
+func (b *body) find(text []byte) {
+	if b.Arm != "" {
+		return
+	}
+	if at := bytes.LastIndex(text, used); at >= 0 {
+		name, _, _ := bytes.Cut(text[at+len(used):], []byte(`"`))
+		b.Arm = armOf(name)
+	}
+}
+
+// end is called when the body is over.
+func (b *body) end() {
+	if b.Refused != "" {
+		b.Detail = detailOf(b.said)
 	}
 }

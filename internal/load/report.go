@@ -28,10 +28,15 @@ type sheet struct {
 	arms   map[string]*hdrhistogram.Histogram
 	waited *hdrhistogram.Histogram
 	faults map[string]uint64
+	// details are what the server said first with each fault.
+	details map[string]string
 }
 
 func newSheet() *sheet {
-	return &sheet{arms: map[string]*hdrhistogram.Histogram{}, waited: hdrhistogram.New(lowest, highest, digits), faults: map[string]uint64{}}
+	return &sheet{
+		arms: map[string]*hdrhistogram.Histogram{}, waited: hdrhistogram.New(lowest, highest, digits),
+		faults: map[string]uint64{}, details: map[string]string{},
+	}
 }
 
 func (s *sheet) observe(arm string, latency, waited time.Duration) {
@@ -54,13 +59,16 @@ func record(h *hdrhistogram.Histogram, d time.Duration) {
 // maxFaults bounds how many different texts are kept of what went wrong.
 const maxFaults = 20
 
-func (s *sheet) note(what string) {
+func (s *sheet) note(what, detail string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.faults[what]; !known && len(s.faults) >= maxFaults {
-		what = "other"
+		what, detail = "other", ""
 	}
 	s.faults[what]++
+	if s.details[what] == "" && detail != "" {
+		s.details[what] = detail
+	}
 }
 
 // Report is what a run has seen.
@@ -81,6 +89,8 @@ type Report struct {
 	Waited Latencies `json:"waited"`
 	// Faults counts what came instead of a prediction.
 	Faults map[string]uint64 `json:"faults"`
+	// Details has, for some faults, what the server said about one of them.
+	Details map[string]string `json:"details"`
 }
 
 // Latencies are a distribution, in milliseconds.
@@ -101,7 +111,7 @@ type Latencies struct {
 func newReport(p Plan, elapsed time.Duration, parts []*sheet) *Report {
 	all, waited := hdrhistogram.New(lowest, highest, digits), hdrhistogram.New(lowest, highest, digits)
 	arms := map[string]*hdrhistogram.Histogram{}
-	r := &Report{Plan: p, Elapsed: elapsed, Seconds: elapsed.Seconds(), Arms: map[string]Latencies{}, Faults: map[string]uint64{}}
+	r := &Report{Plan: p, Elapsed: elapsed, Seconds: elapsed.Seconds(), Arms: map[string]Latencies{}, Faults: map[string]uint64{}, Details: map[string]string{}}
 	for _, s := range parts {
 		for arm, h := range s.arms {
 			all.Merge(h)
@@ -118,6 +128,7 @@ func newReport(p Plan, elapsed time.Duration, parts []*sheet) *Report {
 			r.Faults[what] += n
 			r.Failed += n
 		}
+		maps.Copy(r.Details, s.details)
 	}
 	r.All, r.Waited = latencies(all), latencies(waited)
 	for arm, h := range arms {

@@ -24,6 +24,8 @@ type Answer struct {
 	// Refused is empty for a prediction, else what came in its place: "503
 	// Service Unavailable", or a gRPC status.
 	Refused string
+	// Detail is what the server says about that.
+	Detail string
 	// Closes tells that the server ends the connection with this answer.
 	Closes bool
 }
@@ -187,7 +189,7 @@ func (f *flight) call(caller Caller, due time.Time, s *sheet) (closes bool, err 
 	f.done.Add(1)
 	if answer.Refused != "" {
 		f.failed.Add(1)
-		s.note(answer.Refused)
+		s.note(answer.Refused, answer.Detail)
 		return answer.Closes, nil
 	}
 	s.observe(answer.Arm, now.Sub(due), sent.Sub(due))
@@ -199,5 +201,5 @@ func (f *flight) fail(ctx context.Context, s *sheet, err error) {
 		return
 	}
 	f.failed.Add(1)
-	s.note(err.Error())
+	s.note(err.Error(), "")
 }

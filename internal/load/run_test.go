@@ -152,7 +152,7 @@ func TestManyFaultsStayFew(t *testing.T) {
 	t.Parallel()
 	s := newSheet()
 	for n := range 1000 {
-		s.note(string(rune('a' + n)))
+		s.note(string(rune('a'+n)), "")
 	}
 	if len(s.faults) != maxFaults+1 || s.faults["other"] != 1000-maxFaults {
 		t.Errorf("%d texts, %d others", len(s.faults), s.faults["other"])

@@ -17,7 +17,7 @@ func measured() *Report {
 		s.observe("canary", 20*time.Millisecond, 0)
 	}
 	for range 11 {
-		s.note("503 Service Unavailable")
+		s.note("503 Service Unavailable", "")
 	}
 	return newReport(Plan{}, 10*time.Second, []*sheet{s})
 }
