@@ -34,6 +34,7 @@ type engines struct {
 	table    *route.Switch
 	slowdown time.Duration
 	log      *slog.Logger
+	heap     *heap
 
 	mu       sync.Mutex
 	loaded   map[string]model.Predictor // by SHA-256
@@ -74,6 +75,7 @@ var _ control.Engines = (*engines)(nil)
 // Load parses the stored bytes, compares the signature, and warms the model up.
 func (g *engines) Load(ctx context.Context, v rollout.Version, with *rollout.Version) error {
 	begun := time.Now()
+	defer g.heap.load()()
 	p, err := g.parse(ctx, v)
 	if err != nil {
 		return err
@@ -98,7 +100,6 @@ func (g *engines) Load(ctx context.Context, v rollout.Version, with *rollout.Ver
 	if err := warm(ctx, p); err != nil {
 		return err
 	}
-	roomyHeap()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.loaded[v.SHA256] = p

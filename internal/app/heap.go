@@ -1,33 +1,98 @@
 package app
 
 import (
+	"context"
 	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
 	runtimemetrics "runtime/metrics"
+	"sync"
+	"time"
 )
 
 // headroom is how much may be allocated between two garbage collections, in
-// bytes, where the models take less than that.
+// bytes, where less than that is alive.
 const headroom = 32 << 20
 
-// roomyHeap lets the garbage collector run less often while the models are
-// small. Go collects when the heap has doubled; a few megabytes double many times
-// a second under load. What was just loaded has left garbage of its own size, so
-// it collects first. Who sets GOGC is left alone, and GOMEMLIMIT holds as always.
-func roomyHeap() {
-	runtime.GC()
-	if os.Getenv("GOGC") != "" {
-		return
-	}
-	live := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	runtimemetrics.Read(live)
-	debug.SetGCPercent(gcPercent(live[0].Value.Uint64()))
+// leastLive is the smallest heap that Go reckons with, in bytes: GOGC is of that
+// where less is alive.
+const leastLive = 4 << 20
+
+// heap lets the garbage collector run less often while little is alive. Go
+// collects when the heap has doubled; the two megabytes of a server with small
+// models double many times a second under load. What is alive is looked at each
+// second, so that ten thousand connections or a large model get Go's own GOGC
+// again. While a model loads they have it in any case: what a file leaves behind
+// is not worth keeping. Who sets GOGC is left alone, and GOMEMLIMIT always holds.
+type heap struct {
+	leave bool // GOGC is somebody else's
+
+	mu      sync.Mutex
+	loads   int
+	percent int // in force
 }
 
-// gcPercent is GOGC for so many live bytes: Go's own 100 for a heap that is at
-// least as large as the headroom, and more for a smaller one.
+func newHeap() *heap { return &heap{leave: os.Getenv("GOGC") != "", percent: goPercent} }
+
+// goPercent is Go's GOGC where nobody sets it.
+const goPercent = 100
+
+// tend looks at what is alive until ctx ends.
+func (h *heap) tend(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		h.mu.Lock()
+		if h.loads == 0 {
+			h.set(gcPercent(alive()))
+		}
+		h.mu.Unlock()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			h.mu.Lock()
+			h.set(goPercent)
+			h.mu.Unlock()
+			return
+		}
+	}
+}
+
+// load says that a model is being loaded, and what it returns that it is.
+func (h *heap) load() (loaded func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.loads++
+	h.set(goPercent)
+	return func() {
+		runtime.GC() // or what the file left behind would be taken for alive
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.loads--
+	}
+}
+
+// set stops the world for a moment, so it is spared where it would change little.
+func (h *heap) set(percent int) {
+	ratio := float64(percent) / float64(h.percent)
+	near := ratio > 0.8 && ratio < 1.25 && percent != goPercent
+	if h.leave || near || percent == h.percent {
+		return
+	}
+	debug.SetGCPercent(percent)
+	h.percent = percent
+}
+
+// alive is what the last collection left, in bytes.
+func alive() uint64 {
+	live := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	runtimemetrics.Read(live)
+	return live[0].Value.Uint64()
+}
+
+// gcPercent is GOGC for so many live bytes: Go's own for a heap that is at least
+// as large as the headroom, and more for a smaller one.
 func gcPercent(live uint64) int {
-	return max(100, int(math.Round(headroom/float64(max(live, 1<<20))*100)))
+	return max(goPercent, int(math.Round(headroom/float64(max(live, leastLive))*100)))
 }

@@ -145,16 +145,17 @@ type server struct {
 	http   *http.Server
 	rpc    *infer.RPC
 	gate   gate
+	heap   *heap
 }
 
 func assemble(c Config, root *os.Root, memory *store.Store, data string) *server {
-	s := &server{config: c, memory: memory, table: &route.Switch{}}
+	s := &server{config: c, memory: memory, table: &route.Switch{}, heap: newHeap()}
 	if !c.Drills {
 		c.Slowdown = 0 // also for a drill that was on when the server stopped
 	}
 	s.cars = &engines{
 		root: root, data: data, limit: c.MaxModelBytes, reading: c.Reading, store: memory, table: s.table, slowdown: c.Slowdown, log: c.Log,
-		loaded: map[string]model.Predictor{},
+		loaded: map[string]model.Predictor{}, heap: s.heap,
 	}
 	s.pilot = control.New(control.Config{Model: c.Name, Store: journal{memory, c.Log}, Engines: s.cars, Log: c.Log, Drills: c.Drills})
 	s.front = infer.NewHandler(s.table, c.Limits, c.Log)
@@ -216,6 +217,7 @@ func (s *server) run(ctx context.Context, listener, wire net.Listener, box *blac
 	}
 	flying, land := context.WithCancel(context.WithoutCancel(ctx))
 	serving.Go(func() { s.pilot.Run(flying) })
+	serving.Go(func() { s.heap.tend(flying) })
 	defer land()
 	s.gate.ready.Store(true)
 	s.rpc.Ready(true)
