@@ -78,6 +78,7 @@ A model file is parsed as data. Nothing in it is executed.`,
 	f.IntVar(&config.Limits.Concurrency, "concurrency", config.Limits.Concurrency, "how many requests are predicted at once")
 	f.IntVar(&config.Limits.Queue, "queue", config.Limits.Queue, "how many more may wait; others get 503")
 	f.DurationVar(&config.Limits.Patience, "queue-timeout", config.Limits.Patience, "how long one may wait; then it gets 503")
+	f.DurationVar(&config.Limits.Timeout, "predict-timeout", config.Limits.Timeout, "how long one may wait and be predicted; then it gets 504; 0 is for ever")
 	f.DurationVar(&config.Drain, "drain", config.Drain, "after SIGTERM: not ready, still answering")
 	f.StringVar(&logFormat, "log-format", logFormat, "text or json")
 	native.flag(cmd)

@@ -11,7 +11,9 @@
 //	                                                                     |
 //	        reply  <--------------------encode---------------------------+
 //
-// The gate (gate.go) bounds what is under way and what waits. Decoding has two
+// The gate (gate.go) bounds what is under way and what waits, and a deadline
+// (deadline.go) how long. Why there is no answer is said once (trouble.go), and by
+// each protocol in its own words. Decoding has two
 // halves. The fast one (row.go) reads the one body that
 // almost every client sends, {"features": [numbers]}, in one pass and without
 // allocation; whatever it does not recognise goes to the precise one

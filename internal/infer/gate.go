@@ -2,7 +2,9 @@ package infer
 
 import (
 	"context"
+	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,19 +20,31 @@ type Limits struct {
 	// finds the queue full, or has waited so long, is told to come again.
 	Queue    int
 	Patience time.Duration
+	// Timeout is how long a request may wait and be predicted, from when its body
+	// is there; 0 is for ever. A client may ask for less. Streams have no such end.
+	Timeout time.Duration
 }
 
 // DefaultLimits suit the machine.
 func DefaultLimits() Limits {
-	return Limits{Concurrency: max(8, 4*runtime.GOMAXPROCS(0)), Queue: 1000, Patience: time.Second}
+	return Limits{Concurrency: max(8, 4*runtime.GOMAXPROCS(0)), Queue: 1000, Patience: time.Second, Timeout: 20 * time.Second}
 }
 
-// gate lets requests in, the first come first. As long as nobody has to wait it
-// costs two atomic additions; only those who wait take its lock.
+// gate lets requests in. As long as nobody has to wait it costs two atomic
+// additions; only those who wait take its lock.
 //
 //	enter ── a slot is free and nobody waits ──────────────────> in ── leave: free the slot,
 //	   └──── else the queue ── a leaver hands over its slot ──────^         or hand it over
-//	              └── full, too old, or the client has gone: out
+//	              └── full, too old, past its deadline, or the client has gone: out
+//
+// Who is next depends on the age of the queue. A burst is served in the order in
+// which it came. But where the oldest has waited for half of what it may, more
+// comes than can be answered, and some of those who wait will wait in vain. Served
+// in order, all of them would wait as long as they may, and be let in when their
+// deadline is so near that the prediction comes too late: all work, no answers.
+// So then the newest is next, who has the most time left, and the oldest makes
+// room in a queue that is full. The others are told at their age, or when the load
+// goes down are served after all. Nobody is let in at or after its deadline.
 type gate struct {
 	limits  Limits
 	busy    atomic.Int64 // slots taken
@@ -40,27 +54,51 @@ type gate struct {
 	queue []*waiter // the oldest first
 }
 
-// waiter is one request in the queue. Its channel is closed when a slot is its own.
-type waiter struct{ in chan struct{} }
+// waiter is one request in the queue.
+type waiter struct {
+	since time.Time
+	until time.Time // when it is of no use to let it in
+	told  chan struct{}
+	in    bool // when told is closed: a slot is its own
+}
 
-// enter takes a slot, and waits for one if it must.
-func (g *gate) enter(ctx context.Context) bool {
+// tell ends the waiting.
+func (w *waiter) tell(in bool) {
+	w.in = in
+	close(w.told)
+}
+
+// enter takes a slot, and waits for one if it must, but not to the deadline, if
+// there is one. Its trouble says why there is no slot.
+func (g *gate) enter(ctx context.Context, deadline time.Time) *trouble {
 	if g.waiting.Load() == 0 && g.take() {
-		return true
+		return nil
 	}
-	w := g.join()
-	if w == nil {
+	if now := time.Now(); !g.wait(ctx, &waiter{since: now, until: sooner(deadline, now.Add(g.limits.Patience)), told: make(chan struct{})}) {
+		switch err := ctx.Err(); {
+		case errors.Is(err, context.DeadlineExceeded), passed(deadline, time.Now()):
+			return late
+		case err != nil:
+			return gone
+		}
+		return overloaded
+	}
+	return nil
+}
+
+func (g *gate) wait(ctx context.Context, w *waiter) (in bool) {
+	if !g.join(w) {
 		return false
 	}
-	patience := time.NewTimer(g.limits.Patience)
+	patience := time.NewTimer(w.until.Sub(w.since))
 	defer patience.Stop()
 	select {
-	case <-w.in:
-		return true
+	case <-w.told:
+		return w.in
 	case <-patience.C:
 	case <-ctx.Done():
 	}
-	return !g.quit(w)
+	return !g.quit(w) && w.in
 }
 
 // take takes a free slot.
@@ -72,32 +110,66 @@ func (g *gate) take() bool {
 	return false
 }
 
-// join goes to the end of the queue; nil if it is full.
-func (g *gate) join() *waiter {
+// join goes to the end of the queue; false if it is full.
+func (g *gate) join(w *waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.queue) >= g.limits.Queue {
-		return nil
+		if g.limits.Queue == 0 || !g.overdue(w.since) {
+			return false
+		}
+		g.out(0).tell(false)
 	}
-	w := &waiter{make(chan struct{})}
 	g.queue = append(g.queue, w)
 	g.waiting.Store(int64(len(g.queue)))
-	g.admit() // a slot may have become free before anybody could see that we wait
-	return w
+	g.admit(w.since) // a slot may have become free before anybody could see that we wait
+	return true
 }
 
-// quit leaves the queue; false if a slot has been handed over meanwhile.
+// quit leaves the queue; false if it was told something meanwhile.
 func (g *gate) quit(w *waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for i, other := range g.queue {
-		if other == w {
-			g.queue = append(g.queue[:i], g.queue[i+1:]...)
-			g.waiting.Store(int64(len(g.queue)))
-			return true
-		}
+	i := slices.Index(g.queue, w)
+	if i >= 0 {
+		g.out(i)
 	}
-	return false
+	return i >= 0
+}
+
+// out takes a waiter out of the queue. The caller has the lock, as for the others
+// below.
+func (g *gate) out(i int) *waiter {
+	w := g.queue[i]
+	if i == 0 { // nearly always, and without moving the others
+		g.queue[0] = nil
+		g.queue = g.queue[1:]
+	} else {
+		g.queue = slices.Delete(g.queue, i, i+1)
+	}
+	g.waiting.Store(int64(len(g.queue)))
+	return w
+}
+
+// overdue tells whether more comes than can be answered.
+func (g *gate) overdue(now time.Time) bool {
+	return len(g.queue) > 0 && now.Sub(g.queue[0].since) >= g.queue[0].until.Sub(now)
+}
+
+// next takes out who is to be let in; nil if nobody who waits can be any more.
+func (g *gate) next(now time.Time) *waiter {
+	for len(g.queue) > 0 {
+		i := 0
+		if g.overdue(now) {
+			i = len(g.queue) - 1
+		}
+		w := g.out(i)
+		if now.Before(w.until) {
+			return w
+		}
+		w.tell(false)
+	}
+	return nil
 }
 
 // leave gives the slot back, and it to those who wait.
@@ -106,20 +178,18 @@ func (g *gate) leave() {
 	if g.waiting.Load() > 0 {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.admit()
+		g.admit(time.Now())
 	}
 }
 
-// admit gives free slots to the oldest. The caller has the lock.
-func (g *gate) admit() {
-	n := 0
-	for n < len(g.queue) && g.take() {
-		close(g.queue[n].in)
-		n++
-	}
-	if n > 0 {
-		clear(g.queue[:n])
-		g.queue = g.queue[n:]
-		g.waiting.Store(int64(len(g.queue)))
+// admit gives free slots to those who wait.
+func (g *gate) admit(now time.Time) {
+	for len(g.queue) > 0 && g.take() {
+		w := g.next(now)
+		if w == nil {
+			g.busy.Add(-1)
+			return
+		}
+		w.tell(true)
 	}
 }

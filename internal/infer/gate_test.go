@@ -21,14 +21,14 @@ func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{limits: Limits{Concurrency: 2, Queue: 2, Patience: time.Second}}
 		for range 2 {
-			if !g.enter(t.Context()) {
+			if g.enter(t.Context(), time.Time{}) != nil {
 				t.Fatal("two may enter")
 			}
 		}
 		order := make(chan int, 4)
 		enter := func(n int, ctx context.Context) {
 			go func() {
-				if !g.enter(ctx) {
+				if g.enter(ctx, time.Time{}) != nil {
 					n = -n
 				}
 				order <- n
@@ -73,7 +73,7 @@ func TestGateUnderPressure(t *testing.T) {
 	for range 64 {
 		all.Go(func() {
 			for range 200 {
-				if !g.enter(t.Context()) {
+				if g.enter(t.Context(), time.Time{}) != nil {
 					t.Error("turned away")
 					return
 				}
@@ -94,7 +94,7 @@ func TestGateUnderPressure(t *testing.T) {
 
 func TestGateAllocatesNothing(t *testing.T) {
 	g := &gate{limits: DefaultLimits()}
-	if n := testing.AllocsPerRun(100, func() { g.enter(context.Background()); g.leave() }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { g.enter(context.Background(), time.Time{}); g.leave() }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

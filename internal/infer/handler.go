@@ -93,18 +93,24 @@ type request struct {
 	batch     rows.Batch
 	instances bool // it is a list of rows, and so is its answer
 	reply     []byte
-	slot      *gate // that the request is in, nil if it is in none
+	slot      *gate     // that the request is in, nil if it is in none
+	until     time.Time // its deadline, zero if it has none
 }
 
 var requests = sync.Pool{New: func() any { return &request{body: make([]byte, 0, 1024)} }}
 
-// enter waits for a slot of the gate.
-func (req *request) enter(ctx context.Context, g *gate) *trouble {
-	if !g.enter(ctx) {
-		return overloaded
+// enter waits for a slot of the gate, at most until the deadline that its client
+// has asked for, if it has.
+func (req *request) enter(ctx context.Context, g *gate, asked time.Time) *trouble {
+	req.until = asked
+	if g.limits.Timeout > 0 {
+		req.until = sooner(asked, time.Now().Add(g.limits.Timeout))
 	}
-	req.slot = g
-	return nil
+	t := g.enter(ctx, req.until)
+	if t == nil {
+		req.slot = g
+	}
+	return t
 }
 
 // leave gives the slot back, once.
@@ -145,7 +151,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, t)
 		return
 	}
-	if t := req.enter(r.Context(), h.gate); t != nil {
+	asked, t := askedDeadline(r.Header, arrived)
+	if t == nil {
+		t = req.enter(r.Context(), h.gate, asked)
+	}
+	if t != nil {
 		h.refuse(w, t)
 		return
 	}
@@ -271,20 +281,27 @@ func unreadable(err error) *trouble {
 // answer predicts the batch on the arm and reports to its gauge: one request,
 // however many rows it has. Only requests that the split has dealt are evidence;
 // a client that chooses its version must not be counted, or the arms would no
-// longer be comparable. The context ends when the client has gone.
+// longer be comparable. The context ends when the client has gone; a deadline that
+// passes before the arm begins is in no evidence, and later a failure.
 func (req *request) answer(ctx context.Context, arm *route.Arm, dealt bool) (latency time.Duration, err error) {
 	evidence := arm.Evidence
 	if !dealt {
 		evidence = unread
 	}
 	routed := time.Now()
+	if passed(req.until, routed) {
+		return 0, late
+	}
 	evidence.Begin()
-	err = predict(arm, &req.batch)
+	err = req.predict(arm)
 	if arm.Slowdown > 0 {
 		req.leave() // a drill waits, and works on nothing
-		<-time.After(arm.Slowdown)
+		<-time.After(req.leftOf(arm.Slowdown))
 	}
 	latency = time.Since(routed)
+	if err == nil && passed(req.until, routed.Add(latency)) {
+		err = late
+	}
 	if err != nil {
 		evidence.Fail()
 		return latency, err
@@ -345,13 +362,27 @@ type panicked struct {
 
 func (p *panicked) Error() string { return fmt.Sprint("the predictor panicked: ", p.value) }
 
-func predict(arm *route.Arm, b *rows.Batch) (err error) {
+// predict answers the batch, if it can before the deadline.
+func (req *request) predict(arm *route.Arm) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &panicked{v, debug.Stack()}
 		}
 	}()
-	return b.Predict(arm.Predictor)
+	return req.batch.PredictWhile(arm.Predictor, func() error {
+		if passed(req.until, time.Now()) {
+			return late
+		}
+		return nil
+	})
+}
+
+// leftOf is as much of a time as there is before the deadline.
+func (req *request) leftOf(d time.Duration) time.Duration {
+	if req.until.IsZero() {
+		return d
+	}
+	return min(d, time.Until(req.until))
 }
 
 // broke says of a predictor that panicked what the client may know, and the log
@@ -367,6 +398,9 @@ func (h *Handler) broke(err error, arm *route.Arm) *trouble {
 
 // explain turns a failed prediction into what the client may know of it.
 func (h *Handler) explain(err error, req *request, arm *route.Arm, schema *rows.Schema) *trouble {
+	if t, ok := errors.AsType[*trouble](err); ok {
+		return t
+	}
 	if t := h.broke(err, arm); t != nil {
 		return t
 	}

@@ -153,7 +153,9 @@ var crossOrigin = http.NewCrossOriginProtection()
 type asking struct {
 	*request
 
-	arm *route.Arm
+	arm     *route.Arm
+	arrived time.Time
+	asked   time.Time // the deadline that the client asks for, zero if it does not
 }
 
 // ask carries an HTTP request through: its body, its arm, its rows (read), its
@@ -169,7 +171,11 @@ func (d *desk) ask(w http.ResponseWriter, r *http.Request, to choice, read func(
 	if t := req.take(w, r); t != nil {
 		return t
 	}
-	a := &asking{request: req}
+	asked, t := askedDeadline(r.Header, arrived)
+	if t != nil {
+		return t
+	}
+	a := &asking{request: req, arrived: arrived, asked: asked}
 	if err := d.answer(r.Context(), a, to, func() error { return read(a) }); err != nil {
 		return err
 	}
@@ -183,10 +189,15 @@ func (d *desk) ask(w http.ResponseWriter, r *http.Request, to choice, read func(
 	return nil
 }
 
+// timeout takes a deadline from within the body: so many microseconds, 0 for none.
+func (a *asking) timeout(microseconds int64) {
+	a.until = sooner(a.until, within(a.arrived, microseconds))
+}
+
 // answer finds the arm, has the rows read, and predicts them. Errors of read are
 // *oip.Fault or *trouble.
 func (d *desk) answer(ctx context.Context, a *asking, to choice, read func() error) (err error) {
-	if t := a.enter(ctx, d.front.gate); t != nil {
+	if t := a.enter(ctx, d.front.gate, a.asked); t != nil {
 		return t
 	}
 	var dealer *route.Table

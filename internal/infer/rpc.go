@@ -163,7 +163,8 @@ func (s *service) ModelInfer(ctx context.Context, in *inferencepb.ModelInferRequ
 	if err != nil {
 		return nil, d.status(err)
 	}
-	a := &asking{request: requests.Get().(*request)}
+	a := &asking{request: requests.Get().(*request), arrived: arrived}
+	a.asked, _ = ctx.Deadline()
 	defer a.release()
 	var ask *oip.Request
 	var raw bool
@@ -175,6 +176,7 @@ func (s *service) ModelInfer(ctx context.Context, in *inferencepb.ModelInferRequ
 		if ask, raw, err = tensors(in); err != nil {
 			return err
 		}
+		a.timeout(ask.Timeout)
 		return contract.Read(ask, &a.batch, maxRows)
 	})
 	if err != nil {
@@ -196,6 +198,15 @@ func tensors(in *inferencepb.ModelInferRequest) (r *oip.Request, raw bool, err e
 		return nil, raw, troubled(http.StatusBadRequest, "The request has %d inputs and %d raw_input_contents: give one for each input, or none.", len(in.GetInputs()), len(in.GetRawInputContents()))
 	}
 	r = &oip.Request{ID: in.GetId(), Inputs: make([]oip.Tensor, len(in.GetInputs()))}
+	if p := in.GetParameters()["timeout"]; p != nil {
+		r.Timeout = p.GetInt64Param()
+		if u := p.GetUint64Param(); u > 0 {
+			r.Timeout = int64(min(u, math.MaxInt64))
+		}
+		if _, text := p.GetParameterChoice().(*inferencepb.InferParameter_StringParam); text || r.Timeout < 0 {
+			return nil, raw, troubled(http.StatusBadRequest, "The parameter timeout is %v: give a whole number of microseconds.", model.Clip(p.String()))
+		}
+	}
 	for i, input := range in.GetInputs() {
 		t := oip.Tensor{Name: input.GetName(), Datatype: input.GetDatatype(), Shape: input.GetShape()}
 		if len(t.Shape) > oip.MaxAxes {

@@ -181,8 +181,8 @@ func (s *streaming) Signature() *model.Signature { return s.signature }
 // Predict is the arm's, in its turn. What goes wrong beside the rows is kept,
 // since an engine only speaks of rows.
 func (s *streaming) Predict(in model.Rows, out model.Answers) (err error) {
-	if !s.front.gate.enter(s.r.Context()) {
-		return s.fail(overloaded)
+	if t := s.front.gate.enter(s.r.Context(), time.Time{}); t != nil {
+		return s.fail(t)
 	}
 	defer s.front.gate.leave()
 	if s.front.streams.Err() != nil {

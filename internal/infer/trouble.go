@@ -55,11 +55,19 @@ var (
 		status: http.StatusServiceUnavailable, code: "shutting_down",
 		detail: "The server stops: send the rows without an answer again.",
 	}
+	late = &trouble{
+		status: http.StatusGatewayTimeout,
+		detail: "The prediction was not ready at its deadline: send fewer rows, or wait longer (" + askHeader + "; the server's --predict-timeout).",
+	}
+	gone     = &trouble{status: clientGone, detail: "The client has gone."} // which nobody reads, but it is counted
 	tooLarge = &trouble{
 		status: http.StatusRequestEntityTooLarge,
 		detail: fmt.Sprintf("The body is larger than %d bytes: send the rows in several requests.", maxBody),
 	}
 )
+
+// clientGone is a status that is only counted; proxies use the same.
+const clientGone = 499
 
 // meaning is what a status is called by programs.
 type meaning struct {
@@ -76,6 +84,8 @@ var meanings = map[int]meaning{
 	http.StatusRequestEntityTooLarge: {"too_large", "BAD_REQUEST", codes.ResourceExhausted},
 	http.StatusInternalServerError:   {"internal", "INTERNAL_ERROR", codes.Internal},
 	http.StatusServiceUnavailable:    {"unavailable", "TEMPORARILY_UNAVAILABLE", codes.Unavailable},
+	http.StatusGatewayTimeout:        {"deadline_exceeded", "DEADLINE_EXCEEDED", codes.DeadlineExceeded},
+	clientGone:                       {"client_gone", "CANCELLED", codes.Canceled},
 }
 
 func (t *trouble) meaning() meaning {

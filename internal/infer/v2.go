@@ -128,6 +128,7 @@ func (d *desk) infer(w http.ResponseWriter, r *http.Request) {
 		if ask, err = oip.Parse(a.body, header); err != nil {
 			return err
 		}
+		a.timeout(ask.Timeout)
 		return d.contractOf(a.arm).Read(ask, &a.batch, maxRows)
 	}, func(a *asking) []byte {
 		var header int

@@ -123,8 +123,11 @@ func (p *parser) request() error {
 			p.r.ID, err = p.text("id")
 		case "parameters":
 			err = p.parameters(func(name string, v jsontext.Value) error {
-				if name == "binary_data_output" {
+				switch name {
+				case "binary_data_output":
 					p.r.Binary = string(v) == "true"
+				case "timeout":
+					return p.timeout(v)
 				}
 				return nil
 			})
@@ -149,6 +152,14 @@ func (p *parser) request() error {
 		if w.Name == "" {
 			return fault("Output %d has no name.", i)
 		}
+	}
+	return nil
+}
+
+// timeout reads Triton's parameter.
+func (p *parser) timeout(v jsontext.Value) (err error) {
+	if p.r.Timeout, err = strconv.ParseInt(string(v), 10, 64); err != nil || p.r.Timeout < 0 {
+		return fault("The parameter timeout is %s, and must be a whole number of microseconds.", quoted(string(v)))
 	}
 	return nil
 }

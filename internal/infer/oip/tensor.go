@@ -35,6 +35,8 @@ type Request struct {
 	// Outputs are the names of the outputs that are wanted, nil for all, and
 	// whether each is wanted as binary data.
 	Outputs []Wish
+	// Timeout is how long the client waits, in microseconds; 0 for as long as it takes.
+	Timeout int64
 	// Binary tells whether outputs that say nothing of it are wanted as binary data.
 	Binary bool
 }

@@ -1,0 +1,64 @@
+package infer
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"serin/internal/model"
+)
+
+// A request has a deadline: what the server grants (Limits.Timeout), or what its
+// client asks for, if that is sooner. It is about waiting and predicting.
+//
+//	arrived ── body ──┬── waits in the gate ──┬── the arm, block by block ──────┬── reply
+//	   client's clock │                       │                                │
+//	                  └ the server's clock    └ 504: nobody's evidence         └ 504: the arm failed
+//
+// An arm that began before the deadline and was not ready at it has failed, also
+// where most of the time went by in the queue: the split deals at random, so both
+// arms are left as much time, and the slower one misses more deadlines. What was
+// late before an arm began is in no evidence.
+
+// askHeader is the header by which a client says how long it waits for a
+// prediction, in whole milliseconds, from when the request arrives.
+const askHeader = "Serin-Timeout-Ms"
+
+// longestAsk is what a client may ask for at most; it is more than any server
+// grants, and no arithmetic with it overflows.
+const longestAsk = 1<<31 - 1
+
+// askedDeadline is the one that the header asks for; zero if it asks for none.
+func askedDeadline(h http.Header, arrived time.Time) (time.Time, *trouble) {
+	value := h[askHeader]
+	if len(value) == 0 {
+		return time.Time{}, nil
+	}
+	ms, err := strconv.ParseInt(value[0], 10, 64)
+	if err != nil || ms < 1 || ms > longestAsk || len(value) > 1 {
+		return time.Time{}, troubled(http.StatusBadRequest, "The header %s is %q: give one whole number of milliseconds from 1 to %d.", askHeader, model.Clip(strings.Join(value, ", ")), longestAsk)
+	}
+	return arrived.Add(time.Duration(ms) * time.Millisecond), nil
+}
+
+// within is a deadline so many microseconds after a time; zero where they are 0,
+// or more than anybody waits.
+func within(from time.Time, microseconds int64) time.Time {
+	if microseconds <= 0 || microseconds > math.MaxInt64/int64(time.Microsecond) {
+		return time.Time{}
+	}
+	return from.Add(time.Duration(microseconds) * time.Microsecond)
+}
+
+// sooner is the first of two deadlines, of which either may be zero, for none.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// passed tells whether it is the deadline or later.
+func passed(deadline, now time.Time) bool { return !deadline.IsZero() && !now.Before(deadline) }
