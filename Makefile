@@ -68,6 +68,10 @@ proto: ## Generate the messages of the Open Inference Protocol (needs protoc)
 	GOBIN=$(CURDIR)/bin go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
 	cd internal/infer/inferencepb && PATH="$(CURDIR)/bin:$$PATH" protoc --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative inference.proto
 
+.PHONY: web
+web: ## Build the dashboard into internal/web/dist (needs Node 20.19 or later, and npm)
+	cd internal/web/ui && npm ci --no-audit --no-fund && npm run build
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s; or a count, 10000x; "20s 10000x": scripts/fuzz)
 	scripts/fuzz $(FUZZTIME)

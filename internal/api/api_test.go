@@ -52,6 +52,11 @@ func (s *scripted) Do(_ context.Context, c control.Command) (control.Health, err
 }
 func (s *scripted) Check(context.Context) (control.Health, error) { return s.health, s.err }
 func (s *scripted) Peek() control.Health                          { return s.health }
+func (s *scripted) Gauges() control.Gauges                        { return control.Gauges{} }
+func (s *scripted) Looks(context.Context, string, uint64, int) ([]control.Look, error) {
+	return nil, nil
+}
+func (s *scripted) Recent(context.Context, int) ([]control.Entry, error) { return nil, nil }
 
 func live() control.Health {
 	r := &rollout.Rollout{ID: "r1", Canary: rollout.Version{Name: "model_v2", Path: "models/model_v2.joblib"}, Plan: plan, Weight: plan.Weight, Started: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}

@@ -73,6 +73,7 @@ var outcomes = map[string]outcome{
 	codeMethod:                           {http.StatusMethodNotAllowed, ExitUsage},
 	codeNotFound:                         {http.StatusNotFound, ExitUsage},
 	codeInvalid:                          {http.StatusUnprocessableEntity, ExitUsage},
+	codeBusy:                             {http.StatusServiceUnavailable, ExitUnreachable},
 	codeInternal:                         {http.StatusInternalServerError, ExitInternal},
 }
 
@@ -82,6 +83,7 @@ const (
 	codeMethod    = "method_not_allowed"
 	codeNotFound  = "not_found"
 	codeInvalid   = "invalid_request"
+	codeBusy      = "too_many_pages"
 	codeInternal  = "internal"
 )
 

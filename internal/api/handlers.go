@@ -25,6 +25,7 @@ type Pilot interface {
 	Do(context.Context, control.Command) (control.Health, error)
 	Check(context.Context) (control.Health, error)
 	Peek() control.Health
+	Gauges() control.Gauges
 }
 
 // History tells how rollouts were judged.
@@ -32,12 +33,18 @@ type History interface {
 	// Cases gives every judged moment of a rollout that is stored to yield, and
 	// ends with its error.
 	Cases(ctx context.Context, rolloutID string, yield func(judge.Case) error) error
+	// Looks are those of the monitor that come after a number, oldest first.
+	Looks(ctx context.Context, rolloutID string, after uint64, limit int) ([]control.Look, error)
+	// Recent are the latest events of the model, newest first.
+	Recent(ctx context.Context, limit int) ([]control.Entry, error)
 }
 
 // Register puts the admin calls and /openapi.json on the mux. The version is
 // serin's own, for the description; the plan is what a deploy gets where it
-// asks for nothing else; maxModel is the most bytes that an upload may have.
-func Register(mux *http.ServeMux, p Pilot, past History, version string, plan rollout.Plan, maxModel int64) {
+// asks for nothing else; maxModel is the most bytes that an upload may have. The
+// end that it returns ends the streams to pages, which last as long as a page is
+// open, and lets none begin.
+func Register(mux *http.ServeMux, p Pilot, past History, version string, plan rollout.Plan, maxModel int64) (end func()) {
 	config := huma.DefaultConfig("serin", version)
 	config.Info.Description = "Serves machine-learning models and releases their next versions as canaries."
 	config.DocsPath, config.SchemasPath = "", ""
@@ -46,6 +53,8 @@ func Register(mux *http.ServeMux, p Pilot, past History, version string, plan ro
 	// The second entry is for media types that end in +json, like a problem's.
 	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	h := &handlers{p, past, plan}
+	pages := newGallery(&handlers{p, past, plan}, version)
+	h.pilot = waking{p, pages}
 	uploads := &uploader{handlers: h, limit: maxModel, pace: uploadPace}
 	api := humago.New(&doorway{mux, uploads}, config)
 	uploads.registry = api.OpenAPI().Components.Schemas
@@ -57,6 +66,7 @@ func Register(mux *http.ServeMux, p Pilot, past History, version string, plan ro
 	huma.Register(api, get("check-canary-health", "Judge the canary", "Welch's t-test on the latencies of both arms, which counts as a look, and what the monitor says."), h.check)
 	huma.Register(api, get("state", "Read the state", "What is stable, what is on trial, and what was observed."), h.state)
 	huma.Register(api, casesOperation, h.cases)
+	huma.Register(api, liveOperation, pages.watch)
 	for path, item := range api.OpenAPI().Paths {
 		if item.Post != nil {
 			mux.Handle(path, MethodNotAllowed(http.MethodPost))
@@ -67,6 +77,7 @@ func Register(mux *http.ServeMux, p Pilot, past History, version string, plan ro
 	describePredict(api)
 	describeUploads(api)
 	mux.Handle("/admin/", NotFound("GET /openapi.json lists the calls below /admin/."))
+	return pages.end
 }
 
 // strictJSON refuses what encoding/json accepts in silence: doubled names,

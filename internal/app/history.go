@@ -67,6 +67,27 @@ func (h history) Cases(ctx context.Context, rolloutID string, yield func(judge.C
 	}
 }
 
+// Looks are those of the monitor at a rollout that come after a number, oldest
+// first; only an empty answer means that there are no more.
+func (h history) Looks(ctx context.Context, rolloutID string, after uint64, limit int) ([]control.Look, error) {
+	page, err := h.store.Looks(ctx, h.model, rolloutID, after, limit)
+	looks := make([]control.Look, len(page))
+	for i := range page {
+		looks[i] = control.Look(page[i])
+	}
+	return looks, err
+}
+
+// Recent are the latest events of the model, newest first.
+func (h history) Recent(ctx context.Context, limit int) ([]control.Entry, error) {
+	page, err := h.store.Recent(ctx, h.model, limit)
+	entries := make([]control.Entry, len(page))
+	for i := range page {
+		entries[i] = control.Entry(page[i])
+	}
+	return entries, err
+}
+
 // decisions gives the journal's part, and returns the rollout's plan. An event
 // that nothing was judged for is a case without evidence.
 func (h history) decisions(ctx context.Context, rolloutID string, yield func(judge.Case) error) (rollout.Plan, error) {

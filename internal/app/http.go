@@ -12,6 +12,7 @@ import (
 	"serin/internal/api"
 	"serin/internal/control"
 	"serin/internal/infer"
+	"serin/internal/web"
 )
 
 // gate says whether requests are welcome. Not ready and draining differ for
@@ -19,10 +20,11 @@ import (
 // asks its clients to leave.
 type gate struct{ ready, draining atomic.Bool }
 
-// routes puts every path of the server on one mux.
-func routes(c *Config, front *infer.Handler, protocols *infer.Protocols, pilot *control.Pilot, past api.History, metrics *prometheus.Registry, g *gate) http.Handler {
+// routes puts every path of the server on one mux. What it returns beside it ends
+// the streams to pages.
+func routes(c *Config, front *infer.Handler, protocols *infer.Protocols, pilot *control.Pilot, past api.History, metrics *prometheus.Registry, g *gate) (handler http.Handler, end func()) {
 	admin := http.NewServeMux()
-	api.Register(admin, pilot, past, c.Version, c.Plan, c.MaxModelBytes)
+	end = api.Register(admin, pilot, past, c.Version, c.Plan, c.MaxModelBytes)
 	guarded := api.Guard(c.AllowedHosts, unhurried(admin))
 
 	mux := http.NewServeMux()
@@ -46,6 +48,9 @@ func routes(c *Config, front *infer.Handler, protocols *infer.Protocols, pilot *
 	for _, path := range []string{"/openapi.json", "/metrics", "/healthz", "/readyz"} {
 		mux.Handle(path, api.MethodNotAllowed(http.MethodGet))
 	}
+	window := web.Handler()
+	mux.Handle("GET /{$}", window)
+	mux.Handle("GET /assets/", window)
 	mux.Handle("/", api.NotFound("Predictions are at POST /predict, control is below /admin/, and GET /openapi.json describes it."))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.draining.Load() {
@@ -56,7 +61,7 @@ func routes(c *Config, front *infer.Handler, protocols *infer.Protocols, pilot *
 			return
 		}
 		mux.ServeHTTP(w, r)
-	})
+	}), end
 }
 
 func status(w http.ResponseWriter, code int, word string) {

@@ -163,7 +163,9 @@ func assemble(c Config, root *os.Root, memory *store.Store, data string) *server
 	registry.MustRegister(newMetrics(&s.config, s.cars, s.front, s.pilot)...)
 	protocols := s.front.Protocols(c.Name, c.Version, func() bool { return s.gate.ready.Load() && !s.gate.draining.Load() })
 	s.rpc = protocols.GRPC()
-	s.http = newServer(routes(&s.config, s.front, protocols, s.pilot, history{memory, c.Name}, registry, &s.gate), c.Log)
+	handler, endPages := routes(&s.config, s.front, protocols, s.pilot, history{memory, c.Name}, registry, &s.gate)
+	s.http = newServer(handler, c.Log)
+	s.http.RegisterOnShutdown(endPages)
 	return s
 }
 

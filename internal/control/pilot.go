@@ -157,6 +157,9 @@ func (p *Pilot) Peek() Health {
 	return h
 }
 
+// Gauges returns what was observed of the rollout being served, as of now.
+func (p *Pilot) Gauges() Gauges { return p.Engines.Gauges() }
+
 type answer struct {
 	health Health
 	err    error

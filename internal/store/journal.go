@@ -134,6 +134,34 @@ func (s *Store) Journal(ctx context.Context, name, rolloutID string, after uint6
 	return page, unreadable
 }
 
+// Recent returns the latest entries of one model, newest first: at most limit of
+// them, and fewer if they are large. One that cannot be read holds nothing but its
+// number, and keeps nobody from those before it.
+func (s *Store) Recent(ctx context.Context, name string, limit int) ([]Entry, error) {
+	end, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	var page []Entry
+	size := 0
+	query := "SELECT " + columns + " FROM journal WHERE model = ? ORDER BY seq DESC LIMIT ?"
+	err = s.db.each(ctx, query, []any{name, min(max(limit, 0), pageRows)}, func(rows *sql.Rows) (bool, error) {
+		var r row
+		if err := r.scan(rows.Scan); err != nil {
+			return false, err
+		}
+		e, _ := s.readRow(&r) // the entry says by its emptiness that it cannot be read
+		page = append(page, e)
+		size += len(r.state) + len(r.evidence) + len(r.detail)
+		return size < pageBytes, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the journal: %w", explain(s.path(databaseName), err))
+	}
+	return page, nil
+}
+
 // readRow checks and decodes a row; of one that cannot be read it keeps the number.
 func (s *Store) readRow(r *row) (Entry, error) {
 	if err := r.check(r.seq, r.prev); err != nil {

@@ -1,0 +1,98 @@
+// The page: which model, whether what it shows is live, and what was answered.
+import { useEffect, useState } from 'preact/hooks'
+import type { Answer } from './call'
+import { useLive, useStale, type View } from './live'
+import { Model } from './model'
+import { clock, sentence, standOf, titleOf } from './words'
+import { Theme } from './theme'
+
+export function App() {
+  const base = 'admin'
+  const view = useLive(base + '/live')
+  const stale = useStale(view)
+  return <Page view={view} stale={stale} base={base} />
+}
+
+/** Everything that is drawn, from what is known; the storybook draws it, too. */
+export function Page({ view, stale, base }: { view: View; stale: number; base: string }) {
+  const [said, say] = useState<Answer | null>(null)
+  const now = view.now
+  const verdict = now ? standOf(now.state) : undefined
+  useEffect(() => {
+    document.title = titleOf(now)
+  }, [now && titleOf(now)])
+  useEffect(() => {
+    if (!said?.ok) return
+    const timer = window.setTimeout(() => say(null), 8000)
+    return () => clearTimeout(timer)
+  }, [said])
+  return (
+    <>
+      <header>
+        <a class="brand" href="#/">
+          <Bird />
+          serin
+        </a>
+        {now && <h1>{now.state.model}</h1>}
+        <Pulse view={view} stale={stale} />
+        <Theme />
+      </header>
+      <main>
+        {stale > 0 && now && (
+          <p class="banner" role="alert">
+            <strong>Not live.</strong> The server was last heard {stale} s ago; what is shown is as of {clock(now.at)}. Trying again by itself.
+          </p>
+        )}
+        {said && (
+          <p class={said.ok ? 'banner done' : 'banner'} role={said.ok ? 'status' : 'alert'}>
+            {sentence(said.text)}
+            <button type="button" class="quiet" onClick={() => say(null)}>
+              Close
+            </button>
+          </p>
+        )}
+        <p class="unseen" aria-live="polite">
+          {verdict && `${verdict.word}. ${verdict.title}.`}
+        </p>
+        <Model view={view} base={base} stale={stale > 0} say={say} />
+      </main>
+      <Footer view={view} />
+    </>
+  )
+}
+
+function Pulse({ view, stale }: { view: View; stale: number }) {
+  const lost = stale > 0 || (view.missing && !view.now)
+  return (
+    <span class={lost ? 'pulse lost' : view.now ? 'pulse on' : 'pulse'}>
+      <svg width="10" height="10" viewBox="0 0 10 10" aria-hidden="true">
+        {lost ? <path d="M1.500 1.500l7 7M8.500 1.500l-7 7" /> : <circle cx="5" cy="5" r="4" />}
+      </svg>
+      {lost ? 'not live' : view.now ? 'live' : 'connecting'}
+    </span>
+  )
+}
+
+function Bird() {
+  return (
+    <svg width="28" height="28" viewBox="0 0 32 32" aria-hidden="true">
+      <path
+        class="bird"
+        d="M27 11.500c-.4-4-3.700-6.700-7.400-6.500-3.400.2-5.800 2.500-6.600 5.700C12 14.600 8.300 18 3 20.500c2.700 1.400 4.800 1.700 7 1.400 1.300 3.300 4.300 5 7.700 4.600C23.600 25.800 27 20.300 27 14l3-1.400z"
+      />
+      <circle class="eye" cx="21" cy="10.800" r="1.500" />
+    </svg>
+  )
+}
+
+function Footer({ view }: { view: View }) {
+  return (
+    <footer>
+      <span>serin {view.now?.serin}</span>
+      <span>every change is on disk before it is in force</span>
+      <span>no accounts: who reaches this address may act</span>
+      <a href="openapi.json">API</a>
+      <a href="metrics">Metrics</a>
+    </footer>
+  )
+}

@@ -1,0 +1,85 @@
+// The stream of one model, and whether what it said last is still true.
+import { useEffect, useState } from 'preact/hooks'
+import type { Final, Moment, Now, Past, Point } from './wire'
+
+/** What is known. heard is when the server was heard last, by performance.now(). */
+export interface View {
+  now?: Now
+  rollout: string
+  points: Point[]
+  final?: Final
+  journal: Moment[]
+  heard: number
+  missing: boolean
+}
+
+export const nothing: View = { rollout: '', points: [], journal: [], heard: 0, missing: false }
+
+/** After this long without a word, in ms, what is shown is called stale. */
+export const patience = 3500
+
+/** merge adds looks to those that are known. */
+export function merge(v: View, m: Past): View {
+  const fresh = m.reset || m.rollout !== v.rollout
+  const points = fresh ? m.points : m.points.length ? [...v.points, ...m.points] : v.points
+  return { ...v, rollout: m.rollout, points, final: m.final ?? (fresh ? undefined : v.final) }
+}
+
+/**
+ * Follows a stream for as long as the page is visible. A browser retries only
+ * what broke off, and not what was refused, so trying again is done here.
+ */
+export function useLive(url: string | null): View {
+  const [view, set] = useState<View>(nothing)
+  useEffect(() => {
+    set(nothing)
+    if (!url) return
+    let source: EventSource | undefined
+    let timer = 0
+    let wait = 500
+    const close = () => {
+      source?.close()
+      source = undefined
+      clearTimeout(timer)
+    }
+    const open = () => {
+      close()
+      source = new EventSource(url)
+      const on = <T>(name: string, change: (v: View, data: T) => View) =>
+        source!.addEventListener(name, e => {
+          const data = JSON.parse((e as MessageEvent<string>).data) as T
+          set(v => ({ ...change(v, data), heard: performance.now(), missing: false }))
+          wait = 500
+        })
+      on<Now>('now', (v, now) => ({ ...v, now, final: now.state.rollout ? undefined : v.final }))
+      on<Past>('past', merge)
+      on<Moment[]>('journal', (v, journal) => ({ ...v, journal }))
+      source.onerror = () => {
+        close()
+        set(v => ({ ...v, missing: true }))
+        timer = window.setTimeout(open, wait)
+        wait = Math.min(2 * wait, 4000)
+      }
+    }
+    const follow = () => (document.hidden ? close() : open())
+    document.addEventListener('visibilitychange', follow)
+    follow()
+    return () => {
+      document.removeEventListener('visibilitychange', follow)
+      close()
+    }
+  }, [url])
+  return view
+}
+
+/** The seconds since the server was heard, as long as that is worth saying; else 0. */
+export function useStale(view: View): number {
+  const [, tick] = useState(0)
+  useEffect(() => {
+    const timer = window.setInterval(() => tick(n => n + 1), 1000)
+    return () => clearInterval(timer)
+  }, [])
+  if (!view.heard) return 0
+  const silent = performance.now() - view.heard
+  return silent > patience ? Math.round(silent / 1000) : 0
+}

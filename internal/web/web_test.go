@@ -1,0 +1,80 @@
+package web
+
+import (
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestPageLoadsNothingButItsOwn: every address in the page is served here, and
+// nothing in it is inline.
+func TestPageLoadsNothingButItsOwn(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(Handler())
+	defer server.Close()
+	page := get(t, server.URL+"/")
+	if got := page.Header.Get("Content-Security-Policy"); !strings.Contains(got, "default-src 'self'") || strings.Contains(got, "unsafe") {
+		t.Errorf("the policy is %q", got)
+	}
+	body := page.body
+	addresses := regexp.MustCompile(`(?:src|href)="\./([^"]+)"`).FindAllStringSubmatch(body, -1)
+	if len(addresses) != 3 {
+		t.Errorf("the page has %d addresses of its own, want script, style and icon:\n%s", len(addresses), body)
+	}
+	for _, found := range addresses {
+		asset := get(t, server.URL+"/"+found[1])
+		if asset.StatusCode != http.StatusOK || !strings.Contains(asset.Header.Get("Cache-Control"), "immutable") {
+			t.Errorf("%s: %s, %q", found[1], asset.Status, asset.Header.Get("Cache-Control"))
+		}
+	}
+	for name, inline := range map[string]string{"script": `<script[^>]*>[^<]`, "style": `<style|style=`, "handler": ` on[a-z]+=`, "another origin": `(?:src|href)="(?:https?:)?//`} {
+		if found := regexp.MustCompile(inline).FindString(body); found != "" {
+			t.Errorf("%s in the page: %q", name, found)
+		}
+	}
+}
+
+// TestDistIsSmall: the page is there at once, also over a slow line.
+func TestDistIsSmall(t *testing.T) {
+	t.Parallel()
+	total := int64(0)
+	err := fs.WalkDir(dist, ".", func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		total += info.Size()
+		return err
+	})
+	if err != nil || total == 0 || total > 150<<10 {
+		t.Errorf("dist has %d bytes (%v), want some, and at most 150 kB even without compression", total, err)
+	}
+}
+
+type answer struct {
+	*http.Response
+
+	body string
+}
+
+func get(t *testing.T, url string) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var body strings.Builder
+	if _, err := io.Copy(&body, res.Body); err != nil {
+		t.Fatal(err)
+	}
+	return answer{res, body.String()}
+}
