@@ -79,10 +79,19 @@ func unhurried(next http.Handler) http.Handler {
 	})
 }
 
+// maxStreams bounds the requests that one connection of HTTP/2 may have under way.
+const maxStreams = 250
+
 // newServer bounds what a slow or silent client can hold on to. Who expects large
-// bodies gives them longer.
+// bodies gives them longer. Without TLS nobody can be told that HTTP/2 is spoken
+// here; a client that begins with it is answered in it, on the same port.
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
+		Protocols:         &protocols,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, WriteByteTimeout: 30 * time.Second},
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,

@@ -104,6 +104,7 @@ func (l *playedListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127,
 // lets the next request be read.
 type played struct {
 	request  []byte
+	rest     []byte // of a request that was read in part, as the first is for its protocol
 	left     int
 	answered chan struct{}
 	done     chan struct{}
@@ -123,6 +124,12 @@ func (c *played) Read(p []byte) (int, error) {
 			c.mu.Unlock()
 			return 0, net.ErrClosed
 		}
+		if len(c.rest) > 0 {
+			n := copy(p, c.rest)
+			c.rest = c.rest[n:]
+			c.mu.Unlock()
+			return n, nil
+		}
 		if c.past {
 			c.mu.Unlock()
 			return 0, os.ErrDeadlineExceeded
@@ -135,7 +142,9 @@ func (c *played) Read(p []byte) (int, error) {
 				return 0, io.EOF
 			}
 			c.left--
-			return copy(p, c.request), nil
+			n := copy(p, c.request)
+			c.rest = c.request[n:]
+			return n, nil
 		default:
 		}
 		wake := make(chan struct{})
