@@ -14,6 +14,7 @@
 //
 //	for reports, all with ln p:
 //	  values ---MannWhitney-----------> ranks: divisions counted, or a normal law
+//	            Shift-----------------> that test inverted: how much higher
 //	            KolmogorovSmirnov-----> walk: lattice paths, or a Brownian bridge
 //	  counts ---Fisher----------------> table: hypergeometric tails
 //	            Proportions-----------> z, Newcombe's interval
