@@ -82,6 +82,8 @@ var rooms = map[string]room{
 
 	"assay": {[]string{"rollout", "judge"}, "it reads measurements and prints what the judge says of them, and has no verdict of its own"},
 
+	"kayenta": {[]string{"stats"}, "it judges other systems' canaries by the rules of their judge, and knows none of ours"},
+
 	"judge":  {[]string{"rollout", "stats", "stats/anytime", "record"}, "a verdict is a pure function of policy and evidence, so it can be given again later and come out the same"},
 	"sim":    {[]string{"rollout", "record", "judge", "route"}, "it flies the real record, judge and rollout in virtual time, and deals requests with the real split"},
 	"notify": {[]string{"rollout"}, "it tells of committed events and decides nothing"},

@@ -12,6 +12,7 @@ import (
 	"serin/internal/api"
 	"serin/internal/control"
 	"serin/internal/infer"
+	"serin/internal/kayenta"
 	"serin/internal/web"
 )
 
@@ -31,6 +32,7 @@ func routes(c *Config, front *infer.Handler, protocols *infer.Protocols, pilot *
 	mux.Handle("POST /predict", front)
 	protocols.Register(mux)
 	mux.Handle("/admin/", guarded)
+	mux.Handle("/judge", kayenta.Handler())
 	mux.Handle("GET /openapi.json", admin)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics, ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelError)}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { status(w, http.StatusOK, "ok") })
