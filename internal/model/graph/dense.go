@@ -7,20 +7,23 @@ import (
 	"serin/internal/model/kernel"
 )
 
-// matMul is MatMul: matrices in the last two axes, the others broadcast. A
-// vector counts as a row on the left and as a column on the right.
-func matMul(c *Call) {
-	c.AtMost(2, 1)
-	switch c.Input(0).Data.(type) {
-	case []float32:
-		c.Give(0, matrices[float32](c))
-	case []float64:
-		c.Give(0, matrices[float64](c))
-	default:
-		c.WrongKind(c.Input(0))
+// inFloats is an operator that is computed in the type of its first input.
+func inFloats(inputs int, single, double func(*Call) *Tensor) func(*Call) {
+	return func(c *Call) {
+		c.AtMost(inputs, 1)
+		switch c.Input(0).Data.(type) {
+		case []float32:
+			c.Give(0, single(c))
+		case []float64:
+			c.Give(0, double(c))
+		default:
+			c.WrongKind(c.Input(0))
+		}
 	}
 }
 
+// matrices is MatMul: matrices in the last two axes, the others broadcast. A
+// vector counts as a row on the left and as a column on the right.
 func matrices[T Float](c *Call) *Tensor {
 	a, b := c.Input(0), c.Input(1)
 	if _, ok := b.Data.([]T); !ok || a.Rank() == 0 || b.Rank() == 0 {
@@ -119,19 +122,7 @@ func multiply[T Float](c *Call, x, y, out []T, m, k, n int) {
 	})
 }
 
-// gemm is Gemm: alpha * A * B + beta * C.
-func gemm(c *Call) {
-	c.AtMost(3, 1)
-	switch c.Input(0).Data.(type) {
-	case []float32:
-		c.Give(0, general[float32](c))
-	case []float64:
-		c.Give(0, general[float64](c))
-	default:
-		c.WrongKind(c.Input(0))
-	}
-}
-
+// general is Gemm: alpha * A * B + beta * C.
 func general[T Float](c *Call) *Tensor {
 	a, b, shift := c.Input(0), c.Input(1), c.Optional(2)
 	alpha, beta := c.Float("alpha", 1), c.Float("beta", 1)
@@ -170,21 +161,9 @@ func general[T Float](c *Call) *Tensor {
 	return c.Alias(out, []int{m, n})
 }
 
-// distances is ONNX Runtime's CDist: the distance of every row of one matrix to
+// distant is ONNX Runtime's CDist: the distance of every row of one matrix to
 // every row of another.
 // Source: contrib_ops/cpu/cdist.cc.
-func distances(c *Call) {
-	c.AtMost(2, 1)
-	switch c.Input(0).Data.(type) {
-	case []float32:
-		c.Give(0, distant[float32](c))
-	case []float64:
-		c.Give(0, distant[float64](c))
-	default:
-		c.WrongKind(c.Input(0))
-	}
-}
-
 func distant[T Float](c *Call) *Tensor {
 	a, b, metric := c.Input(0), c.Input(1), c.Text("metric", "sqeuclidean")
 	if metric != "sqeuclidean" && metric != "euclidean" {

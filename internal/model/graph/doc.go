@@ -11,13 +11,14 @@
 // A plan is for a fixed number of rows, so that every shape is a number while it
 // is built. What depends on constants alone, shapes among them, is computed at
 // once. Operators that only move elements become a table of places (moves.go);
-// those that work along axes see runs of neighbours (rows.go); a Scan is
+// those that work along axes see runs of neighbours (rows.go, reduce.go); a Scan is
 // unrolled (scan.go). At run time nothing is checked but what only a row can
 // tell: an index, a divisor, a number written as text.
 //
-// The arithmetic is that of the element type: float32 graphs give float32
-// answers, each operator rounded once, and differ from ONNX Runtime's in the
-// last bits only, where it adds in another order or approximates a function.
+// The arithmetic is that of the element type. In float32 it is ONNX Runtime's for a
+// row alone on x86-64: the same order of sums, the same approximations of Sigmoid,
+// Tanh and Softmax, rounded at the same places (model/kernel, reduce.go); other
+// functions are the exact ones, rounded once.
 //
 // What may not happen here, whatever the bytes are: a panic that leaves Try; an
 // allocation whose size comes from a number in the file and not from its bytes,

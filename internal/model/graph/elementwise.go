@@ -242,6 +242,19 @@ func functionOf(f func(x float64) float64, whole func(x int64) int64) func(*Call
 	}
 }
 
+// approximated is an operator of one tensor that ONNX Runtime approximates in
+// float32.
+func approximated(single func(x float32) float32, double func(x float64) float64) func(*Call) {
+	return func(c *Call) {
+		c.AtMost(1, 1)
+		if t := c.Input(0); t.Element() == ElemFloat {
+			c.Give(0, Each(c, t, single))
+			return
+		}
+		c.Give(0, c.Unary(c.Input(0), double, nil))
+	}
+}
+
 func sigmoid(x float64) float64 {
 	if x < 0 {
 		e := math.Exp(x)
@@ -284,20 +297,9 @@ func absolute(x int64) int64 {
 	return x
 }
 
-// relu is a loop of its own: it stands behind every layer of a network.
-func relu(c *Call) {
-	c.AtMost(1, 1)
-	switch d := c.Input(0).Data.(type) {
-	case []float32:
-		c.Give(0, rectified(c, d))
-	case []float64:
-		c.Give(0, rectified(c, d))
-	default:
-		c.WrongKind(c.Input(0))
-	}
-}
-
-func rectified[T Float](c *Call, x []T) *Tensor {
+// rectified is Relu, a loop of its own: it stands behind every layer of a network.
+func rectified[T Float](c *Call) *Tensor {
+	x := Values[T](c, c.Input(0))
 	t, out := Alloc[T](c, c.Input(0).Shape...)
 	c.Always(func() {
 		for i, v := range x {

@@ -1,6 +1,10 @@
 package graph
 
-import "math"
+import (
+	"math"
+
+	"serin/internal/model/kernel"
+)
 
 // lookUp finds the implementation of an operator, nil where there is none. Scan
 // stands apart because it looks up operators itself.
@@ -43,7 +47,7 @@ var operators = map[Name]func(*Call){
 	{"", "Atan"}:       function(math.Atan),
 	{"", "Clip"}:       clip,
 
-	{"", "Relu"}:            relu,
+	{"", "Relu"}:            inFloats(1, rectified[float32], rectified[float64]),
 	{"", "LeakyRelu"}:       leakyRelu,
 	{"", "PRelu"}:           arithmetic(pair{f32: leaning[float32], f64: leaning[float64]}),
 	{"", "Elu"}:             elu,
@@ -53,17 +57,17 @@ var operators = map[Name]func(*Call){
 	{"", "ThresholdedRelu"}: thresholdedRelu,
 	{"", "Selu"}:            selu,
 	{"", "Gelu"}:            gelu,
-	{"", "Sigmoid"}:         function(sigmoid),
+	{"", "Sigmoid"}:         approximated(kernel.Logistic32, sigmoid),
 	{"", "HardSigmoid"}:     hardSigmoid,
-	{"", "Tanh"}:            function(math.Tanh),
+	{"", "Tanh"}:            approximated(kernel.Tanh32, math.Tanh),
 	{"", "Softplus"}:        function(softplus),
 	{"", "Softsign"}:        function(func(x float64) float64 { return x / (1 + math.Abs(x)) }),
 	{"", "Softmax"}:         softmax(false),
 	{"", "LogSoftmax"}:      softmax(true),
 
-	{"", "MatMul"}:             matMul,
-	{"com.microsoft", "CDist"}: distances,
-	{"", "Gemm"}:               gemm,
+	{"", "MatMul"}:             inFloats(2, matrices[float32], matrices[float64]),
+	{"com.microsoft", "CDist"}: inFloats(2, distant[float32], distant[float64]),
+	{"", "Gemm"}:               inFloats(3, general[float32], general[float64]),
 	{"", "BatchNormalization"}: batchNorm,
 	{"", "LayerNormalization"}: layerNorm,
 	{"", "Dropout"}:            dropout,
@@ -105,15 +109,15 @@ var operators = map[Name]func(*Call){
 
 	{"ai.onnx.ml", "ArrayFeatureExtractor"}: extract,
 
-	{"", "ReduceSum"}:       reducer(0, plus, asIs, true),
-	{"", "ReduceMean"}:      reducer(0, plus, func(sum, n float64) float64 { return sum / n }, false),
-	{"", "ReduceMax"}:       reducer(math.Inf(-1), higher[float64], asIs, false),
-	{"", "ReduceMin"}:       reducer(math.Inf(1), lower[float64], asIs, false),
-	{"", "ReduceProd"}:      reducer(1, mul[float64], asIs, true),
-	{"", "ReduceL1"}:        reducer(0, plusSize, asIs, true),
-	{"", "ReduceL2"}:        reducer(0, plusPower, func(sum, _ float64) float64 { return math.Sqrt(sum) }, true),
-	{"", "ReduceSumSquare"}: reducer(0, plusPower, asIs, true),
-	{"", "ReduceLogSum"}:    reducer(0, plus, func(sum, _ float64) float64 { return math.Log(sum) }, true),
+	{"", "ReduceSum"}:       reducer(sums(asIs, whole, true)),
+	{"", "ReduceMean"}:      reducer(sums(asIs, shared, false)),
+	{"", "ReduceMax"}:       reducer(folding{0, asIs, higher[float64], whole, false}),
+	{"", "ReduceMin"}:       reducer(folding{0, asIs, lower[float64], whole, false}),
+	{"", "ReduceProd"}:      reducer(folding{1, asIs, mul[float64], whole, true}),
+	{"", "ReduceL1"}:        reducer(sums(math.Abs, whole, true)),
+	{"", "ReduceL2"}:        reducer(sums(squared, func(sum, _ float64) float64 { return math.Sqrt(sum) }, true)),
+	{"", "ReduceSumSquare"}: reducer(sums(squared, whole, true)),
+	{"", "ReduceLogSum"}:    reducer(sums(asIs, func(sum, _ float64) float64 { return math.Log(sum) }, true)),
 	{"", "ReduceLogSumExp"}: logSumExp,
 	{"", "ArgMax"}:          argBest(1),
 	{"", "ArgMin"}:          argBest(-1),

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"serin/internal/model/kernel"
 )
 
 // Operators that work along one axis, or over several. The tensor is first
@@ -32,135 +34,6 @@ func (c *Call) back(t *Tensor, order []int) *Tensor {
 		inverse[axis] = i
 	}
 	return c.permuted(t, inverse)
-}
-
-// reducer makes a Reduce operator of a fold over elements: start, what the next
-// element makes of the sum, and what the number of elements makes of it at the
-// end. All is computed in double and rounded once; empty tells whether a run may
-// have no elements.
-func reducer(start float64, next func(sum, x float64) float64, last func(sum, n float64) float64, empty bool) func(*Call) {
-	return func(c *Call) {
-		c.AtMost(2, 1)
-		t := c.Input(0)
-		keep := c.Int("keepdims", 1) != 0
-		axes := c.reducedAxes(t)
-		turned, _, n := c.runs(t, axes)
-		if n == 0 && !empty {
-			c.Refuse("reduces no elements")
-		}
-		if len(axes) == 0 && c.Flag("noop_with_empty_axes") {
-			c.Give(0, c.Alias(t, t.Shape))
-			return
-		}
-		shape := without(t.Shape, axes, keep)
-		switch d := turned.Data.(type) {
-		case []float32:
-			c.Give(0, reduced(c, d, shape, n, start, next, last))
-		case []float64:
-			c.Give(0, reduced(c, d, shape, n, start, next, last))
-		case []int64:
-			c.Give(0, reduced(c, d, shape, n, start, next, last))
-		case []int32:
-			c.Give(0, reduced(c, d, shape, n, start, next, last))
-		default:
-			c.WrongKind(t)
-		}
-	}
-}
-
-// reducedAxes are the axes of a Reduce operator: all, where none are named and
-// naming none does not mean none.
-func (c *Call) reducedAxes(t *Tensor) []int {
-	none := c.Flag("noop_with_empty_axes")
-	axes := c.axes(1)
-	if len(axes) == 0 && !none {
-		for i := range t.Shape {
-			axes = append(axes, i)
-		}
-	}
-	for i := range axes {
-		axes[i] = c.axis(axes[i], t.Rank())
-	}
-	slices.Sort(axes)
-	return slices.Compact(axes)
-}
-
-// without is a shape without some axes, or with 1 in their places.
-func without(shape, axes []int, keep bool) []int {
-	var rest []int
-	for i, d := range shape {
-		switch {
-		case !slices.Contains(axes, i):
-			rest = append(rest, d)
-		case keep:
-			rest = append(rest, 1)
-		}
-	}
-	return rest
-}
-
-func reduced[T Number](c *Call, in []T, shape []int, n int, start float64, next, last func(a, b float64) float64) *Tensor {
-	t, out := Alloc[T](c, shape...)
-	c.Always(func() {
-		for r := range out {
-			sum := start
-			for _, v := range in[r*n : (r+1)*n] {
-				sum = next(sum, float64(v))
-			}
-			out[r] = T(last(sum, float64(n)))
-		}
-	})
-	return t
-}
-
-func asIs(sum, _ float64) float64     { return sum }
-func plus(sum, x float64) float64     { return sum + x }
-func plusSize(sum, x float64) float64 { return sum + math.Abs(x) }
-func plusPower(sum, x float64) float64 {
-	return sum + x*x
-}
-
-// logSumExp is ReduceLogSumExp, made around the greatest element so that no
-// exponential overflows.
-func logSumExp(c *Call) {
-	c.AtMost(2, 1)
-	t := c.Input(0)
-	keep, axes := c.Int("keepdims", 1) != 0, c.reducedAxes(t)
-	turned, _, n := c.runs(t, axes)
-	if n == 0 {
-		c.Refuse("reduces no elements")
-	}
-	shape := without(t.Shape, axes, keep)
-	switch d := turned.Data.(type) {
-	case []float32:
-		c.Give(0, logSums(c, d, shape, n))
-	case []float64:
-		c.Give(0, logSums(c, d, shape, n))
-	default:
-		c.WrongKind(t)
-	}
-}
-
-func logSums[T Float](c *Call, in []T, shape []int, n int) *Tensor {
-	t, out := Alloc[T](c, shape...)
-	c.Always(func() {
-		for r := range out {
-			out[r] = T(logSum(in[r*n : (r+1)*n]))
-		}
-	})
-	return t
-}
-
-func logSum[T Float](run []T) float64 {
-	most := float64(slices.Max(run))
-	if math.IsInf(most, 0) || math.IsNaN(most) {
-		return most
-	}
-	sum := 0.0
-	for _, v := range run {
-		sum += math.Exp(float64(v) - most)
-	}
-	return most + math.Log(sum)
 }
 
 // softmax is Softmax and LogSoftmax. Before version 13 all axes from the given
@@ -205,22 +78,26 @@ func softened[T Float](c *Call, t *Tensor, in []T, n int, logs bool) *Tensor {
 				continue
 			}
 			copy(out[at:at+n], in[at:at+n])
-			soften(out[at : at+n])
+			switch d := any(out).(type) {
+			case []float32:
+				kernel.Softmax32(d[at : at+n])
+			case []float64:
+				soften(d[at : at+n])
+			}
 		}
 	})
 	return result
 }
 
 // soften turns scores into probabilities, exp(x - max) / sum, in place.
-func soften[T Float](x []T) {
+func soften(x []float64) {
 	most, sum := slices.Max(x), 0.0
 	for i, v := range x {
-		e := math.Exp(float64(v) - float64(most))
-		x[i] = T(e)
-		sum += e
+		x[i] = math.Exp(v - most)
+		sum += x[i]
 	}
 	for i := range x {
-		x[i] = T(float64(x[i]) / sum)
+		x[i] /= sum
 	}
 }
 

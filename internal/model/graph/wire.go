@@ -171,30 +171,3 @@ func (f field) floats(list *[]float32) {
 func (f field) doubles(list *[]float64) {
 	f.numbers(protowire.Fixed64Type, func(v uint64) { *list = append(*list, math.Float64frombits(v)) })
 }
-
-// Sniff reports whether a file that begins with these bytes can be an ONNX
-// model. ONNX has no magic number: what is looked for is a ModelProto that
-// begins, as every exporter writes it, with its ir_version, and goes on with
-// fields that a ModelProto has.
-func Sniff(head []byte) bool {
-	const newestIR = 99
-	number, typ, n := protowire.ConsumeTag(head)
-	if n < 0 || number != 1 || typ != protowire.VarintType {
-		return false
-	}
-	version, m := protowire.ConsumeVarint(head[n:])
-	if m < 0 || version < 1 || version > newestIR {
-		return false
-	}
-	number, typ, k := protowire.ConsumeTag(head[n+m:])
-	if k < 0 {
-		return false
-	}
-	switch number {
-	case 2, 3, 4, 6, 7, 8, 14, 25:
-		return typ == protowire.BytesType
-	case 5:
-		return typ == protowire.VarintType
-	}
-	return false
-}

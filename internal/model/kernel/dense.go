@@ -9,27 +9,21 @@ import (
 type Float interface{ float32 | float64 }
 
 // Dot is the sum of x[i]*y[i] over all of x; y must be at least as long.
-func Dot[T Float](x, y []T) T {
+func Dot(x, y []float64) float64 {
 	y = y[:len(x)]
 	if !assembly || len(x) == 0 {
 		return plainDot(x, y)
 	}
-	if panel[T]() == 8 {
-		return T(dot64(as[float64](x), as[float64](y), len(x)))
-	}
-	return T(dot32(as[float32](x), as[float32](y), len(x)))
+	return dot64(&x[0], &y[0], len(x))
 }
 
 // Distance is the sum of (x[i]-y[i])^2 over all of x; y must be at least as long.
-func Distance[T Float](x, y []T) T {
+func Distance(x, y []float64) float64 {
 	y = y[:len(x)]
 	if !assembly || len(x) == 0 {
 		return plainDistance(x, y)
 	}
-	if panel[T]() == 8 {
-		return T(distance64(as[float64](x), as[float64](y), len(x)))
-	}
-	return T(distance32(as[float32](x), as[float32](y), len(x)))
+	return distance64(&x[0], &y[0], len(x))
 }
 
 // as is where a slice begins; To is T by another name.
@@ -38,7 +32,7 @@ func as[To, T Float](x []T) *To {
 }
 
 // Dense maps rows of inputs to rows of outputs: out[o] = sum_k x[k]*w[o][k] + bias[o].
-// It is immutable.
+// It is immutable. In float32 its results have the bits of ONNX Runtime's.
 type Dense[T Float] struct {
 	inputs, outputs int
 	stride          int // outputs rounded up to whole panels
@@ -52,6 +46,10 @@ type Dense[T Float] struct {
 // few is up to how many outputs Dot is quicker than a panel that is mostly empty.
 const few = 4
 
+// narrow tells that Dot computes the outputs. In float32 it never does: a panel
+// adds one product after the other, as ONNX Runtime does.
+func (d *Dense[T]) narrow() bool { return d.outputs <= few && panel[T]() == 8 }
+
 // NewDense packs weights, which lie output after output (a row of inputs each,
 // as scikit-learn's coef_ does). bias has a number for each output, or is nil.
 // The slices are kept only where nothing has to be packed; they must not change.
@@ -63,12 +61,12 @@ func NewDense[T Float](weights, bias []T, outputs, inputs int) *Dense[T] {
 	if bias != nil {
 		copy(d.bias, bias[:outputs])
 	}
-	if outputs <= few {
+	if d.narrow() {
 		d.weights = weights
 		return d
 	}
 	d.eights = wider && panel[T]() == 8 && inputs > 0 && outputs >= 16
-	d.weights = make([]T, inputs*d.stride)
+	d.weights = make([]T, max(inputs, 1)*d.stride)
 	for o := range outputs {
 		for k, w := range weights[o*inputs : (o+1)*inputs] {
 			d.weights[k*d.stride+o] = w
@@ -99,9 +97,14 @@ func (d *Dense[T]) apply(x []T, rows int, out []T, least T) {
 		}
 	}
 	rest := out[r*d.outputs:]
-	if d.outputs <= few {
+	if d.narrow() {
 		d.dots(x, rows, out)
 		r = rows
+	}
+	if d.inputs > block && panel[T]() == 16 {
+		for ; r < rows; r++ {
+			d.blocks(x[r*d.inputs:(r+1)*d.inputs], out[r*d.outputs:(r+1)*d.outputs])
+		}
 	}
 	for ; r+4 <= rows; r += 4 {
 		d.four(x[r*d.inputs:(r+4)*d.inputs], 0, out[r*d.outputs:(r+4)*d.outputs])
@@ -127,7 +130,7 @@ func raise[T Float](x []T, least T) {
 func (d *Dense[T]) ApplyAt(x []T, at []int32, out []T) {
 	out = out[:d.outputs]
 	by, next := d.stride, 1 // from one input to the next, and from one output to the next
-	if d.outputs <= few {
+	if d.narrow() {
 		by, next = 1, d.inputs
 	}
 	for o := range out {
@@ -139,8 +142,12 @@ func (d *Dense[T]) ApplyAt(x []T, at []int32, out []T) {
 	}
 }
 
+// dots computes outputs one by one, as float64 does where there are few.
 func (d *Dense[T]) dots(x []T, rows int, out []T) {
-	if assembly && panel[T]() == 8 && rows > 0 && d.inputs > 0 {
+	if rows == 0 {
+		return
+	}
+	if assembly && d.inputs > 0 {
 		for o := range d.outputs {
 			dots64(as[float64](x), rows, d.inputs, as[float64](d.weights[o*d.inputs:]), as[float64](d.bias[o:]), as[float64](out[o:]), d.outputs)
 		}
@@ -149,7 +156,7 @@ func (d *Dense[T]) dots(x []T, rows int, out []T) {
 	for r := range rows {
 		row := x[r*d.inputs : (r+1)*d.inputs]
 		for o := range d.outputs {
-			out[r*d.outputs+o] = Dot(row, d.weights[o*d.inputs:]) + d.bias[o]
+			out[r*d.outputs+o] = plainDot(row, d.weights[o*d.inputs:]) + d.bias[o]
 		}
 	}
 }
@@ -193,16 +200,38 @@ func (d *Dense[T]) one(x, out []T) {
 	width := panel[T]()
 	o := 0
 	for ; o+4*width <= d.outputs; o += 4 * width {
-		d.panel1(x, o, 4, out[o:])
+		d.panel1(x, 0, o, 4, d.bias[o:], out[o:])
 	}
 	for ; o < d.outputs; o += width {
 		if o+width <= d.outputs {
-			d.panel1(x, o, 1, out[o:])
+			d.panel1(x, 0, o, 1, d.bias[o:], out[o:])
 			continue
 		}
 		var buffer [16]T
-		d.panel1(x, o, 1, buffer[:])
+		d.panel1(x, 0, o, 1, d.bias[o:], buffer[:])
 		copy(out[o:], buffer[:])
+	}
+}
+
+// block is how many inputs ONNX Runtime adds up in float32 before it adds the sum
+// to what there is: the bias, and the blocks before.
+const block = 256
+
+// blocks does a single row of more inputs than a block has.
+func (d *Dense[T]) blocks(x, out []T) {
+	width := panel[T]()
+	for o := 0; o < d.outputs; {
+		panels := 1
+		if o+4*width <= d.stride {
+			panels = 4
+		}
+		var sums, next [4 * 16]T
+		copy(sums[:panels*width], d.bias[o:])
+		for at := 0; at < d.inputs; at += block {
+			d.panel1(x[at:min(at+block, d.inputs)], at, o, panels, sums[:], next[:])
+			sums = next
+		}
+		o += copy(out[o:], sums[:panels*width])
 	}
 }
 
@@ -210,7 +239,7 @@ func (d *Dense[T]) one(x, out []T) {
 // step numbers after those of the row before.
 func (d *Dense[T]) panel4(x []T, o int, out []T, step int) {
 	if !assembly || d.inputs == 0 {
-		plainPanels(x, d.inputs, d.weights, d.bias, d.stride, o, panel[T](), out, step)
+		plainPanels(x, d.inputs, d.weights[o:], d.bias[o:], d.stride, panel[T](), out, step)
 		return
 	}
 	_ = out[3*step+panel[T]()-1]
@@ -221,19 +250,20 @@ func (d *Dense[T]) panel4(x []T, o int, out []T, step int) {
 	panel4x32(as[float32](x), d.inputs, as[float32](d.weights[o:]), d.stride, as[float32](d.bias[o:]), as[float32](out), step)
 }
 
-// panel1 computes 1 or 4 panels of one row, from output o on.
-func (d *Dense[T]) panel1(x []T, o, panels int, out []T) {
-	width := panels * panel[T]()
-	if !assembly || d.inputs == 0 {
-		plainPanels(x, d.inputs, d.weights, d.bias, d.stride, o, width, out, 0)
+// panel1 computes 1 or 4 panels of one row, from output o on: x are its inputs
+// from at on, and start is what their sums are added to.
+func (d *Dense[T]) panel1(x []T, at, o, panels int, start, out []T) {
+	width, weights := panels*panel[T](), d.weights[at*d.stride:]
+	if !assembly || len(x) == 0 {
+		plainPanels(x, len(x), weights[o:], start, d.stride, width, out, 0)
 		return
 	}
-	_ = out[width-1]
+	_, _ = start[width-1], out[width-1]
 	if panel[T]() == 8 {
-		panel1x64(as[float64](x), d.inputs, as[float64](d.weights[o:]), d.stride, as[float64](d.bias[o:]), as[float64](out), panels)
+		panel1x64(as[float64](x), len(x), as[float64](weights[o:]), d.stride, as[float64](start), as[float64](out), panels)
 		return
 	}
-	panel1x32(as[float32](x), d.inputs, as[float32](d.weights[o:]), d.stride, as[float32](d.bias[o:]), as[float32](out), panels)
+	panel1x32(as[float32](x), len(x), as[float32](weights[o:]), d.stride, as[float32](start), as[float32](out), panels)
 }
 
 // panel is the number of outputs in 64 bytes: 8 of float64, 16 of float32.

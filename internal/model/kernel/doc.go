@@ -6,20 +6,22 @@
 //	Distance  |x - y|^2
 //	Dense     rows x weights^T + bias, as linear models, neural layers and kernels need it
 //	Expit     1 / (1 + exp(-x)), number by number
+//	Single, Unfused, Logistic32, Tanh32, Softmax32
+//	          float32 as ONNX Runtime has it, to the bit (single.go says why)
 //
 // Two forms of the same loops stand side by side: assembly with AVX2 and FMA
 // (kernel_amd64.s, kernel_expit_amd64.s), used where the processor has both, and
 // plain Go (plain.go, expit.go) for everything else. Where the processor also has
-// AVX-512, whole eights of rows go through wide layers in kernel_wide_amd64.s. In
-// float64 all of them give the same bits, but for a zero's sign: they fuse each
+// AVX-512, whole eights of rows go through wide layers in kernel_wide_amd64.s.
+// All of them give the same bits, but for a zero's sign: they fuse each
 // multiplication with its addition, and add in the same order. So does a row
 // alone and a row in a batch. Answers therefore do not depend on the machine,
-// nor on who else asked at that moment. In float32 Go has no fused operation of
-// its own, and the two forms agree to a few units in the last place.
+// nor on who else asked at that moment.
 //
-//	Dot: 16 running sums over blocks of 16      Dense: a panel of 8 outputs, 4 rows at a time
-//	(32 in float32), added up pairwise                       k ->
-//	at the end                                    x: 4 rows  . . . .   one number of x,
+//	Dot: 16 running sums over blocks of 16,     Dense: a panel of 8 outputs (16 in float32),
+//	added up pairwise at the end                4 rows at a time
+//	                                                         k ->
+//	                                              x: 4 rows  . . . .   one number of x,
 //	                                              w: 8 wide  = = = =   8 weights, 8 sums
 //
 // What may not happen here: an allocation after NewDense; a read or write beyond

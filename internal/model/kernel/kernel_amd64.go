@@ -15,13 +15,7 @@ var wider = assembly && cpu.X86.HasAVX512F
 func dot64(x, y *float64, n int) float64
 
 //go:noescape
-func dot32(x, y *float32, n int) float32
-
-//go:noescape
 func distance64(x, y *float64, n int) float64
-
-//go:noescape
-func distance32(x, y *float32, n int) float32
 
 //go:noescape
 func panel4x64(x *float64, inputs int, w *float64, stride int, bias, out *float64, step int)

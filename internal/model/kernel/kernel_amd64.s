@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// The loops of plain.go with AVX2 and FMA, once for float64 and once for float32.
+// The loops of plain.go with AVX2 and FMA, those of panels for float64 and for float32.
 // inputs is at least 1 in the panels.
 
 // func dot64(x, y *float64, n int) float64
@@ -61,69 +61,6 @@ last: // number by number
 
 done:
 	VMOVSD X0, ret+24(FP)
-	VZEROUPPER
-	RET
-
-// func dot32(x, y *float32, n int) float32
-TEXT ·dot32(SB), NOSPLIT, $0-28
-	MOVQ x+0(FP), SI
-	MOVQ y+8(FP), DI
-	MOVQ n+16(FP), CX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-blocks: // four registers at a time
-	SUBQ $32, CX
-	JLT  registers
-	VMOVUPS (SI), Y4
-	VMOVUPS 32(SI), Y5
-	VMOVUPS 64(SI), Y6
-	VMOVUPS 96(SI), Y7
-	VFMADD231PS (DI), Y4, Y0
-	VFMADD231PS 32(DI), Y5, Y1
-	VFMADD231PS 64(DI), Y6, Y2
-	VFMADD231PS 96(DI), Y7, Y3
-	ADDQ $128, SI
-	ADDQ $128, DI
-	JMP  blocks
-
-registers: // one at a time
-	ADDQ $32, CX
-
-register:
-	SUBQ $8, CX
-	JLT  fold
-	VMOVUPS (SI), Y4
-	VFMADD231PS (DI), Y4, Y0
-	ADDQ $32, SI
-	ADDQ $32, DI
-	JMP  register
-
-fold: // the sums of all registers and lanes
-	ADDQ $8, CX
-	VADDPS Y1, Y0, Y0
-	VADDPS Y3, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	VEXTRACTF128 $1, Y0, X1
-	VADDPS X1, X0, X0
-	VMOVHLPS X0, X0, X1
-	VADDPS X1, X0, X0
-	VMOVSHDUP X0, X1
-	VADDSS X1, X0, X0
-
-last: // number by number
-	SUBQ $1, CX
-	JLT  done
-	VMOVSS (SI), X4
-	VFMADD231SS (DI), X4, X0
-	ADDQ $4, SI
-	ADDQ $4, DI
-	JMP  last
-
-done:
-	VMOVSS X0, ret+24(FP)
 	VZEROUPPER
 	RET
 
@@ -191,75 +128,6 @@ last: // number by number
 
 done:
 	VMOVSD X0, ret+24(FP)
-	VZEROUPPER
-	RET
-
-// func distance32(x, y *float32, n int) float32
-TEXT ·distance32(SB), NOSPLIT, $0-28
-	MOVQ x+0(FP), SI
-	MOVQ y+8(FP), DI
-	MOVQ n+16(FP), CX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-blocks: // four registers at a time
-	SUBQ $32, CX
-	JLT  registers
-	VMOVUPS (SI), Y4
-	VSUBPS (DI), Y4, Y4
-	VMOVUPS 32(SI), Y5
-	VSUBPS 32(DI), Y5, Y5
-	VMOVUPS 64(SI), Y6
-	VSUBPS 64(DI), Y6, Y6
-	VMOVUPS 96(SI), Y7
-	VSUBPS 96(DI), Y7, Y7
-	VFMADD231PS Y4, Y4, Y0
-	VFMADD231PS Y5, Y5, Y1
-	VFMADD231PS Y6, Y6, Y2
-	VFMADD231PS Y7, Y7, Y3
-	ADDQ $128, SI
-	ADDQ $128, DI
-	JMP  blocks
-
-registers: // one at a time
-	ADDQ $32, CX
-
-register:
-	SUBQ $8, CX
-	JLT  fold
-	VMOVUPS (SI), Y4
-	VSUBPS (DI), Y4, Y4
-	VFMADD231PS Y4, Y4, Y0
-	ADDQ $32, SI
-	ADDQ $32, DI
-	JMP  register
-
-fold: // the sums of all registers and lanes
-	ADDQ $8, CX
-	VADDPS Y1, Y0, Y0
-	VADDPS Y3, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	VEXTRACTF128 $1, Y0, X1
-	VADDPS X1, X0, X0
-	VMOVHLPS X0, X0, X1
-	VADDPS X1, X0, X0
-	VMOVSHDUP X0, X1
-	VADDSS X1, X0, X0
-
-last: // number by number
-	SUBQ $1, CX
-	JLT  done
-	VMOVSS (SI), X4
-	VSUBSS (DI), X4, X4
-	VFMADD231SS X4, X4, X0
-	ADDQ $4, SI
-	ADDQ $4, DI
-	JMP  last
-
-done:
-	VMOVSS X0, ret+24(FP)
 	VZEROUPPER
 	RET
 

@@ -9,11 +9,7 @@ const wider = false
 
 func dot64(_, _ *float64, _ int) float64 { return 0 }
 
-func dot32(_, _ *float32, _ int) float32 { return 0 }
-
 func distance64(_, _ *float64, _ int) float64 { return 0 }
-
-func distance32(_, _ *float32, _ int) float32 { return 0 }
 
 func panel4x64(_ *float64, _ int, _ *float64, _ int, _, _ *float64, _ int) {}
 

@@ -5,13 +5,12 @@ import "math"
 // The loops without assembly. What they add, in which order and with which
 // rounding, is what kernel_amd64.s does.
 
-// fused is a*b + c, rounded once in float64. In float32 it is left to the
-// compiler, which fuses where the processor can.
+// fused is a*b + c, rounded once.
 func fused[T Float](a, b, c T) T {
 	if panel[T]() == 8 {
 		return T(math.FMA(float64(a), float64(b), float64(c)))
 	}
-	return a*b + c
+	return T(Single(float32(a), float32(b), float32(c)))
 }
 
 // plainDot keeps two panels of sums over as long blocks; what is left goes by
@@ -75,8 +74,8 @@ func folded[T Float](sums *[32]T, lane int) T {
 	return sums[0]
 }
 
-// plainPanels computes width outputs from o on of all rows of x.
-func plainPanels[T Float](x []T, inputs int, weights, bias []T, stride, o, width int, out []T, step int) {
+// plainPanels computes width outputs of all rows of x, and adds each to bias.
+func plainPanels[T Float](x []T, inputs int, weights, bias []T, stride, width int, out []T, step int) {
 	rows := 1
 	if step > 0 {
 		rows = 4
@@ -85,12 +84,12 @@ func plainPanels[T Float](x []T, inputs int, weights, bias []T, stride, o, width
 		sums := out[r*step : r*step+width]
 		clear(sums)
 		for k, v := range x[r*inputs : (r+1)*inputs] {
-			for j, w := range weights[k*stride+o : k*stride+o+width] {
+			for j, w := range weights[k*stride : k*stride+width] {
 				sums[j] = fused(v, w, sums[j])
 			}
 		}
 		for j := range sums {
-			sums[j] += bias[o+j]
+			sums[j] += bias[j]
 		}
 	}
 }

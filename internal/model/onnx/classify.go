@@ -73,7 +73,7 @@ func readTransform(c *graph.Call) transform {
 
 func logistics(row []float32) {
 	for i, v := range row {
-		row[i] = logistic(v)
+		row[i] = kernel.Logistic32(v)
 	}
 }
 
@@ -158,9 +158,12 @@ func linearScores(c *graph.Call, outputs int, coefficients, intercepts []float32
 		c.Refuse("has %d coefficients and %d intercepts for %d features and %d outputs", len(coefficients), len(intercepts), width, outputs)
 	}
 	c.Toil(rows, outputs, width)
-	dense := graph.Prepare(c, func() *kernel.Dense[float32] { return kernel.NewDense(coefficients, intercepts, outputs, width) })
 	_, scores = graph.Alloc[float32](c, rows, outputs)
-	c.Always(func() { dense.Apply(x, rows, scores) })
+	c.Always(func() {
+		for r := range rows {
+			kernel.Unfused(x[r*width:(r+1)*width], coefficients, intercepts, scores[r*outputs:(r+1)*outputs])
+		}
+	})
 	return scores, rows
 }
 

@@ -100,17 +100,3 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) { tryFile(t, data) })
 }
-
-func TestSniff(t *testing.T) {
-	t.Parallel()
-	for _, name := range models(t) {
-		if !onnx.Sniff(readFile(t, name)[:16]) {
-			t.Errorf("%s is not taken for ONNX", name)
-		}
-	}
-	for _, other := range []string{"", "\x80\x04\x95", "{\"learner\":", "PK\x03\x04", "tree\nversion=v4\n", "\x08", "\x08\x00\x12\x01a", "\x1f\x8b\x08\x00"} {
-		if onnx.Sniff([]byte(other)) {
-			t.Errorf("%q is taken for ONNX", other)
-		}
-	}
-}

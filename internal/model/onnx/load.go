@@ -85,9 +85,6 @@ func names(ports []graph.Port) []string {
 	return list
 }
 
-// Sniff reports whether a file that begins with these bytes can be an ONNX model.
-func Sniff(head []byte) bool { return graph.Sniff(head) }
-
 // check refuses a model that asks for what serin does not have, all of it at
 // once.
 func check(m *graph.File) {

@@ -48,10 +48,17 @@ func (s *svm) apply(x []float32, rows int, out []float32) {
 				sum := float32(0)
 				for i, w := range s.vectors[v*s.width : (v+1)*s.width] {
 					d := row[i] - w
-					sum += d * d
+					sum += float32(d * d) // not fused, on no processor
 				}
 				out[r*count+v] = exp32(-s.gamma * sum)
 			}
+		}
+		return
+	}
+	if s.kind == "LINEAR" {
+		count := len(s.vectors) / s.width
+		for r := range rows {
+			kernel.Unfused(x[r*s.width:(r+1)*s.width], s.vectors, nil, out[r*count:(r+1)*count])
 		}
 		return
 	}
@@ -59,7 +66,7 @@ func (s *svm) apply(x []float32, rows int, out []float32) {
 	switch s.kind {
 	case "POLY":
 		for i, v := range out {
-			v = s.gamma*v + s.shift
+			v = kernel.Single(s.gamma, v, s.shift)
 			switch s.degree {
 			case 2:
 				out[i] = v * v
@@ -71,7 +78,7 @@ func (s *svm) apply(x []float32, rows int, out []float32) {
 		}
 	case "SIGMOID":
 		for i, v := range out {
-			out[i] = float32(math.Tanh(float64(s.gamma*v + s.shift)))
+			out[i] = kernel.Tanh32(kernel.Single(s.gamma, v, s.shift))
 		}
 	}
 }
@@ -115,7 +122,7 @@ func svmRegressor(c *graph.Call) {
 		_, out = graph.Alloc[float32](c, rows, 1)
 		c.Always(func() {
 			for r := range out {
-				out[r] = kernel.Dot(k[r*count:(r+1)*count], coefficients) + rho[0]
+				kernel.Unfused(k[r*count:(r+1)*count], coefficients, rho, out[r:r+1])
 			}
 		})
 	}
