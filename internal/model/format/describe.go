@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"serin/internal/model"
 	"serin/internal/model/sklearn"
 	"serin/internal/pickle"
 	"serin/internal/skops"
@@ -306,18 +307,10 @@ func array(v *pickle.Array) string {
 func plain(v pickle.Value) string {
 	switch v := v.(type) {
 	case string:
-		return fmt.Sprintf("%q", clip(v))
+		return model.Quote(v)
 	case int64, float64:
 		return fmt.Sprint(v)
 	default:
 		return strings.TrimPrefix(pickle.Describe(v), "the name ")
 	}
-}
-
-func clip(s string) string {
-	const most = 60
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
 }

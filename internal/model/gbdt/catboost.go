@@ -225,7 +225,7 @@ func (c *catboost) features(info part) (columns []column, features []model.Featu
 		case "AsTrue":
 			column.missingLeft = false
 		default:
-			float.fail("its nan_value_treatment is %s", quoted(treatment))
+			float.fail("its nan_value_treatment is %s", model.Quote(treatment))
 		}
 		columns = append(columns, column)
 	}
@@ -296,7 +296,7 @@ func (c *catboost) goal(info part) goal {
 		"QueryRMSE", "QuerySoftMax", "PairLogit", "PairLogitPairwise", "YetiRank", "YetiRankPairwise", "StochasticRank", "LambdaMart":
 		return goal{asIs, quantities}
 	}
-	c.in.refuse("Fit the model with one of CatBoost's common loss functions: Logloss, MultiClass, RMSE and their kin.", "serin does not know the loss function %s with %d outputs", quoted(loss), n)
+	c.in.refuse("Fit the model with one of CatBoost's common loss functions: Logloss, MultiClass, RMSE and their kin.", "serin does not know the loss function %s with %d outputs", model.Quote(loss), n)
 	return goal{}
 }
 

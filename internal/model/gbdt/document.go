@@ -206,7 +206,7 @@ func describe(v any) string {
 	case nil:
 		return "null"
 	case string:
-		return "the string " + quoted(v)
+		return "the string " + model.Quote(v)
 	case bool, float64:
 		return fmt.Sprint(v)
 	case vector:
@@ -215,15 +215,6 @@ func describe(v any) string {
 		return fmt.Sprintf("an array of %d", len(v))
 	}
 	return "an object"
-}
-
-// quoted makes a string from a file fit for a message.
-func quoted(s string) string {
-	const most = 100
-	if len(s) > most {
-		s = s[:most] + "..."
-	}
-	return fmt.Sprintf("%q", s)
 }
 
 // readDocument reads JSON or UBJSON, whichever it is, to its end. The first

@@ -132,7 +132,7 @@ func (e *engine) encode(block []float64, texts []string, first int) error {
 			}
 			return &model.Unanswerable{
 				Row: first + i/e.width, Feature: i % e.width,
-				Reason: "the value " + quoted(string(unknown)) + " was not among those the model was fitted on",
+				Reason: "the value " + model.Quote(string(unknown)) + " was not among those the model was fitted on",
 			}
 		default:
 			block[i] = math.NaN()

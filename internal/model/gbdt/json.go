@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"serin/internal/model"
 )
 
 // XGBoost writes NaN into its JSON, which has no such number. nanReader passes
@@ -119,7 +121,7 @@ func (j *jsonReader) value(depth int) (any, error) {
 func number(token jsontext.Token) (float64, error) {
 	x, err := token.Float()
 	if err != nil {
-		return 0, malformed("the number %s cannot be held", quoted(token.String()))
+		return 0, malformed("the number %s cannot be held", model.Quote(token.String()))
 	}
 	return x, nil
 }

@@ -76,7 +76,7 @@ func (l *lightgbm) read() error {
 		}
 		key, value, _ := strings.Cut(line, "=")
 		if _, twice := l.header[key]; twice && key != "" {
-			return malformed("the line %s is there twice", quoted(key))
+			return malformed("the line %s is there twice", model.Quote(key))
 		}
 		l.header[key] = value
 	}
@@ -138,7 +138,7 @@ func (l *lightgbm) refuseLinear() {
 func (l *lightgbm) integer(key, text string, least, most int) int {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least || n > most {
-		l.fail("%s is %s instead of a whole number from %d to %d", key, quoted(text), least, most)
+		l.fail("%s is %s instead of a whole number from %d to %d", key, model.Quote(text), least, most)
 		return least
 	}
 	return n
@@ -148,7 +148,7 @@ func (l *lightgbm) integer(key, text string, least, most int) int {
 // behind it that is neither empty nor the tree's.
 func (l *lightgbm) block(first string) (next string, err error) {
 	if first != "Tree="+strconv.Itoa(l.trees) {
-		l.fail("the line %s stands where tree %d should begin", quoted(first), l.trees)
+		l.fail("the line %s stands where tree %d should begin", model.Quote(first), l.trees)
 		return "", nil
 	}
 	tree := make(map[string]string, 24)
@@ -166,7 +166,7 @@ func (l *lightgbm) block(first string) (next string, err error) {
 			continue
 		}
 		if _, twice := tree[key]; twice || !pair {
-			l.fail("tree %d: the line %s is there twice or is no pair", l.trees, quoted(key))
+			l.fail("tree %d: the line %s is there twice or is no pair", l.trees, model.Quote(key))
 			return "", nil
 		}
 		tree[key] = value
@@ -348,7 +348,7 @@ func (l *lightgbm) goal() goal {
 		case key == "sqrt" && value == "":
 			root = true
 		default:
-			l.fail("the objective %s has the part %s, which serin does not know", name, quoted(word))
+			l.fail("the objective %s has the part %s, which serin does not know", name, model.Quote(word))
 		}
 	}
 	n := l.perRound
@@ -386,6 +386,6 @@ func (l *lightgbm) goal() goal {
 	case "", "custom", "none", "lambdarank", "rank_xendcg":
 		return goal{asIs, quantities}
 	}
-	l.in.refuse("Fit the model with one of LightGBM's own objectives.", "serin does not know the objective %s with %d classes and %d trees a round", quoted(l.header["objective"]), l.classes, n)
+	l.in.refuse("Fit the model with one of LightGBM's own objectives.", "serin does not know the objective %s with %d classes and %d trees a round", model.Quote(l.header["objective"]), l.classes, n)
 	return goal{}
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"serin/internal/model"
 	"serin/internal/model/forest"
 )
 
@@ -38,7 +39,7 @@ func (t *lightgbmTree) numbers(key string, n int) []float64 {
 	for word := range strings.FieldsSeq(text) {
 		x, err := strconv.ParseFloat(word, 64)
 		if err != nil && !math.IsInf(x, 0) {
-			t.fail("%s holds %s", key, quoted(word))
+			t.fail("%s holds %s", key, model.Quote(word))
 			return nil
 		}
 		all = append(all, x)
@@ -63,7 +64,7 @@ func (t *lightgbmTree) integers(key string, n, least, most int) []int {
 	for word := range strings.FieldsSeq(text) {
 		x, err := strconv.Atoi(word)
 		if err != nil || x < least || x > most {
-			t.fail("%s holds %s instead of a whole number from %d to %d", key, quoted(word), least, most)
+			t.fail("%s holds %s instead of a whole number from %d to %d", key, model.Quote(word), least, most)
 			return nil
 		}
 		all = append(all, x)

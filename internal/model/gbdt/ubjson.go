@@ -6,6 +6,8 @@ import (
 	"io"
 	"math"
 	"slices"
+
+	"serin/internal/model"
 )
 
 // ubjsonReader reads UBJSON, as far as XGBoost writes and reads it: lengths are
@@ -186,7 +188,7 @@ func (u *ubjsonReader) object(depth int, keep bool) (any, error) {
 			return nil, err
 		}
 		if _, twice := members[name]; twice {
-			return nil, malformed("byte %d: the member %s is there twice", u.at, quoted(name))
+			return nil, malformed("byte %d: the member %s is there twice", u.at, model.Quote(name))
 		}
 		if u.schema.stream[name] && keep {
 			err = u.stream(depth)

@@ -201,7 +201,7 @@ func (p part) digits(most int) int {
 	text := p.text()
 	n, err := strconv.ParseUint(text, 10, 31)
 	if (err != nil || n > uint64(most)) && p.in.err == nil {
-		p.fail("it is %s instead of a whole number from 0 to %d", quoted(text), most)
+		p.fail("it is %s instead of a whole number from 0 to %d", model.Quote(text), most)
 	}
 	if p.in.err != nil {
 		return 0
@@ -224,7 +224,7 @@ func (p part) floats() []float32 {
 	for word := range strings.SplitSeq(inner, ",") {
 		x, err := strconv.ParseFloat(strings.TrimSpace(word), 32)
 		if (err != nil || math.IsNaN(x) || math.IsInf(x, 0)) && p.in.err == nil {
-			p.fail("it is %s instead of numbers", quoted(text))
+			p.fail("it is %s instead of numbers", model.Quote(text))
 		}
 		all = append(all, float32(x))
 	}

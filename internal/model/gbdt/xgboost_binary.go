@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"strings"
+
+	"serin/internal/model"
 )
 
 // The old binary format (dmlc streams of raw structs, little endian) was written
@@ -147,7 +149,7 @@ func (r *binaryReader) booster() *booster {
 		r.take(linearSize)
 		b.linear = r.floats(r.length(maxNumbers))
 	default:
-		r.fail("its booster is %s", quoted(b.kind))
+		r.fail("its booster is %s", model.Quote(b.kind))
 	}
 	if hasAttributes && r.err == nil {
 		b.attributes = map[string]string{}

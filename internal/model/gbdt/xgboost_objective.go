@@ -71,7 +71,7 @@ func (b *booster) goal(whole part, regression bool) goal {
 		return goal{each(exp32), quantities}
 	}
 	whole.in.refuse("Fit the model with one of XGBoost's common objectives: binary:logistic, multi:softprob, reg:squarederror and their kin.",
-		"%s: serin does not know its objective %s", whole.path, quoted(b.objective))
+		"%s: serin does not know its objective %s", whole.path, model.Quote(b.objective))
 	return goal{}
 }
 

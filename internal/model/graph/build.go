@@ -3,7 +3,6 @@ package graph
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"serin/internal/model"
 )
@@ -83,7 +82,7 @@ func (b *build) graph(g *graph, given []*Tensor, outer *scope) []*Tensor {
 	out := make([]*Tensor, len(g.out))
 	for i, p := range g.out {
 		if out[i] = s.find(p.Name); out[i] == nil {
-			Refuse(NextExport, "no node gives the output %s", Brief(p.Name))
+			Refuse(NextExport, "no node gives the output %s", model.Quote(p.Name))
 		}
 	}
 	return out
@@ -98,7 +97,7 @@ func (b *build) node(n *node, s *scope) {
 			continue // an optional input that was left out
 		}
 		if c.in[i] = s.find(name); c.in[i] == nil {
-			c.Refuse("takes %s, which nothing before it gives", Brief(name))
+			c.Refuse("takes %s, which nothing before it gives", model.Quote(name))
 		}
 		if c.in[i].Keys != nil {
 			c.Refuse("takes the maps of a ZipMap, which only callers can take")
@@ -118,7 +117,7 @@ func (b *build) node(n *node, s *scope) {
 	b.file.lookUp(Name{n.domain, n.op})(c)
 	for i := range n.attributes {
 		if !c.used[n.attributes[i].name] {
-			c.Refuse("has the attribute %s, which this version of serin does not know", Brief(n.attributes[i].name))
+			c.Refuse("has the attribute %s, which this version of serin does not know", model.Quote(n.attributes[i].name))
 		}
 	}
 	if fixed {
@@ -153,10 +152,10 @@ func (b *build) define(c *Call, s *scope) {
 			continue
 		}
 		if c.out[i] == nil {
-			c.Refuse("has an output %s that serin does not compute", Brief(name))
+			c.Refuse("has an output %s that serin does not compute", model.Quote(name))
 		}
 		if _, twice := s.values[name]; twice {
-			c.Refuse("gives %s, which is there already", Brief(name))
+			c.Refuse("gives %s, which is there already", model.Quote(name))
 		}
 		s.values[name] = c.out[i]
 	}
@@ -212,7 +211,7 @@ func (m *File) Missing() []string {
 				if domain == "" {
 					domain = "ai.onnx"
 				}
-				list = append(list, shorten(domain)+"."+shorten(n.op)+" ("+version+")")
+				list = append(list, model.Clip(domain)+"."+model.Clip(n.op)+" ("+version+")")
 			}
 			for i := range n.attributes {
 				if g := n.attributes[i].body; g != nil {
@@ -224,13 +223,4 @@ func (m *File) Missing() []string {
 	walk(m.graph)
 	slices.Sort(list)
 	return list
-}
-
-// shorten makes a name from a file fit for a sentence.
-func shorten(name string) string {
-	const longest = 60
-	if len(name) > longest {
-		name = name[:longest] + "..."
-	}
-	return strings.ToValidUTF8(name, "?")
 }

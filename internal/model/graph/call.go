@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"serin/internal/model"
 )
 
 // Call is one use of an operator while a plan is built: its inputs, its
@@ -25,9 +27,9 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // Refuse gives up on the file because of this node.
 func (c *Call) Refuse(format string, args ...any) {
-	where := "the node " + Name{c.node.domain, shorten(c.node.op)}.String()
+	where := "the node " + Name{c.node.domain, model.Clip(c.node.op)}.String()
 	if c.node.name != "" {
-		where += " " + Brief(c.node.name)
+		where += " " + model.Quote(c.node.name)
 	}
 	Refuse(NextExport, "%s %s", where, fmt.Sprintf(format, args...))
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"serin/internal/model"
 	"serin/internal/model/kernel"
 )
 
@@ -167,7 +168,7 @@ func general[T Float](c *Call) *Tensor {
 func distant[T Float](c *Call) *Tensor {
 	a, b, metric := c.Input(0), c.Input(1), c.Text("metric", "sqeuclidean")
 	if metric != "sqeuclidean" && metric != "euclidean" {
-		c.Refuse("measures distances as %s", Brief(metric))
+		c.Refuse("measures distances as %s", model.Quote(metric))
 	}
 	if a.Rank() != 2 || b.Rank() != 2 || a.Shape[1] != b.Shape[1] {
 		c.Refuse("measures distances between rows of %v and %v", a.Shape, b.Shape)

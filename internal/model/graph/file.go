@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"serin/internal/model"
 )
 
 // File is a ModelProto: what is said of the model, and its graph.
@@ -113,7 +115,7 @@ func (m *File) readOpset(b []byte) {
 		}
 	})
 	if version < 1 || version > 1<<20 {
-		Refuse(NextExport, "the operator set %s has the version %d", Brief(domain), version)
+		Refuse(NextExport, "the operator set %s has the version %d", model.Quote(domain), version)
 	}
 	m.opsets[plainDomain(domain)] = int(version)
 }
@@ -143,7 +145,7 @@ func (m *File) readGraph(b []byte, depth int) *graph {
 		case 5:
 			name, t := readTensor(f.body())
 			if _, twice := g.constants[name]; twice || name == "" {
-				Refuse(NextExport, "two initializers are called %s", Brief(name))
+				Refuse(NextExport, "two initializers are called %s", model.Quote(name))
 			}
 			g.constants[name] = t
 		case 11:
@@ -201,7 +203,7 @@ func (m *File) readAttribute(b []byte, depth int) attribute {
 			}
 		case 2, 3, 4, 5, 13, 20: // f, i, s, t, doc_string, type
 		default:
-			Refuse(NextExport, "the attribute %s holds what serin does not read (field %d)", Brief(a.name), f.number)
+			Refuse(NextExport, "the attribute %s holds what serin does not read (field %d)", model.Quote(a.name), f.number)
 		}
 	}
 	return a
@@ -245,7 +247,7 @@ func (p *Port) readTensorType(b []byte) {
 					} // a name, or a denotation: not fixed
 				})
 				if len(p.Shape) == maxRank {
-					Refuse(NextExport, "the value %s has more than %d dimensions", Brief(p.Name), maxRank)
+					Refuse(NextExport, "the value %s has more than %d dimensions", model.Quote(p.Name), maxRank)
 				}
 				p.Shape = append(p.Shape, size)
 			})
@@ -305,10 +307,10 @@ func readTensor(b []byte) (string, *Tensor) {
 			f.doubles(&p.doubles)
 		case 12, 16: // doc_string, metadata_props
 		case 13:
-			Refuse(nextEmbed, "the tensor %s lies in a file of its own, and serin opens no other file than the model", Brief(p.name))
+			Refuse(nextEmbed, "the tensor %s lies in a file of its own, and serin opens no other file than the model", model.Quote(p.name))
 		case 14:
 			if f.typ != protowire.VarintType || f.value != 0 {
-				Refuse(nextEmbed, "the tensor %s lies in a file of its own, and serin opens no other file than the model", Brief(p.name))
+				Refuse(nextEmbed, "the tensor %s lies in a file of its own, and serin opens no other file than the model", model.Quote(p.name))
 			}
 		default:
 			f.unknown()
@@ -354,16 +356,16 @@ func (p *parts) tensor() *Tensor {
 	case ElemString:
 		t.Data = p.texts
 	default:
-		Refuse("Export the model in float32 or float64.", "the tensor %s has the element type %d; serin reads float, double, int32, int64, bool and string", Brief(p.name), p.element)
+		Refuse("Export the model in float32 or float64.", "the tensor %s has the element type %d; serin reads float, double, int32, int64, bool and string", model.Quote(p.name), p.element)
 	}
 	if len(p.dims) > maxRank {
-		Refuse(NextExport, "the tensor %s has more than %d dimensions", Brief(p.name), maxRank)
+		Refuse(NextExport, "the tensor %s has more than %d dimensions", model.Quote(p.name), maxRank)
 	}
 	for _, d := range p.dims {
 		t.Shape = append(t.Shape, int(max(d, -1)))
 	}
 	if !sensible(t.Shape) || product(t.Shape) != t.Len() {
-		Refuse(NextExport, "the tensor %s has the shape %v and %d elements", Brief(p.name), p.dims, t.Len())
+		Refuse(NextExport, "the tensor %s has the shape %v and %d elements", model.Quote(p.name), p.dims, t.Len())
 	}
 	return t
 }

@@ -34,7 +34,7 @@ func (g *graph) checkForeign() {
 			})
 			body := n.attributes[i].body
 			if bodies > 1 || bodies == 1 && body == nil {
-				Refuse(NextExport, "the attribute %s of %s holds more than one thing", Brief(n.attributes[i].name), shorten(n.op))
+				Refuse(NextExport, "the attribute %s of %s holds more than one thing", model.Quote(n.attributes[i].name), model.Clip(n.op))
 			}
 			if body != nil {
 				body.checkForeign()
@@ -67,7 +67,7 @@ func (m *File) PlanForeign(rows int, shared *Folded, run Foreign) *Plan {
 		}
 		for i, t := range p.Outputs {
 			if out[i].Element() != t.Element() || !slices.Equal(out[i].Shape, t.Shape) {
-				return fmt.Errorf("the output %s has another shape for this row than for others", Brief(m.Outputs[i].Name))
+				return fmt.Errorf("the output %s has another shape for this row than for others", model.Quote(m.Outputs[i].Name))
 			}
 			t.Data = out[i].Data
 		}
@@ -85,7 +85,7 @@ func (m *File) tryForeign(p *Plan, run Foreign) []*Tensor {
 	}
 	for i, t := range out {
 		if t.Len() > most*p.Rows {
-			Refuse(NextSmaller, "the output %s has %d elements a row", Brief(m.Outputs[i].Name), t.Len()/p.Rows)
+			Refuse(NextSmaller, "the output %s has %d elements a row", model.Quote(m.Outputs[i].Name), t.Len()/p.Rows)
 		}
 		t.Classes = m.classesOf(m.Outputs[i].Name)
 	}

@@ -80,7 +80,7 @@ func (m *File) Plan(rows int, shared *Folded) *Plan {
 		column += port.Columns()
 		p.Inputs = append(p.Inputs, t)
 		if s.values[port.Name] != nil {
-			Refuse(NextExport, "two inputs are called %s", Brief(port.Name))
+			Refuse(NextExport, "two inputs are called %s", model.Quote(port.Name))
 		}
 		s.values[port.Name] = t
 	}
@@ -117,10 +117,10 @@ func (b *build) input(p *Port) *Tensor {
 // Columns is how many features an input has; its first dimension is the rows.
 func (p *Port) Columns() int {
 	if !p.Ranked || len(p.Shape) < 1 || len(p.Shape) > 2 {
-		Refuse(nextShape, "the input %s has %d dimensions; rows of columns are expected", Brief(p.Name), len(p.Shape))
+		Refuse(nextShape, "the input %s has %d dimensions; rows of columns are expected", model.Quote(p.Name), len(p.Shape))
 	}
 	if n := p.Shape[0]; n > 1 {
-		Refuse("Export it with a batch size that is left open (dynamic_axes, or None).", "the input %s takes exactly %d rows", Brief(p.Name), n)
+		Refuse("Export it with a batch size that is left open (dynamic_axes, or None).", "the input %s takes exactly %d rows", model.Quote(p.Name), n)
 	}
 	if len(p.Shape) == 1 {
 		return 1
@@ -128,10 +128,10 @@ func (p *Port) Columns() int {
 	const most = 1 << 16
 	n := p.Shape[1]
 	if n > most {
-		Refuse(NextSmaller, "the input %s has %d columns; serin takes up to %d", Brief(p.Name), n, most)
+		Refuse(NextSmaller, "the input %s has %d columns; serin takes up to %d", model.Quote(p.Name), n, most)
 	}
 	if n < 1 {
-		Refuse(nextShape, "the input %s does not say how many columns it has", Brief(p.Name))
+		Refuse(nextShape, "the input %s does not say how many columns it has", model.Quote(p.Name))
 	}
 	return int(n)
 }

@@ -53,15 +53,6 @@ func Try(work func()) (refusal *model.Refusal) {
 	return nil
 }
 
-// Brief shortens a name from a file for a message.
-func Brief(name string) string {
-	const longest = 60
-	if len(name) > longest {
-		name = name[:longest] + "..."
-	}
-	return fmt.Sprintf("%q", name)
-}
-
 // field is one field of a message: a number of its own or the bytes of what is
 // inside.
 type field struct {

@@ -30,16 +30,16 @@ func (e *engine) interpret(p *graph.Plan) {
 		switch t.Data.(type) {
 		case []int64, []int32, []string:
 			if a.label >= 0 {
-				graph.Refuse(nextOutputs, "the model has two outputs that could be its label, %s and %s", graph.Brief(e.file.Outputs[a.label].Name), graph.Brief(e.file.Outputs[i].Name))
+				graph.Refuse(nextOutputs, "the model has two outputs that could be its label, %s and %s", model.Quote(e.file.Outputs[a.label].Name), model.Quote(e.file.Outputs[i].Name))
 			}
 			a.label = i
 		case []float32, []float64:
 			if a.values >= 0 {
-				graph.Refuse(nextOutputs, "the model has two outputs of numbers, %s and %s", graph.Brief(e.file.Outputs[a.values].Name), graph.Brief(e.file.Outputs[i].Name))
+				graph.Refuse(nextOutputs, "the model has two outputs of numbers, %s and %s", model.Quote(e.file.Outputs[a.values].Name), model.Quote(e.file.Outputs[i].Name))
 			}
 			a.values = i
 		default:
-			graph.Refuse(nextOutputs, "the output %s is a %s tensor", graph.Brief(e.file.Outputs[i].Name), t.Kind())
+			graph.Refuse(nextOutputs, "the output %s is a %s tensor", model.Quote(e.file.Outputs[i].Name), t.Kind())
 		}
 	}
 	if a.values < 0 {
@@ -47,7 +47,7 @@ func (e *engine) interpret(p *graph.Plan) {
 	}
 	a.per = p.Outputs[a.values].Len()
 	if a.per == 0 {
-		graph.Refuse(nextOutputs, "the output %s is empty", graph.Brief(e.file.Outputs[a.values].Name))
+		graph.Refuse(nextOutputs, "the output %s is empty", model.Quote(e.file.Outputs[a.values].Name))
 	}
 	e.width = a.per
 	if a.label < 0 {

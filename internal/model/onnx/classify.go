@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"serin/internal/model"
 	"serin/internal/model/graph"
 	"serin/internal/model/kernel"
 )
@@ -66,7 +67,7 @@ func readTransform(c *graph.Call) transform {
 	name := c.Text("post_transform", "NONE")
 	t, ok := map[string]transform{"NONE": nil, "LOGISTIC": logistics, "SOFTMAX": softmax32, "SOFTMAX_ZERO": softmaxZero, "PROBIT": probits}[name]
 	if !ok {
-		c.Refuse("transforms its scores by %s", graph.Brief(name))
+		c.Refuse("transforms its scores by %s", model.Quote(name))
 	}
 	return t
 }

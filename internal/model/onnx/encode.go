@@ -83,7 +83,7 @@ func normalizer(c *graph.Call) {
 			return float32(math.Sqrt(float64(sum)))
 		}
 	default:
-		c.Refuse("has the norm %s", graph.Brief(name))
+		c.Refuse("has the norm %s", model.Quote(name))
 	}
 	if width == 0 {
 		c.Refuse("takes rows without columns")

@@ -114,7 +114,7 @@ func kindOf(p *graph.Port) model.Kind {
 	case graph.ElemBool:
 		return model.Bool
 	}
-	graph.Refuse("Export the model with float inputs.", "the input %s has the element type %d", graph.Brief(p.Name), p.Element)
+	graph.Refuse("Export the model with float inputs.", "the input %s has the element type %d", model.Quote(p.Name), p.Element)
 	return 0
 }
 

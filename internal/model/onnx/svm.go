@@ -3,6 +3,7 @@ package onnx
 import (
 	"math"
 
+	"serin/internal/model"
 	"serin/internal/model/graph"
 	"serin/internal/model/kernel"
 )
@@ -32,7 +33,7 @@ func newSVM(c *graph.Call, vectors []float32, count int) *svm {
 	switch s.kind {
 	case "LINEAR", "POLY", "RBF", "SIGMOID":
 	default:
-		c.Refuse("has the kernel %s", graph.Brief(s.kind))
+		c.Refuse("has the kernel %s", model.Quote(s.kind))
 	}
 	s.dot = kernel.NewDense(vectors, nil, count, s.width)
 	return s
@@ -112,7 +113,7 @@ func svmRegressor(c *graph.Call) {
 	if count == 0 {
 		c.Ignore("kernel_params", "support_vectors")
 		if kind := c.Text("kernel_type", "LINEAR"); kind != "LINEAR" {
-			c.Refuse("has the kernel %s and no support vectors", graph.Brief(kind))
+			c.Refuse("has the kernel %s and no support vectors", model.Quote(kind))
 		}
 		out, rows = linearScores(c, 1, coefficients, rho)
 	} else {

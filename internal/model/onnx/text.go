@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"serin/internal/model"
 	"serin/internal/model/graph"
 )
 
@@ -128,7 +129,7 @@ func newVocabulary(c *graph.Call) *vocabulary {
 	case "IDF", "TFIDF":
 		v.count = mode == "TFIDF"
 	default:
-		c.Refuse("has the mode %s", graph.Brief(mode))
+		c.Refuse("has the mode %s", model.Quote(mode))
 	}
 	if weights == nil {
 		return v

@@ -3,6 +3,7 @@ package onnx
 import (
 	"math"
 
+	"serin/internal/model"
 	"serin/internal/model/forest"
 	"serin/internal/model/graph"
 )
@@ -146,7 +147,7 @@ func readGrove(c *graph.Call, prefix string, outputs int) *grove {
 	c.EachText("nodes_modes", func(text []byte) {
 		mode, known := modes[string(text)]
 		if !known {
-			c.Refuse("has a node of the mode %s", graph.Brief(string(text)))
+			c.Refuse("has a node of the mode %s", model.Quote(string(text)))
 		}
 		l.modes = append(l.modes, mode)
 	})
@@ -424,7 +425,7 @@ func treeRegressor(c *graph.Call) {
 	change, outputs := readTransform(c), c.Int("n_targets", 1)
 	how := c.Text("aggregate_function", "SUM")
 	if how != "SUM" && how != "AVERAGE" {
-		c.Refuse("aggregates its trees by %s; serin does by SUM and AVERAGE", graph.Brief(how))
+		c.Refuse("aggregates its trees by %s; serin does by SUM and AVERAGE", model.Quote(how))
 	}
 	if outputs < 1 || outputs > c.Limit() {
 		c.Refuse("has %d targets", outputs)

@@ -43,7 +43,7 @@ func (p place) columns(object *pickle.Object) (fitted, *model.Refusal) {
 		if v == "drop" || len(from) == 0 {
 			continue
 		}
-		inner := place{path: p.path + " part " + quoted(name), width: len(from), budget: p.budget, sparse: p.sparse, single: single}
+		inner := place{path: p.path + " part " + model.Quote(name), width: len(from), budget: p.budget, sparse: p.sparse, single: single}
 		for _, i := range from {
 			inner.filled = append(inner.filled, p.filledIn(i))
 		}
@@ -71,7 +71,7 @@ func (p place) columns(object *pickle.Object) (fitted, *model.Refusal) {
 func (e *estimator) chosen(name string, part pickle.Value, indices *pickle.Dict, n int, names []string) (from []int, single bool) {
 	triple := items(part)
 	if len(triple) != 3 {
-		e.fail(nextRefit, "part %s has no columns", quoted(name))
+		e.fail(nextRefit, "part %s has no columns", model.Quote(name))
 		return nil, false
 	}
 	switch v := triple[2].(type) {
@@ -85,13 +85,13 @@ func (e *estimator) chosen(name string, part pickle.Value, indices *pickle.Dict,
 		from, _ = e.resolve(v, n, names)
 	}
 	if from == nil {
-		e.fail(nextRefit, "the columns of %s are %s, which are none of its %d", quoted(name), pickle.Describe(triple[2]), n)
+		e.fail(nextRefit, "the columns of %s are %s, which are none of its %d", model.Quote(name), pickle.Describe(triple[2]), n)
 		return nil, false
 	}
 	counted, _ := indices.Get(name)
 	again, ok := e.resolve(counted, n, nil)
 	if !ok || !slices.Equal(from, again) {
-		e.fail(nextRefit, "_transformer_to_input_indices tells other columns for %s than transformers_", quoted(name))
+		e.fail(nextRefit, "_transformer_to_input_indices tells other columns for %s than transformers_", model.Quote(name))
 		return nil, false
 	}
 	return from, single
@@ -238,7 +238,7 @@ func (e *estimator) weight(name string) float64 {
 	}
 	w, ok := number(v)
 	if !ok || math.IsNaN(w) || math.IsInf(w, 0) {
-		e.wrong("transformer_weights["+quoted(name)+"]", v, "a number")
+		e.wrong("transformer_weights["+model.Quote(name)+"]", v, "a number")
 	}
 	return w
 }

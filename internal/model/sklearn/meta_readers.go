@@ -53,7 +53,7 @@ func voting(m *meta) *methods {
 	methodOf := map[string]string{"soft": "predict_proba", "hard": "predict"}
 	members, ok := askAll(all, methodOf[kind])
 	if m.err == nil && (!ok || methodOf[kind] == "") {
-		m.fail(nextRefit, "voting is %s, and not all of its members have predict_proba", quoted(kind))
+		m.fail(nextRefit, "voting is %s, and not all of its members have predict_proba", model.Quote(kind))
 	}
 	total := m.weighted(members)
 	if m.err != nil {
@@ -439,7 +439,7 @@ func threshold(m *meta) *methods {
 	}
 	member, ok := f.ask(method)
 	if !ok {
-		m.fail(nextRefit, "its estimator has no %s", quoted(method))
+		m.fail(nextRefit, "its estimator has no %s", model.Quote(method))
 		return nil
 	}
 	member.Omit = member.Outputs - 1

@@ -247,7 +247,7 @@ func (p place) pipeline(object *pickle.Object) (fitted, *model.Refusal) {
 			return fitted{}, p.refuse(nextRefit, "step %d is %s instead of (name, estimator)", i+1, pickle.Describe(item))
 		}
 		inner := p
-		inner.path, inner.width, inner.sparse = "step "+quoted(name), whole.out, whole.sparse
+		inner.path, inner.width, inner.sparse = "step "+model.Quote(name), whole.out, whole.sparse
 		inner.filled = gapsIn(whole.columns)
 		if whole.in == 0 {
 			inner.width = widthBehind(list.Items[i:])
@@ -258,7 +258,7 @@ func (p place) pipeline(object *pickle.Object) (fitted, *model.Refusal) {
 			return fitted{}, err
 		}
 		if f.methods != nil && i < len(list.Items)-1 {
-			return fitted{}, p.refuse(nextRefit, "step %s is an estimator and not the last step", quoted(name))
+			return fitted{}, p.refuse(nextRefit, "step %s is an estimator and not the last step", model.Quote(name))
 		}
 		texts = append(texts, f.text)
 		if whole.in == 0 && f.in > 0 {
@@ -325,7 +325,7 @@ func (p place) union(object *pickle.Object) (fitted, *model.Refusal) {
 			continue
 		}
 		inner := p
-		inner.path += " part " + quoted(name)
+		inner.path += " part " + model.Quote(name)
 		if p.width == 0 {
 			inner.width, inner.single = s.in, s.single
 		}
@@ -337,7 +337,7 @@ func (p place) union(object *pickle.Object) (fitted, *model.Refusal) {
 			s.in, s.names, s.single = f.in, f.names, f.single
 		}
 		if f.in == 0 {
-			return fitted{}, p.refuse(nextSupported, "part %s does nothing but pass through, and nothing before it says how wide a row is", quoted(name))
+			return fitted{}, p.refuse(nextSupported, "part %s does nothing but pass through, and nothing before it says how wide a row is", model.Quote(name))
 		}
 		if err := s.add(name, f, upTo(f.in), weight); err != nil {
 			return fitted{}, err
@@ -364,13 +364,13 @@ type sideBySide struct {
 // add puts one part, which gets the columns from, behind the others.
 func (s *sideBySide) add(name string, f fitted, from []int, weight float64) *model.Refusal {
 	if f.methods != nil {
-		return s.place.refuse(nextRefit, "part %s is an estimator", quoted(name))
+		return s.place.refuse(nextRefit, "part %s is an estimator", model.Quote(name))
 	}
 	if s.features == nil {
 		s.features = wanted(s.in, anyKind, true)
 	}
 	if f.in != len(from) {
-		return s.place.refuse(nextRefit, "part %s expects %d columns and gets %d", quoted(name), f.in, len(from))
+		return s.place.refuse(nextRefit, "part %s expects %d columns and gets %d", model.Quote(name), f.in, len(from))
 	}
 	part := steps.Part{Chain: f.chain, Weight: weight, Width: len(f.columns)}
 	for i, want := range f.wants() {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"serin/internal/model"
@@ -201,13 +200,4 @@ func (e *estimator) names(n int) []string {
 		seen[name] = true
 	}
 	return names
-}
-
-// quoted makes a name from a file fit for a message.
-func quoted(name string) string {
-	const most = 100
-	if len(name) > most {
-		name = name[:most] + "..."
-	}
-	return strconv.Quote(name)
 }

@@ -420,7 +420,7 @@ func dummy(e *estimator, _ int) *methods {
 		}
 		values[most] = 1
 	default:
-		e.fail(`Use the strategy "prior" or "most_frequent".`, "its strategy %s answers at random, or is unknown", quoted(strategy))
+		e.fail(`Use the strategy "prior" or "most_frequent".`, "its strategy %s answers at random, or is unknown", model.Quote(strategy))
 		return nil
 	}
 	return &methods{classes: classes, proba: heads.Constant(values, most)}

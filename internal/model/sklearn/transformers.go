@@ -252,7 +252,7 @@ func (e *estimator) finiteNumber(name string) float64 {
 func (e *estimator) choice(name string, words ...string) string {
 	s := e.text(name)
 	if e.err == nil && !slices.Contains(words, s) {
-		e.fail(nextSupported, "%s is %s, and serin reads %q", name, quoted(s), words)
+		e.fail(nextSupported, "%s is %s, and serin reads %q", name, model.Quote(s), words)
 	}
 	return s
 }
