@@ -52,6 +52,9 @@ func TestEachModelByItsName(t *testing.T) {
 		{"POST", "/models/fraud/predict", `{"features":[1,2,3,4,5]}`, 200, `"model_used":"stable"`},
 		{"POST", "/models/fraud/predict", `{"features":[60,"gold"]}`, 422, `"code":"invalid_request"`},
 		{"POST", "/models/spam/predict", `{"features":[1]}`, 404, `"detail":"There is no model \"spam\": ` + here + `."`},
+		{"GET", "/signature", "", 200, `"classes":["stays","goes"],"features":[{"name":"age","kind":"number","may_be_missing":false},{"name":"plan","kind":"text","may_be_missing":false}],"example":{"age":0.5,"plan":"text"}`},
+		{"GET", "/models/fraud/signature", "", 200, `{"model":"fraud",`},
+		{"GET", "/models/spam/signature", "", 404, `"detail":"There is no model \"spam\": ` + here + `."`},
 		{"POST", "/invocations", churnRow, 200, `{"predictions":["goes"]}`},
 		{"POST", "/models/fraud/invocations", fraudRow, 200, `{"predictions":[`},
 		{"POST", "/models/spam/invocations", fraudRow, 404, `{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"There is no model \"spam\": ` + here + `."}`},
@@ -76,8 +79,8 @@ func TestEachModelByItsName(t *testing.T) {
 	}
 	lost := map[int]uint64{}
 	p.Lost(func(status int, n uint64) { lost[status] = n })
-	if lost[404] != 5 {
-		t.Errorf("refused for nobody: %v, want five with 404", lost)
+	if lost[404] != 6 {
+		t.Errorf("refused for nobody: %v, want six with 404", lost)
 	}
 }
 

@@ -140,6 +140,9 @@ func (p *Protocols) Predict(name string, w http.ResponseWriter, r *http.Request)
 // Register puts the protocols' paths on a mux.
 func (p *Protocols) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /models/{model}/predict", func(w http.ResponseWriter, r *http.Request) { p.Predict(r.PathValue("model"), w, r) })
+	for _, path := range []string{"GET /signature", "GET /models/{model}/signature"} {
+		mux.HandleFunc(path, p.at((*desk).signature, (*trouble).problem))
+	}
 	p.registerV2(mux)
 	p.registerV1(mux)
 	p.registerScoring(mux)
