@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 
 func newExplain(c console) *cobra.Command {
 	var r remote
-	var dir, name string
+	var dir string
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "explain ROLLOUT",
@@ -50,7 +51,7 @@ With --data it reads the state directory of a server that does not run.`,
 			}
 			if dir != "" {
 				source = func(ctx context.Context, yield func(judge.Case) error) error {
-					return app.History(ctx, dir, name, args[0], yield)
+					return app.History(ctx, dir, cmp.Or(r.model, app.Default().Models[0].Name), args[0], yield)
 				}
 			}
 			e := explanation{Rollout: args[0], Cases: []explained{}}
@@ -69,7 +70,6 @@ With --data it reads the state directory of a server that does not run.`,
 	}
 	r.flags(cmd)
 	cmd.Flags().StringVar(&dir, "data", "", "read this state directory instead of asking a server")
-	cmd.Flags().StringVar(&name, "name", app.Default().Name, "name of the model, with --data")
 	cmd.Flags().BoolVar(&all, "all", false, "print every look")
 	return cmd
 }

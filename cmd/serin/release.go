@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -186,11 +187,23 @@ func newStatus(c console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what is stable, what is on trial, and how it does",
-		Args:  cobra.NoArgs,
+		Long: `Show what is stable, what is on trial, and how it does.
+
+Where the server has several models and none is named, a line for each.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := r.client()
 			if err != nil {
 				return err
+			}
+			if r.model == "" {
+				all, err := client.Models(cmd.Context())
+				if err != nil {
+					return fmt.Errorf("status: %w", err)
+				}
+				if len(all) != 1 {
+					return c.print(r.output, all, func(w io.Writer) { writeModels(w, all) })
+				}
 			}
 			s, err := client.State(cmd.Context())
 			if err != nil {
@@ -201,6 +214,29 @@ func newStatus(c console) *cobra.Command {
 	}
 	r.flags(cmd)
 	return cmd
+}
+
+// writeModels is a line for each model.
+func writeModels(w io.Writer, all []api.Standing) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "model\tphase\tstable\tcanary\tshare\trequests\tverdict")
+	for _, m := range all {
+		name, canary, share, requests, verdict := m.Model, "-", "-", "-", "-"
+		if m.Default {
+			name += " (default)"
+		}
+		if m.Rollout != nil {
+			canary, share, verdict = m.Rollout.Canary.Name, percent(m.Rollout.Weight), m.Status
+			requests = fmt.Sprintf("%d and %d", m.Requests.Stable, m.Requests.Canary)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, m.Phase, m.Stable.Name, canary, share, requests, verdict)
+	}
+	_ = t.Flush() // what it writes to fails for itself
+	if len(all) > 0 {
+		fmt.Fprintf(w, "more about one: serin status --model %s\n", all[len(all)-1].Model)
+	} else {
+		fmt.Fprintln(w, "no model is loaded")
+	}
 }
 
 func writeState(w io.Writer, s api.State) {

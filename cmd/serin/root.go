@@ -132,7 +132,7 @@ func version() string {
 
 // remote are the flags of the commands that talk to a server.
 type remote struct {
-	server, output, actor string
+	server, output, actor, model string
 }
 
 func (r *remote) flags(cmd *cobra.Command) {
@@ -146,6 +146,7 @@ func (r *remote) flags(cmd *cobra.Command) {
 	}
 	cmd.Flags().StringVar(&r.server, "server", server, "address of the server (SERIN_SERVER)")
 	cmd.Flags().StringVarP(&r.output, "output", "o", "text", "text or json")
+	cmd.Flags().StringVarP(&r.model, "model", "m", "", "name of the model, where the server has several (default: its default model)")
 	cmd.Flags().StringVar(&r.actor, "actor", actor, "who acts; goes into the journal")
 }
 
@@ -157,7 +158,7 @@ func (r *remote) client() (*api.Client, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return client, nil
+	return client.For(r.model), nil
 }
 
 func checkOutput(output string) error {

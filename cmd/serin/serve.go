@@ -5,32 +5,37 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"serin/internal/api"
 	"serin/internal/app"
-	"serin/internal/model/rows"
 )
 
 func newServe(c console) *cobra.Command {
 	config := app.Default()
-	weight, logFormat := config.Plan.Weight.String(), "text"
+	weight, logFormat, name := config.Plan.Weight.String(), "text", config.Models[0].Name
+	var given []string
 	var native nativeLibrary
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve a model, and its canary while there is one",
-		Long: `Serve a model, and its canary while there is one.
+		Short: "Serve models, and their canaries while there are some",
+		Long: `Serve a model, or several, and the canary of each while there is one.
 
 Everything that was decided survives in the state directory: after a restart, or
 a kill at any moment, the same versions, split, remaining time and evidence come
 back. A state directory that already has a stable version goes on with it;
 --model is only what an empty one starts with.
 
+The first model is the default: POST /predict asks it, POST /models/NAME/predict
+any of them, and serin deploy --model NAME releases for one. A model that the
+state directory knows and nobody names is left alone.
+
 A model file is parsed as data. Nothing in it is executed.`,
 		Example: `  serin serve
   serin serve --model churn.joblib --data /var/lib/serin --listen 127.0.0.1:9000
+  serin serve --model churn=churn.joblib --model fraud=fraud.onnx
+  serin serve --models models
   serin serve --weight 5% --duration 30m --at-end promote`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,6 +46,7 @@ A model file is parsed as data. Nothing in it is executed.`,
 			if config.Log, err = newLog(c.err, logFormat); err != nil {
 				return err
 			}
+			config.Models = modelsOf(given, name, config)
 			config.Plan.Weight, config.Version, config.Step = w, cmd.Root().Version, c.step
 			if err := config.Validate(); err != nil {
 				return usageError{err}
@@ -49,7 +55,7 @@ A model file is parsed as data. Nothing in it is executed.`,
 				return err
 			}
 			return app.Run(cmd.Context(), config, func(r app.Ready) {
-				announce(c.out, r, config, cmd.Flags().Changed("model"))
+				announce(c.out, r, config, given)
 			})
 		},
 	}
@@ -57,8 +63,9 @@ A model file is parsed as data. Nothing in it is executed.`,
 	f.StringVar(&config.Listen, "listen", config.Listen, "loopback address to listen on")
 	f.StringVar(&config.GRPC, "grpc-listen", "", "loopback address for gRPC, or off (default: the port after --listen's)")
 	f.StringVar(&config.Data, "data", config.Data, "state directory")
-	f.StringVar(&config.Model, "model", config.Model, "file that an empty state directory starts with")
-	f.StringVar(&config.Name, "name", config.Name, "name of the model")
+	f.StringArrayVar(&given, "model", nil, "NAME=FILE: a model, and what an empty state directory starts it with; may be repeated, and the first is the default (default "+config.Models[0].Path+")")
+	f.StringVar(&name, "name", name, "name of a model that --model gives none")
+	f.StringVar(&config.Folder, "models", "", "folder whose model files are served, each by the name of its file")
 	f.StringVar(&config.Root, "root", config.Root, "directory that model files are opened in")
 	f.StringVar(&weight, "weight", weight, "share of the requests that a canary gets")
 	f.DurationVar(&config.Plan.Period, "duration", config.Plan.Period, "how long a canary is observed")
@@ -96,40 +103,23 @@ func newLog(w io.Writer, format string) (*slog.Logger, error) {
 	}
 }
 
-// announce says what is served, and what to type next.
-func announce(w io.Writer, r app.Ready, c app.Config, modelGiven bool) {
-	s := r.State
-	fmt.Fprintf(w, "serin serves %s on %s\n", s.Stable.Name, r.URL)
-	fmt.Fprintf(w, "  model       %s, %s, %d features, answers %s\n", r.Signature.Estimator, r.Signature.Library, len(r.Signature.Features), signatureOf(r.Signature).answers())
-	fmt.Fprintf(w, "  sha256      %s\n", s.Stable.SHA256)
-	if r.GRPC != "" {
-		fmt.Fprintf(w, "  gRPC        %s, Open Inference Protocol\n", r.GRPC)
+// modelsOf are the models that are given as NAME=FILE, or as FILE alone. Without
+// any, and without a folder of them, it is the default one.
+func modelsOf(given []string, name string, c app.Config) []app.Model {
+	if len(given) == 0 && c.Folder != "" {
+		return nil
 	}
-	if n := s.Stable.GoldenRows; n > 0 {
-		fmt.Fprintf(w, "  golden      all %d predictions that came with it are reproduced\n", n)
+	if len(given) == 0 {
+		given = []string{c.Models[0].Path}
 	}
-	fmt.Fprintf(w, "  state       %s, durable (fsync) before anything is acknowledged\n", c.Data)
-	fmt.Fprintf(w, "  control     open to every process of this machine; no credentials\n")
-	next := "serin deploy FILE"
-	if s.Rollout != nil {
-		fmt.Fprintf(w, "  canary      %s goes on in rollout %s with %s of the requests\n", s.Rollout.Canary.Name, s.Rollout.ID, s.Rollout.Weight)
-		next = "serin status"
+	var models []app.Model
+	for _, text := range given {
+		m := app.Model{Name: name, Path: text}
+		// What is in front of a = may as well be a part of a path, which has a slash.
+		if before, after, ok := strings.Cut(text, "="); ok && !strings.ContainsAny(before, "/\\") {
+			m = app.Model{Name: before, Path: after}
+		}
+		models = append(models, m)
 	}
-	if modelGiven && c.Model != s.Stable.Path {
-		fmt.Fprintf(w, "  note        --model %s is not served: the state directory goes on with %s; release the file with serin deploy\n", c.Model, s.Stable.Path)
-	}
-	if r.Changed {
-		fmt.Fprintf(w, "  note        %s has changed since it was deployed, and the copy from then is served; release it with serin deploy\n", s.Stable.Path)
-	}
-	example := strings.ReplaceAll(rows.NewSchema(r.Signature).Example(), "'", `'\''`)
-	fmt.Fprintf(w, "try\n  curl -X POST %s/predict -H 'Content-Type: application/json' -d '{\"features\": %s}'\n", r.URL, example)
-	fmt.Fprintf(w, "next\n  %s%s\nstarted at %s; Ctrl-C stops it\n", next, serverFlag(r.URL), time.Now().Format(time.RFC3339))
-}
-
-// serverFlag is what a client needs beside the default address.
-func serverFlag(url string) string {
-	if url == "http://127.0.0.1:8000" {
-		return ""
-	}
-	return " --server " + url
+	return models
 }

@@ -71,7 +71,7 @@ func live() control.Health {
 
 func serve(t *testing.T, p *scripted) *httptest.Server {
 	mux := http.NewServeMux()
-	Register(mux, p, p, "test", plan, 1<<20)
+	Register(mux, func() []Model { return []Model{{"churn", true, p, p, plan}} }, "test", 1<<20)
 	server := httptest.NewServer(Guard([]string{"models.example"}, mux))
 	t.Cleanup(server.Close)
 	return server
@@ -249,7 +249,7 @@ func TestACheckIsAnsweredEvenWhenTheLoopIsNot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for _, p := range []Pilot{&scripted{health: live(), err: errors.New("gone")}, &stuck{scripted{health: live()}}} {
-			h := &handlers{p, nil, plan}
+			h := &handlers{pilot: p, plan: plan}
 			got, err := h.check(t.Context(), nil)
 			if err != nil || got.Body.Status != "alert" {
 				t.Errorf("%+v, %v", got, err)

@@ -70,7 +70,7 @@ func (h *handlers) cases(ctx context.Context, in *struct {
 // Cases gives every judged moment of a rollout that the server has stored to
 // yield.
 func (c *Client) Cases(ctx context.Context, rolloutID string, yield func(judge.Case) error) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/admin/rollouts/"+url.PathEscape(rolloutID)+"/cases", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+c.path("/admin/rollouts/"+url.PathEscape(rolloutID)+"/cases"), http.NoBody)
 	if err != nil {
 		return fmt.Errorf("making the request: %w", err)
 	}

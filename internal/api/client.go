@@ -22,6 +22,7 @@ import (
 type Client struct {
 	base  string
 	actor string
+	model string // "" is the server's default
 	http  *http.Client
 }
 
@@ -52,7 +53,23 @@ func NewClient(server, actor string) (*Client, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("server address %q is not a URL: write it like http://127.0.0.1:8000", server)
 	}
-	return &Client{strings.TrimSuffix(server, "/"), actor, &http.Client{}}, nil
+	return &Client{base: strings.TrimSuffix(server, "/"), actor: actor, http: &http.Client{}}, nil
+}
+
+// For returns a client whose calls are about the model of that name; "" is the
+// server's default.
+func (c *Client) For(model string) *Client {
+	other := *c
+	other.model = model
+	return &other
+}
+
+// path is where a call of the client's model is.
+func (c *Client) path(call string) string {
+	if c.model == "" {
+		return call
+	}
+	return strings.Replace(byName(call), "{model}", url.PathEscape(c.model), 1)
 }
 
 // patience is how long a call may take; a deploy has to load a model.
@@ -68,7 +85,7 @@ func (c *Client) Deploy(ctx context.Context, r DeployRequest) (Change, error) {
 	if r.Model != nil {
 		return c.upload(ctx, r)
 	}
-	return call[Change](ctx, c, deployPatience, http.MethodPost, "/admin/deploy-canary", r)
+	return call[Change](ctx, c, deployPatience, http.MethodPost, c.path("/admin/deploy-canary"), r)
 }
 
 // upload is Deploy with the file.
@@ -100,7 +117,7 @@ func (c *Client) upload(ctx context.Context, r DeployRequest) (Change, error) {
 	size := int64(form.Len()+len(end)) + r.Size
 	body := io.MultiReader(&form, io.LimitReader(r.Model, r.Size), strings.NewReader(end))
 	return send[Change](ctx, c, uploadPatience, func(ctx context.Context) (*http.Request, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+deployPath, body)
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+c.path(deployPath), body)
 		if err != nil {
 			return nil, err
 		}
@@ -116,32 +133,32 @@ func (c *Client) upload(ctx context.Context, r DeployRequest) (Change, error) {
 
 // Rollback takes the canary out.
 func (c *Client) Rollback(ctx context.Context, r RollbackRequest) (Change, error) {
-	return call[Change](ctx, c, patience, http.MethodPost, "/admin/rollback-canary", r)
+	return call[Change](ctx, c, patience, http.MethodPost, c.path("/admin/rollback-canary"), r)
 }
 
 // Promote makes the canary stable.
 func (c *Client) Promote(ctx context.Context, r PromoteRequest) (Change, error) {
-	return call[Change](ctx, c, patience, http.MethodPost, "/admin/promote-canary", r)
+	return call[Change](ctx, c, patience, http.MethodPost, c.path("/admin/promote-canary"), r)
 }
 
 // Reweigh changes the canary's share of the requests.
 func (c *Client) Reweigh(ctx context.Context, r WeightRequest) (Change, error) {
-	return call[Change](ctx, c, patience, http.MethodPost, "/admin/canary-weight", r)
+	return call[Change](ctx, c, patience, http.MethodPost, c.path("/admin/canary-weight"), r)
 }
 
 // ToggleSlowdown starts or ends a drill.
 func (c *Client) ToggleSlowdown(ctx context.Context) (Slowdown, error) {
-	return call[Slowdown](ctx, c, patience, http.MethodPost, "/admin/toggle-slowdown", nil)
+	return call[Slowdown](ctx, c, patience, http.MethodPost, c.path("/admin/toggle-slowdown"), nil)
 }
 
 // Check judges the canary; it counts as a look.
 func (c *Client) Check(ctx context.Context) (Health, error) {
-	return call[Health](ctx, c, patience, http.MethodGet, "/admin/check-canary-health", nil)
+	return call[Health](ctx, c, patience, http.MethodGet, c.path("/admin/check-canary-health"), nil)
 }
 
 // State reads the state.
 func (c *Client) State(ctx context.Context) (State, error) {
-	return call[State](ctx, c, patience, http.MethodGet, "/admin/state", nil)
+	return call[State](ctx, c, patience, http.MethodGet, c.path("/admin/state"), nil)
 }
 
 // call sends a body as JSON, or none.

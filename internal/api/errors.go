@@ -71,6 +71,7 @@ var outcomes = map[string]outcome{
 	string(control.Stopping):             {http.StatusServiceUnavailable, ExitUnreachable},
 	codeForbidden:                        {http.StatusForbidden, ExitConflict},
 	codeMethod:                           {http.StatusMethodNotAllowed, ExitUsage},
+	codeModel:                            {http.StatusNotFound, ExitUsage},
 	codeNotFound:                         {http.StatusNotFound, ExitUsage},
 	codeInvalid:                          {http.StatusUnprocessableEntity, ExitUsage},
 	codeBusy:                             {http.StatusServiceUnavailable, ExitUnreachable},
@@ -81,6 +82,7 @@ var outcomes = map[string]outcome{
 const (
 	codeForbidden = "forbidden"
 	codeMethod    = "method_not_allowed"
+	codeModel     = "model_unknown"
 	codeNotFound  = "not_found"
 	codeInvalid   = "invalid_request"
 	codeBusy      = "too_many_pages"

@@ -39,12 +39,12 @@ type History interface {
 	Recent(ctx context.Context, limit int) ([]control.Entry, error)
 }
 
-// Register puts the admin calls and /openapi.json on the mux. The version is
-// serin's own, for the description; the plan is what a deploy gets where it
-// asks for nothing else; maxModel is the most bytes that an upload may have. The
-// end that it returns ends the streams to pages, which last as long as a page is
+// Register puts the admin calls and /openapi.json on the mux. The models are
+// those that are served at the moment of a call; the version is serin's own, for
+// the description; maxModel is the most bytes that an upload may have. The end
+// that it returns ends the streams to pages, which last as long as a page is
 // open, and lets none begin.
-func Register(mux *http.ServeMux, p Pilot, past History, version string, plan rollout.Plan, maxModel int64) (end func()) {
+func Register(mux *http.ServeMux, models func() []Model, version string, maxModel int64) (end func()) {
 	config := huma.DefaultConfig("serin", version)
 	config.Info.Description = "Serves machine-learning models and releases their next versions as canaries."
 	config.DocsPath, config.SchemasPath = "", ""
@@ -52,21 +52,20 @@ func Register(mux *http.ServeMux, p Pilot, past History, version string, plan ro
 	config.Transformers = []huma.Transformer{explain}
 	// The second entry is for media types that end in +json, like a problem's.
 	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
-	h := &handlers{p, past, plan}
-	pages := newGallery(&handlers{p, past, plan}, version)
-	h.pilot = waking{p, pages}
-	uploads := &uploader{handlers: h, limit: maxModel, pace: uploadPace}
+	here := newRoll(models, version)
+	uploads := &uploader{here: here, limit: maxModel, pace: uploadPace}
 	api := humago.New(&doorway{mux, uploads}, config)
 	uploads.registry = api.OpenAPI().Components.Schemas
-	huma.Register(api, post("deploy-canary", "Deploy a canary", "Loads a version, checks it against stable, warms it, and gives it its share of the requests."), h.deploy)
-	huma.Register(api, post("rollback-canary", "Roll the canary back", "Takes the canary out. Always works while there is one."), h.rollback)
-	huma.Register(api, post("promote-canary", "Promote the canary", "Makes the canary stable if the verdict of this moment is a pass."), h.promote)
-	huma.Register(api, post("toggle-slowdown", "Start or end a drill", "Slows canary predictions down on purpose, to see the alert work."), h.toggle)
-	huma.Register(api, post("canary-weight", "Change the canary's share", "Gives the canary another share of the requests. What was observed at the old one stays evidence, judged apart."), h.reweigh)
-	huma.Register(api, get("check-canary-health", "Judge the canary", "Welch's t-test on the latencies of both arms, which counts as a look, and what the monitor says."), h.check)
-	huma.Register(api, get("state", "Read the state", "What is stable, what is on trial, and what was observed."), h.state)
-	huma.Register(api, casesOperation, h.cases)
-	huma.Register(api, liveOperation, pages.watch)
+	huma.Register(api, modelsOperation, here.list)
+	each(api, here, post("deploy-canary", "Deploy a canary", "Loads a version, checks it against stable, warms it, and gives it its share of the requests."), (*handlers).deploy)
+	each(api, here, post("rollback-canary", "Roll the canary back", "Takes the canary out. Always works while there is one."), (*handlers).rollback)
+	each(api, here, post("promote-canary", "Promote the canary", "Makes the canary stable if the verdict of this moment is a pass."), (*handlers).promote)
+	each(api, here, post("toggle-slowdown", "Start or end a drill", "Slows canary predictions down on purpose, to see the alert work."), (*handlers).toggle)
+	each(api, here, post("canary-weight", "Change the canary's share", "Gives the canary another share of the requests. What was observed at the old one stays evidence, judged apart."), (*handlers).reweigh)
+	each(api, here, get("check-canary-health", "Judge the canary", "Welch's t-test on the latencies of both arms, which counts as a look, and what the monitor says."), (*handlers).check)
+	each(api, here, get("state", "Read the state", "What is stable, what is on trial, and what was observed."), (*handlers).state)
+	each(api, here, casesOperation, (*handlers).cases)
+	each(api, here, liveOperation, (*handlers).watch)
 	for path, item := range api.OpenAPI().Paths {
 		if item.Post != nil {
 			mux.Handle(path, MethodNotAllowed(http.MethodPost))
@@ -77,7 +76,7 @@ func Register(mux *http.ServeMux, p Pilot, past History, version string, plan ro
 	describePredict(api)
 	describeUploads(api)
 	mux.Handle("/admin/", NotFound("GET /openapi.json lists the calls below /admin/."))
-	return pages.end
+	return here.end
 }
 
 // strictJSON refuses what encoding/json accepts in silence: doubled names,
@@ -109,10 +108,12 @@ func get(name, summary, description string) huma.Operation {
 	}
 }
 
+// handlers carry out the calls of one model.
 type handlers struct {
 	pilot Pilot
 	past  History
 	plan  rollout.Plan
+	live  *gallery
 }
 
 // reply is a body for huma.

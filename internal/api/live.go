@@ -153,12 +153,11 @@ type numbers struct {
 
 // gallery serves the pages of one model.
 type gallery struct {
-	*handlers
+	handlers
 
 	version string
 	places  chan struct{}
-	ended   chan struct{}
-	end     func()
+	ended   <-chan struct{} // closed when the server stops
 
 	mu     sync.Mutex
 	woken  chan struct{} // closed when there is news
@@ -174,11 +173,10 @@ type looks struct {
 	points        []point
 }
 
-func newGallery(h *handlers, version string) *gallery {
-	ended := make(chan struct{})
+func newGallery(m Model, version string, ended <-chan struct{}) *gallery {
 	return &gallery{
-		handlers: h, version: version, places: make(chan struct{}, livePages),
-		ended: ended, end: sync.OnceFunc(func() { close(ended) }), woken: make(chan struct{}),
+		handlers: handlers{pilot: m.Pilot, past: m.History, plan: m.Plan}, version: version,
+		places: make(chan struct{}, livePages), ended: ended, woken: make(chan struct{}),
 	}
 }
 
@@ -207,6 +205,11 @@ var liveOperation = func() huma.Operation {
 	op.Errors = []int{http.StatusServiceUnavailable}
 	return op
 }()
+
+// watch shows a page how the model of the call stands.
+func (h *handlers) watch(ctx context.Context, in *struct{}) (*huma.StreamResponse, error) {
+	return h.live.watch(ctx, in)
+}
 
 // watch sends until the page goes or the server ends.
 func (l *gallery) watch(ctx context.Context, _ *struct{}) (*huma.StreamResponse, error) {

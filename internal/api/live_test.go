@@ -136,7 +136,7 @@ func (r *reader) until(name string, v any) {
 func open(t *testing.T, e *exhibit) (url string, end func()) {
 	t.Helper()
 	mux := http.NewServeMux()
-	end = Register(mux, e, e, "test", plan, 1<<20)
+	end = Register(mux, func() []Model { return []Model{{"churn", true, e, e, plan}} }, "test", 1<<20)
 	server := httptest.NewServer(Guard(nil, mux))
 	t.Cleanup(server.Close)
 	t.Cleanup(end)
@@ -191,7 +191,7 @@ func TestPageHearsOfACommandAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := show(t, 1)
-		g := newGallery(&handlers{e, e, plan}, "test")
+		g := newGallery(Model{"churn", true, e, e, plan}, "test", nil)
 		began, woken := time.Now(), g.news()
 		if _, err := (waking{e, g}).Do(t.Context(), control.Command{Kind: rollout.Rollback}); err != nil {
 			t.Fatal(err)
@@ -212,7 +212,7 @@ func TestPointsAreBounded(t *testing.T) {
 		look.Number = uint64(len(e.looks)) + 1
 		e.looks = append(e.looks, look)
 	}
-	g := newGallery(&handlers{e, e, plan}, "test")
+	g := newGallery(Model{"churn", true, e, e, plan}, "test", nil)
 	p := &page{live: g}
 	all := g.since(t.Context(), p, "r1")
 	if n := len(all.Points); n <= livePoints/2 || n > livePoints || all.Points[0].Number != p.stride || all.Points[n-1].Number <= 4000-p.stride {
@@ -269,7 +269,7 @@ func TestEventsComeWithTheirGrounds(t *testing.T) {
 func TestPagesAreCounted(t *testing.T) {
 	t.Parallel()
 	e := show(t, 0)
-	g := newGallery(&handlers{e, e, plan}, "test")
+	g := newGallery(Model{"churn", true, e, e, plan}, "test", nil)
 	for range livePages {
 		g.places <- struct{}{}
 	}

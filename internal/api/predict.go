@@ -48,7 +48,7 @@ func describePredict(api huma.API) {
 	}
 	maps.Copy(answer.Properties, of())
 	problem := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
-	api.OpenAPI().AddOperation(&huma.Operation{
+	operation := huma.Operation{
 		OperationID: "predict", Method: http.MethodPost, Path: "/predict", Summary: "Predict", Tags: []string{"inference"},
 		Description: "Answers with stable or, for its share of the requests, with the canary.",
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: request}}},
@@ -56,5 +56,10 @@ func describePredict(api huma.API) {
 			"200":     {Description: "OK", Content: map[string]*huma.MediaType{"application/json": {Schema: answer}}},
 			"default": {Description: "Error", Content: map[string]*huma.MediaType{problemType: {Schema: problem}}},
 		},
-	})
+	}
+	named := operation
+	named.OperationID, named.Path, named.Summary = "predict-by-model", "/models/{model}/predict", "Predict with a model"
+	named.Parameters = []*huma.Param{nameOfModel}
+	api.OpenAPI().AddOperation(&operation)
+	api.OpenAPI().AddOperation(&named)
 }

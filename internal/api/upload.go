@@ -49,8 +49,7 @@ var uploadPace = pace{stall: 30 * time.Second, whole: 10 * time.Minute}
 
 // uploader takes deploys with a file in them.
 type uploader struct {
-	*handlers
-
+	here     *roll
 	registry huma.Registry
 	limit    int64 // of a model, in bytes
 	pace     pace
@@ -65,7 +64,7 @@ type doorway struct {
 
 // HandleFunc is for huma.
 func (d *doorway) HandleFunc(pattern string, handle func(http.ResponseWriter, *http.Request)) {
-	if pattern == http.MethodPost+" "+deployPath {
+	if pattern == http.MethodPost+" "+deployPath || pattern == http.MethodPost+" "+byName(deployPath) {
 		handle = d.uploads.before(handle)
 	}
 	d.ServeMux.HandleFunc(pattern, handle)
@@ -136,8 +135,12 @@ func (u *uploader) receive(w http.ResponseWriter, r *http.Request, media string)
 	if len(actor) > 100 {
 		return nil, problem(codeInvalid, "header.Serin-Actor: it is longer than 100 bytes")
 	}
+	h, p := u.here.find(r.PathValue("model"))
+	if p != nil {
+		return nil, p
+	}
 	// A client that goes away breaks the body off, and that is what ends its deploy.
-	return u.release(context.WithoutCancel(r.Context()), actor, request, control.Source{Path: arriving.name, SHA256: digest, GoldenSHA256: request.GoldenSHA256, Model: arriving, Golden: arriving.golden})
+	return h.release(context.WithoutCancel(r.Context()), actor, request, control.Source{Path: arriving.name, SHA256: digest, GoldenSHA256: request.GoldenSHA256, Model: arriving, Golden: arriving.golden})
 }
 
 // options reads those of a deploy, by the same rules as in its JSON form.
@@ -311,7 +314,12 @@ func (p *pacedBody) Close() error { return p.from.Close() }
 
 // describeUploads adds the forms of a deploy with a file to the description.
 func describeUploads(api huma.API) {
-	operation := api.OpenAPI().Paths[deployPath].Post
+	for _, path := range []string{deployPath, byName(deployPath)} {
+		describeUpload(api.OpenAPI().Paths[path].Post)
+	}
+}
+
+func describeUpload(operation *huma.Operation) {
 	file := func(description string) *huma.Schema {
 		return &huma.Schema{Type: huma.TypeString, Format: "binary", Description: description}
 	}

@@ -70,12 +70,12 @@ type Change struct {
 	Message string   `json:"message" doc:"What was done, in one sentence."`
 	Model   string   `json:"model"`
 	Phase   string   `json:"phase" doc:"Where the model stands now: idle, loading, canary, due."`
-	Stable  Version  `json:"stable"`
-	Rollout *Rollout `json:"rollout" doc:"The attempt that the command was about."`
+	Stable  version  `json:"stable"`
+	Rollout *attempt `json:"rollout" doc:"The attempt that the command was about."`
 }
 
-// Version is one artifact.
-type Version struct {
+// version is one artifact.
+type version struct {
 	Name   string `json:"name"`
 	Path   string `json:"path"`
 	SHA256 string `json:"sha256"`
@@ -85,10 +85,10 @@ type Version struct {
 	GoldenRows int    `json:"golden_rows,omitzero" doc:"How many golden predictions it reproduces."`
 }
 
-// Rollout is one attempt to replace stable.
-type Rollout struct {
+// attempt is one rollout: to replace stable.
+type attempt struct {
 	ID         string     `json:"id"`
-	Canary     Version    `json:"canary"`
+	Canary     version    `json:"canary"`
 	Weight     float64    `json:"weight"`
 	PeriodS    float64    `json:"period_seconds"`
 	ElapsedS   float64    `json:"elapsed_seconds" doc:"Observed serving time."`
@@ -167,8 +167,8 @@ type State struct {
 	Model            string   `json:"model"`
 	Phase            string   `json:"phase"`
 	Generation       uint64   `json:"generation"`
-	Stable           Version  `json:"stable"`
-	Rollout          *Rollout `json:"rollout"`
+	Stable           version  `json:"stable"`
+	Rollout          *attempt `json:"rollout"`
 	Last             *last    `json:"last" doc:"How the latest rollout ended."`
 }
 
@@ -187,14 +187,14 @@ type latencies struct {
 	LatenciesMS judge.Summary `json:"latencies_ms"`
 }
 
-func versionOf(v rollout.Version) Version { return Version(v) }
+func versionOf(v rollout.Version) version { return version(v) }
 
-func rolloutOf(h control.Health) *Rollout {
+func rolloutOf(h control.Health) *attempt {
 	r := h.Rollout
 	if r == nil {
 		return nil
 	}
-	out := &Rollout{
+	out := &attempt{
 		ID: r.ID, Canary: versionOf(r.Canary), Weight: r.Weight.Fraction(), PeriodS: r.Plan.Period.Seconds(),
 		ElapsedS: h.Elapsed.Seconds(), RemainingS: remaining(h).Seconds(), AtEnd: string(r.Plan.AtEnd),
 	}

@@ -1,7 +1,7 @@
 package app
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -23,9 +23,11 @@ type Config struct {
 	// GRPC is the loopback address that gRPC is answered on: empty for the port
 	// after Listen's, "off" for none.
 	GRPC string
-	// Name is the model's name, Model the file that an empty state directory
-	// starts with.
-	Name, Model string
+	// Models are served under their names; the first is the default model, which is
+	// meant where a request names none. Folder is a directory whose model files are
+	// served, too, each by the name of its file.
+	Models []Model
+	Folder string
 	// Root is the directory that model files are opened in; nothing outside it is.
 	Root string
 	// Plan is what a deploy gets where it asks for nothing else.
@@ -57,8 +59,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8000",
 		Data:   "serin-data",
-		Name:   "churn",
-		Model:  "models/model_v1.joblib",
+		Models: []Model{{Name: "churn", Path: "models/model_v1.joblib"}},
 		Root:   ".",
 		Plan: rollout.Plan{
 			Weight: 1000, Period: time.Hour, AtEnd: rollout.Hold, MinSamples: 20, Alpha: 0.05, MinEffect: 100 * time.Microsecond,
@@ -115,8 +116,6 @@ func (c *Config) Validate() error {
 		}
 	}
 	switch {
-	case c.Name == "":
-		return errors.New("the model's name is empty")
 	case c.Slowdown < 0 || c.Slowdown > longestSlowdown:
 		return fmt.Errorf("slowdown %v is not between 0 and %v", c.Slowdown, longestSlowdown)
 	case c.MaxModelBytes <= 0:
@@ -126,5 +125,5 @@ func (c *Config) Validate() error {
 	case c.Drain < 0:
 		return fmt.Errorf("drain time %v is negative", c.Drain)
 	}
-	return c.Plan.Check()
+	return cmp.Or(c.Plan.Check(), c.checkModels())
 }

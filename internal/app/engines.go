@@ -26,11 +26,13 @@ import (
 
 // engines are the loaded versions of one model; control.Engines.
 type engines struct {
+	name     string // of the model
 	root     *os.Root
 	data     string // the state directory, absolute
 	limit    int64
 	reading  format.Options
 	store    *store.Store
+	shelf    *shelf
 	table    *route.Switch
 	slowdown time.Duration
 	log      *slog.Logger

@@ -34,19 +34,29 @@ const (
 
 // Fetch copies the file into the store while it is hashed, so that what was
 // hashed is what will be parsed, whatever happens to the file meanwhile; golden
-// predictions are an artifact of their own. There is one deploy at a time, and
-// before it is when nothing is on its way, so this is where artifacts go that no
-// committed state names any more. (A Fetch that was called off may still be
-// ending; what it leaves is the next one's to prune.)
-func (g *engines) Fetch(ctx context.Context, from control.Source) (rollout.Version, error) {
-	if err := g.store.Prune(); err != nil {
-		g.log.Warn("old artifacts could not be removed", "err", err)
-	}
+// predictions are an artifact of their own. A model has one deploy at a time, and
+// before it is when nothing of it is on its way, so this is where artifacts go
+// that no committed state names any more.
+func (g *engines) Fetch(ctx context.Context, from control.Source) (v rollout.Version, err error) {
+	g.shelf.hold(g.name)
+	g.shelf.prune()
+	g.shelf.storing.RLock()
+	defer g.shelf.storing.RUnlock()
 	if from.Model != nil {
-		return g.take(ctx, from)
+		v, err = g.take(ctx, from)
+	} else {
+		v, err = g.copied(ctx, from)
 	}
+	if err == nil {
+		g.shelf.hold(g.name, v.SHA256, v.Golden)
+	}
+	return v, err
+}
+
+// copied stores a file of the server's.
+func (g *engines) copied(ctx context.Context, from control.Source) (rollout.Version, error) {
 	none := rollout.Version{}
-	inside, fault := g.resolve(from.Path)
+	inside, fault := resolve(g.root, from.Path)
 	if fault != nil {
 		return none, fault
 	}
@@ -239,7 +249,7 @@ func (g *engines) ours(inside string) bool {
 // changed says whether a version's file holds other bytes now. A file that is
 // gone, or cannot be read, has not changed: it is not needed.
 func (g *engines) changed(v rollout.Version) bool {
-	inside, fault := g.resolve(v.Path)
+	inside, fault := resolve(g.root, v.Path)
 	if fault != nil || g.ours(inside) {
 		return false
 	}
@@ -262,14 +272,14 @@ func (g *engines) changed(v rollout.Version) bool {
 
 // resolve finds a path inside the root; os.Root keeps symbolic links from
 // leading out of it.
-func (g *engines) resolve(path string) (string, *control.Fault) {
+func resolve(root *os.Root, path string) (string, *control.Fault) {
 	if !filepath.IsAbs(path) {
 		return path, nil
 	}
-	if inside, err := filepath.Rel(g.root.Name(), path); err == nil && filepath.IsLocal(inside) {
+	if inside, err := filepath.Rel(root.Name(), path); err == nil && filepath.IsLocal(inside) {
 		return inside, nil
 	}
-	return "", &control.Fault{Code: control.FileRefused, Detail: path + " lies outside " + g.root.Name(), Next: "Put the file there, or start serin serve with --root."}
+	return "", &control.Fault{Code: control.FileRefused, Detail: path + " lies outside " + root.Name(), Next: "Put the file there, or start serin serve with --root."}
 }
 
 func unreadable(path string, err error) *control.Fault {

@@ -75,7 +75,7 @@ func TestGoldenPredictions(t *testing.T) {
 func TestGoldenPredictionsOfTheFirstVersion(t *testing.T) {
 	t.Parallel()
 	c := configFor(t)
-	writeGolden(t, c, c.Model, wrongV2)
+	writeGolden(t, c, c.Models[0].Path, wrongV2)
 	if err := Run(t.Context(), c, func(Ready) { t.Error("started") }); err == nil || !strings.Contains(err.Error(), "golden predictions, line 3") {
 		t.Errorf("%v", err)
 	}

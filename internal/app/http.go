@@ -3,6 +3,7 @@ package app
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -10,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"serin/internal/api"
-	"serin/internal/control"
 	"serin/internal/infer"
 	"serin/internal/kayenta"
 	"serin/internal/web"
@@ -23,12 +23,13 @@ type gate struct{ ready, draining atomic.Bool }
 
 // routes puts every path of the server on one mux. What it returns beside it ends
 // the streams to pages.
-func routes(c *Config, front *infer.Handler, protocols *infer.Protocols, pilot *control.Pilot, past api.History, metrics *prometheus.Registry, g *gate) (handler http.Handler, end func()) {
+func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.Registry, g *gate) (handler http.Handler, end func()) {
 	admin := http.NewServeMux()
-	end = api.Register(admin, pilot, past, c.Version, c.Plan, c.MaxModelBytes)
+	end = api.Register(admin, y.controls, c.Version, c.MaxModelBytes)
 	guarded := api.Guard(c.AllowedHosts, unhurried(admin))
 
 	mux := http.NewServeMux()
+	front := y.lines[0].front // the default model's, also while that is unloaded
 	mux.Handle("POST /predict", front)
 	protocols.Register(mux)
 	mux.Handle("/admin/", guarded)
@@ -47,13 +48,14 @@ func routes(c *Config, front *infer.Handler, protocols *infer.Protocols, pilot *
 		}
 	})
 	mux.Handle("/predict", api.MethodNotAllowed(http.MethodPost))
+	mux.Handle("/models/{model}/predict", api.MethodNotAllowed(http.MethodPost))
 	for _, path := range []string{"/openapi.json", "/metrics", "/healthz", "/readyz"} {
 		mux.Handle(path, api.MethodNotAllowed(http.MethodGet))
 	}
 	window := web.Handler()
 	mux.Handle("GET /{$}", window)
 	mux.Handle("GET /assets/", window)
-	mux.Handle("/", api.NotFound("Predictions are at POST /predict, control is below /admin/, and GET /openapi.json describes it."))
+	mux.Handle("/", api.NotFound("Predictions are at POST /predict or POST /models/NAME/predict, control is below /admin/, and GET /openapi.json describes it."))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.draining.Load() {
 			w.Header().Set("Connection", "close")
@@ -62,8 +64,23 @@ func routes(c *Config, front *infer.Handler, protocols *infer.Protocols, pilot *
 			front.ServeHTTP(w, r)
 			return
 		}
+		if name, ok := named(r); ok { // likewise, with a look-up
+			protocols.Predict(name, w, r)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	}), end
+}
+
+// named takes the model's name out of POST /models/NAME/predict.
+func named(r *http.Request) (name string, ok bool) {
+	if r.Method != http.MethodPost {
+		return "", false
+	}
+	if name, ok = strings.CutPrefix(r.URL.Path, "/models/"); ok {
+		name, ok = strings.CutSuffix(name, "/predict")
+	}
+	return name, ok && !strings.Contains(name, "/")
 }
 
 func status(w http.ResponseWriter, code int, word string) {

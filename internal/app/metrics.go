@@ -20,16 +20,14 @@ import (
 // nothing for being counted a second time. Names follow Prometheus: one prefix,
 // base units, _total for counters.
 type metrics struct {
-	model   string
-	version string
-	cars    *engines
-	front   *infer.Handler
-	pilot   *control.Pilot
+	version   string
+	yard      *yard
+	protocols *infer.Protocols
 }
 
-func newMetrics(c *Config, cars *engines, front *infer.Handler, pilot *control.Pilot) []prometheus.Collector {
+func newMetrics(version string, y *yard, protocols *infer.Protocols) []prometheus.Collector {
 	return []prometheus.Collector{
-		&metrics{c.Name, c.Version, cars, front, pilot},
+		&metrics{version, y, protocols},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	}
@@ -41,7 +39,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	predictSeconds  = desc("predict_duration_seconds", "Time of answered prediction requests in the handler, from header to reply.", "version", "role")
-	predictRequests = desc("predict_requests_total", "Prediction requests by HTTP status; refused ones have no version and role.", "version", "role", "code")
+	predictRequests = desc("predict_requests_total", "Prediction requests by HTTP status; refused ones have no version and role, and those for a model that is not here no model.", "version", "role", "code")
 	loadSeconds     = desc("model_load_duration_seconds", "Time that the version loaded last took to become ready.")
 	phase           = desc("canary_phase", "1 for the phase that the model is in.", "phase")
 	verdict         = desc("canary_verdict", "1 for what the seed's rule says of the evidence so far.", "verdict")
@@ -57,7 +55,7 @@ var (
 	elapsedSeconds  = desc("canary_elapsed_seconds", "Observed serving time of this rollout.")
 	periodSeconds   = desc("canary_period_seconds", "Planned serving time of this rollout.")
 	decisions       = desc("canary_decisions_total", "Decisions since the process started.", "decision", "actor_kind")
-	buildInfo       = desc("build_info", "Always 1.", "version", "goversion")
+	buildInfo       = prometheus.NewDesc("serin_build_info", "Always 1.", []string{"version", "goversion"}, nil)
 
 	all = []*prometheus.Desc{
 		predictSeconds, predictRequests, loadSeconds, phase, verdict, monitorVerdict, logE, slowdown, trafficRatio, samples, failures, meanSeconds,
@@ -82,39 +80,49 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect is for Prometheus.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
-	put := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, kind, value, append([]string{m.model}, labels...)...)
+	ch <- prometheus.MustNewConstMetric(buildInfo, prometheus.GaugeValue, 1, m.version, runtime.Version())
+	m.protocols.Lost(func(status int, n uint64) {
+		ch <- prometheus.MustNewConstMetric(predictRequests, prometheus.CounterValue, float64(n), "", "", "", strconv.Itoa(status))
+	})
+	for _, l := range m.yard.lines {
+		l.collect(ch)
 	}
-	put(buildInfo, prometheus.GaugeValue, 1, m.version, runtime.Version())
-	arms, lastLoad := m.cars.meters()
+}
+
+// collect gives the metrics of one model.
+func (l *line) collect(ch chan<- prometheus.Metric) {
+	put := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, kind, value, append([]string{l.Name}, labels...)...)
+	}
+	arms, lastLoad := l.cars.meters()
 	for _, a := range arms {
 		seen := a.gauge.Snapshot()
 		buckets := make(map[float64]uint64, len(bounds))
 		for _, b := range bounds {
 			buckets[b.Seconds()] = seen.AtMost(b)
 		}
-		ch <- prometheus.MustNewConstHistogram(predictSeconds, seen.Count, seen.Sum(), buckets, m.model, a.version, string(a.role))
+		ch <- prometheus.MustNewConstHistogram(predictSeconds, seen.Count, seen.Sum(), buckets, l.Name, a.version, string(a.role))
 		put(predictRequests, prometheus.CounterValue, float64(seen.Count), a.version, string(a.role), "200")
 	}
 	put(loadSeconds, prometheus.GaugeValue, lastLoad.Seconds())
-	m.front.Refused(func(status int, n uint64) {
+	l.front.Refused(func(status int, n uint64) {
 		put(predictRequests, prometheus.CounterValue, float64(n), "", "", strconv.Itoa(status))
 	})
-	for d, n := range m.pilot.Decisions() {
+	for d, n := range l.pilot.Decisions() {
 		actor := "operator"
 		if d.BySelf {
 			actor = "serin"
 		}
 		put(decisions, prometheus.CounterValue, float64(n), string(d.Event), actor)
 	}
-	m.canary(put)
+	l.canary(put)
 }
 
-func (m *metrics) canary(put func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
+func (l *line) canary(put func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		put(d, prometheus.GaugeValue, value, labels...)
 	}
-	h := m.pilot.Peek()
+	h := l.pilot.Peek()
 	for _, p := range []rollout.Phase{rollout.Idle, rollout.Loading, rollout.Live, rollout.Due} {
 		gauge(phase, is(h.State.Phase == p), string(p))
 	}
@@ -129,7 +137,7 @@ func (m *metrics) canary(put func(*prometheus.Desc, prometheus.ValueType, float6
 		return
 	}
 	if h.Watch.Number > 0 {
-		m.watch(gauge, h.Watch)
+		putWatch(gauge, h.Watch)
 	}
 	r := h.Result
 	gauge(trafficRatio, h.State.Rollout.Weight.Fraction(), "planned")
@@ -155,8 +163,8 @@ func (m *metrics) canary(put func(*prometheus.Desc, prometheus.ValueType, float6
 	gauge(periodSeconds, h.State.Rollout.Plan.Period.Seconds())
 }
 
-// watch tells of the monitor's last look.
-func (m *metrics) watch(gauge func(*prometheus.Desc, float64, ...string), w control.Watch) {
+// putWatch tells of the monitor's last look.
+func putWatch(gauge func(*prometheus.Desc, float64, ...string), w control.Watch) {
 	gauge(logE, w.LogE, judge.Overall)
 	gauge(logE, w.Promote.LogE, "promote")
 	for _, s := range w.Signals {

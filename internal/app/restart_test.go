@@ -35,7 +35,7 @@ func TestBadStarts(t *testing.T) {
 		{"everybody's address", func(c *Config) { c.Listen = "0.0.0.0:0" }, "not a loopback address"},
 		{"any address", func(c *Config) { c.Listen = ":8000" }, "not a loopback address"},
 		{"no port", func(c *Config) { c.Listen = "localhost" }, "write it like 127.0.0.1:8000"},
-		{"no model", func(c *Config) { c.Model = "models/none.joblib" }, "there is no file models/none.joblib"},
+		{"no model", func(c *Config) { c.Models[0].Path = "models/none.joblib" }, "there is no file models/none.joblib"},
 		{"no root", func(c *Config) { c.Root = filepath.Join(c.Root, "none") }, "no such file or directory"},
 		{"data is a file", func(c *Config) { c.Data = filepath.Join(c.Root, "models/model_v1.joblib") }, "cannot be used"},
 		{"data not writable", func(c *Config) { c.Data = "/proc/serin-data" }, "cannot be used"},

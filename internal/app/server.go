@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -15,11 +14,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"serin/internal/control"
 	"serin/internal/infer"
 	"serin/internal/model"
 	"serin/internal/rollout"
-	"serin/internal/route"
 	"serin/internal/store"
 )
 
@@ -38,10 +35,22 @@ const rpcLimit = 5 * time.Second
 type Ready struct {
 	// URL is where it answers.
 	URL string
-	// State is what it serves.
-	State rollout.State
 	// GRPC is where gRPC is answered, host:port; empty for nowhere.
 	GRPC string
+	// Models are what it serves, the default model first.
+	Models []Serving
+	// Resting are models that the state directory knows and nobody has named.
+	Resting []string
+}
+
+// Serving describes a model that is served.
+type Serving struct {
+	// State is where it stands.
+	State rollout.State
+	// Given is the file that was named for it, Named whether that was by itself and
+	// not by its folder.
+	Given string
+	Named bool
 	// Signature is what stable expects and answers.
 	Signature *model.Signature
 	// Changed is true if the file that stable came from is another one by now.
@@ -73,6 +82,10 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 		return fmt.Errorf("opening the directory of model files: %w", err)
 	}
 	defer root.Close()
+	models, err := c.models(root)
+	if err != nil {
+		return err
+	}
 	memory, err := store.Open(c.Data, store.Options{Step: c.Step})
 	if err != nil {
 		return err
@@ -87,7 +100,10 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 	if err != nil {
 		return fmt.Errorf("finding the state directory: %w", err)
 	}
-	s := assemble(c, root, memory, data)
+	if !c.Drills {
+		c.Slowdown = 0 // also for a drill that was on when the server stopped
+	}
+	s := assemble(c, newYard(&c, root, memory, data, models))
 	return s.run(ctx, listener, wire, box, ready)
 }
 
@@ -137,63 +153,24 @@ func ignoreClosed(err error) error {
 // server is the parts of a running serin.
 type server struct {
 	config Config
-	memory *store.Store
-	table  *route.Switch
-	cars   *engines
-	pilot  *control.Pilot
-	front  *infer.Handler
+	yard   *yard
 	http   *http.Server
 	rpc    *infer.RPC
 	gate   gate
-	heap   *heap
 }
 
-func assemble(c Config, root *os.Root, memory *store.Store, data string) *server {
-	s := &server{config: c, memory: memory, table: &route.Switch{}, heap: newHeap()}
-	if !c.Drills {
-		c.Slowdown = 0 // also for a drill that was on when the server stopped
-	}
-	s.cars = &engines{
-		root: root, data: data, limit: c.MaxModelBytes, reading: c.Reading, store: memory, table: s.table, slowdown: c.Slowdown, log: c.Log,
-		loaded: map[string]model.Predictor{}, heap: s.heap,
-	}
-	s.pilot = control.New(control.Config{Model: c.Name, Store: journal{memory, c.Log}, Engines: s.cars, Log: c.Log, Drills: c.Drills})
-	s.front = infer.NewHandler(s.table, c.Limits, c.Log)
+func assemble(c Config, y *yard) *server {
+	s := &server{config: c, yard: y}
+	standard := y.lines[0]
+	protocols := standard.front.Protocols(standard.Name, c.Version, func() bool { return s.gate.ready.Load() && !s.gate.draining.Load() })
+	protocols.Serve(standard.Name, y.models()...)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newMetrics(&s.config, s.cars, s.front, s.pilot)...)
-	protocols := s.front.Protocols(c.Name, c.Version, func() bool { return s.gate.ready.Load() && !s.gate.draining.Load() })
+	registry.MustRegister(newMetrics(c.Version, y, protocols)...)
 	s.rpc = protocols.GRPC()
-	handler, endPages := routes(&s.config, s.front, protocols, s.pilot, history{memory, c.Name}, registry, &s.gate)
+	handler, endPages := routes(&s.config, y, protocols, registry, &s.gate)
 	s.http = newServer(handler, c.Log)
 	s.http.RegisterOnShutdown(endPages)
 	return s
-}
-
-// journal is the store as control knows it. The entries and looks of both have
-// the same fields: neither room may know the other.
-type journal struct {
-	*store.Store
-
-	log *slog.Logger
-}
-
-func (j journal) Commit(ctx context.Context, e control.Entry) error {
-	err := j.Store.Commit(ctx, store.Entry(e))
-	if errors.Is(err, store.ErrUnsettled) {
-		return errors.Join(control.ErrUnsettled, err)
-	}
-	if err == nil && e.Event == rollout.LoadRefused {
-		// A version that is refused leaves nothing behind. No other deploy is on its
-		// way here: this one has not been answered yet.
-		if err := j.Prune(); err != nil {
-			j.log.Warn("a refused artifact could not be removed", "err", err)
-		}
-	}
-	return err
-}
-
-func (j journal) SaveLook(ctx context.Context, model, rolloutID string, l control.Look) (uint64, error) {
-	return j.Store.SaveLook(ctx, model, rolloutID, store.Look(l))
 }
 
 func (s *server) run(ctx context.Context, listener, wire net.Listener, box *blackBox, ready func(Ready)) error {
@@ -214,21 +191,15 @@ func (s *server) run(ctx context.Context, listener, wire net.Listener, box *blac
 		}
 	})
 	defer serving.Wait()
-	if err := s.boot(ctx, box); err != nil {
+	if err := s.yard.boot(ctx, box); err != nil {
 		return errors.Join(err, s.close())
 	}
-	flying, land := context.WithCancel(context.WithoutCancel(ctx))
-	serving.Go(func() { s.pilot.Run(flying) })
-	serving.Go(func() { s.heap.tend(flying) })
-	defer land()
+	s.yard.fly(ctx)
+	defer s.yard.flying.Wait()
+	defer s.yard.land()
 	s.gate.ready.Store(true)
 	s.rpc.Ready(true)
-	state := s.pilot.Peek().State
-	changed := s.cars.changed(state.Stable)
-	if changed {
-		s.config.Log.Warn("the file that stable came from has changed since; the copy from then is served", "path", state.Stable.Path, "sha256", state.Stable.SHA256)
-	}
-	ready(Ready{URL: "http://" + listener.Addr().String(), GRPC: address, State: state, Signature: s.table.Table().Stable.Predictor.Signature(), Changed: changed})
+	ready(Ready{URL: "http://" + listener.Addr().String(), GRPC: address, Models: s.yard.serving(), Resting: s.yard.resting(ctx)})
 	select {
 	case err := <-failed:
 		return errors.Join(err, s.close())
@@ -245,23 +216,6 @@ func (s *server) close() error {
 	return s.http.Close()
 }
 
-func (s *server) boot(ctx context.Context, box *blackBox) error {
-	start := box.start
-	start.Model = s.config.Model
-	err := s.pilot.Boot(ctx, start)
-	if err == nil || len(s.pilot.Decisions()) > 0 {
-		// What was committed was concluded, once, also if this start goes no further.
-		err = errors.Join(err, box.acted())
-	}
-	if err != nil {
-		return err
-	}
-	if err := s.memory.Prune(); err != nil {
-		s.config.Log.Warn("old artifacts could not be removed", "err", err)
-	}
-	return nil
-}
-
 // stop ends in the order in which nothing is lost: say that no new requests are
 // wanted, call off a deploy that is on its way, wait until that was heard, close the listener, let the last
 // requests finish. The pilot and the store are stopped by Run's own order.
@@ -270,12 +224,12 @@ func (s *server) stop(ctx context.Context) error {
 	s.rpc.Ready(false)
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Drain+shutdownLimit)
 	defer cancel()
-	s.pilot.EndDeploys(limit)
+	s.yard.endDeploys(limit)
 	if drain := s.config.Drain; drain > 0 && !errors.Is(context.Cause(ctx), ErrAtOnce) {
 		s.config.Log.Info("draining: not ready, still answering", "for", drain.String())
 		<-time.After(drain)
 	}
-	s.front.EndStreams()
+	s.yard.lines[0].front.EndStreams()
 	defer s.config.Log.Info("stopped answering")
 	var ending sync.WaitGroup
 	defer ending.Wait()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"serin/internal/record"
 	"serin/internal/rollout"
@@ -18,12 +20,16 @@ type Start struct {
 	// Crash is the first line of what the previous process wrote when the Go
 	// runtime ended it, "" if it did not.
 	Crash string
+	// Suspects are the names of all models with a rollout in progress when it ended.
+	Suspects []string
 }
 
-// Boot brings the model to where the store says it was: stable loaded and
-// routed, a live canary with its weight, its remaining time and its evidence.
-// An empty store gets its first version. On an error nothing is served.
-func (p *Pilot) Boot(ctx context.Context, start Start) error {
+// Recall reads where the store says that the model was, and settles what becomes
+// of a rollout that was in progress: it goes on, or ends where it took the process
+// down. That is committed before any file is touched, so a canary that kills the
+// process again is met by the breaker; and it is there, once, also where the start
+// goes no further. Boot does it where it has not been done.
+func (p *Pilot) Recall(ctx context.Context, start Start) error {
 	p.ctx = ctx
 	state, seen, err := p.Store.State(ctx, p.Model)
 	if err != nil {
@@ -31,13 +37,37 @@ func (p *Pilot) Boot(ctx context.Context, start Start) error {
 	}
 	p.state, p.seen, p.observed, p.looks = state, seen, seen.Elapsed, seen.Looks
 	p.nextWatch = p.observed.Truncate(watchEvery) + watchEvery
-	if state.Phase == rollout.Empty {
+	if p.state.Rollout != nil {
+		canary := p.state.Rollout.Canary
+		if _, err := p.commit(becomes(&p.state, start, seen.Elapsed), nil, &seen); err != nil {
+			return err
+		}
+		if past := p.state.Recall(canary.SHA256); p.state.Rollout == nil && past != nil && past.Quarantined {
+			p.Log.Warn("canary quarantined; serving stable", "model", p.Model, "canary", canary.Name, "sha256", canary.SHA256, "reason", past.Reason)
+		}
+	}
+	p.recalled = true
+	return nil
+}
+
+// Boot brings the model to where the store says it was: stable loaded and
+// routed, a live canary with its weight, its remaining time and its evidence.
+// An empty store gets its first version. On an error nothing is served.
+func (p *Pilot) Boot(ctx context.Context, start Start) error {
+	if !p.recalled {
+		if err := p.Recall(ctx, start); err != nil {
+			return err
+		}
+	}
+	p.ctx = ctx
+	if p.state.Phase == rollout.Empty {
 		return p.install(ctx, start.Model)
 	}
-	if err := p.Engines.Load(ctx, state.Stable, nil); err != nil {
-		return fmt.Errorf("loading stable %s: %w", state.Stable.Name, err)
+	if err := p.Engines.Load(ctx, p.state.Stable, nil); err != nil {
+		return fmt.Errorf("loading stable %s: %w", p.state.Stable.Name, err)
 	}
-	if err := p.bringBack(ctx, start, &seen); err != nil {
+	seen := p.seen
+	if err := p.bringBack(ctx, &seen); err != nil {
 		return err
 	}
 	p.Engines.Serve(p.state, &seen)
@@ -59,32 +89,33 @@ func (p *Pilot) install(ctx context.Context, path string) error {
 	return p.apply(rollout.Event{Kind: rollout.Install, Actor: self, Version: version}, nil)
 }
 
-// bringBack goes on with a rollout that was in progress, or ends it where it
-// took the process down. Each outcome is committed before the canary's file is
-// touched, so a canary that kills the process again is met by the breaker; the
-// effects are Boot's, when all that the routes name is loaded.
-func (p *Pilot) bringBack(ctx context.Context, start Start, seen *record.Evidence) error {
-	e := rollout.Event{Kind: rollout.Resume, Actor: self, Killed: start.Killed, Elapsed: seen.Elapsed}
+// becomes is the event that a start means for a rollout that was in progress.
+func becomes(s *rollout.State, start Start, elapsed time.Duration) rollout.Event {
 	switch {
-	case p.state.Rollout == nil:
-		return nil
+	case start.Crash != "" && len(start.Suspects) > 1:
+		// The report does not say whose canary it was. To go on with all of them might end
+		// the process again, for everybody; to quarantine all would blame the innocent.
+		return rollout.Event{Kind: rollout.Rollback, Actor: self, Reason: fmt.Sprintf(
+			"the process crashed with canaries of %s in progress, and its report does not say whose fault it was; deploy one after the other: %s", strings.Join(start.Suspects, " and "), start.Crash,
+		)}
 	case start.Crash != "":
-		e = rollout.Event{Kind: rollout.Crash, Actor: self, Reason: "the process crashed with this version as canary: " + start.Crash}
-	case p.state.Phase == rollout.Loading && !start.Killed:
-		e = rollout.Event{Kind: rollout.LoadRefused, Actor: self, Reason: stoppedWhileLoading}
-	case p.state.Phase == rollout.Loading:
-		e = rollout.Event{Kind: rollout.Crash, Actor: self, Reason: "the process ended while this version was loading"}
+		return rollout.Event{Kind: rollout.Crash, Actor: self, Reason: "the process crashed with this version as canary: " + start.Crash}
+	case s.Phase == rollout.Loading && !start.Killed:
+		return rollout.Event{Kind: rollout.LoadRefused, Actor: self, Reason: stoppedWhileLoading}
+	case s.Phase == rollout.Loading:
+		return rollout.Event{Kind: rollout.Crash, Actor: self, Reason: "the process ended while this version was loading"}
+	default:
+		return rollout.Event{Kind: rollout.Resume, Actor: self, Killed: start.Killed, Elapsed: elapsed}
+	}
+}
+
+// bringBack loads the canary of a rollout that goes on; the effects are Boot's,
+// when all that the routes name is loaded.
+func (p *Pilot) bringBack(ctx context.Context, seen *record.Evidence) error {
+	if p.state.Rollout == nil {
+		return nil
 	}
 	canary := p.state.Rollout.Canary
-	if _, err := p.commit(e, nil, seen); err != nil {
-		return err
-	}
-	if p.state.Rollout == nil {
-		if past := p.state.Recall(canary.SHA256); past != nil && past.Quarantined {
-			p.Log.Warn("canary quarantined; serving stable", "model", p.Model, "canary", canary.Name, "sha256", canary.SHA256, "reason", past.Reason)
-		}
-		return nil
-	}
 	err := p.Engines.Load(ctx, canary, &p.state.Stable)
 	if fault, ok := errors.AsType[*Fault](err); ok && (fault.Code == ModelRefused || fault.Code == ModelIncompatible) {
 		_, err = p.commit(rollout.Event{Kind: rollout.Rollback, Actor: self, Reason: "the canary could not be loaded again: " + fault.Error()}, nil, seen)

@@ -43,6 +43,7 @@ type Pilot struct {
 	// What follows belongs to the goroutine of Boot and Run.
 
 	ctx      context.Context // ends slow work when Run ends
+	recalled bool            // see Recall
 	state    rollout.State
 	seen     record.Evidence // replaced, never changed: views share it
 	observed time.Duration   // of the period

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -225,6 +227,16 @@ func (s *Store) State(ctx context.Context, name string) (rollout.State, record.E
 		}
 	}
 	return state, evidence, nil
+}
+
+// Models are the names of the models that have a state, sorted.
+func (s *Store) Models(ctx context.Context) ([]string, error) {
+	end, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return slices.Sorted(maps.Keys(s.known.models)), nil
 }
 
 // Close waits for the operation in progress, closes the database and gives the
