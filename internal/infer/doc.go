@@ -18,7 +18,8 @@
 // almost every client sends, {"features": [numbers]}, in one pass and without
 // allocation; whatever it does not recognise goes to the precise one
 // (document.go), which knows names, finds the field that is wrong, and is the
-// definition of what is accepted. A fuzz test holds the two together.
+// definition of what is accepted. Fuzz tests hold them, and the readers
+// of the other protocols, to a plain reading with encoding/json (plain_test.go).
 //
 // What may not happen here: a lock that all requests share, a disk, control
 // code; a refused request that counts for or against an arm; an answer that is

@@ -403,43 +403,6 @@ func TestSlowdownIsPartOfTheLatency(t *testing.T) {
 	}
 }
 
-// FuzzRow holds the fast reader to the precise one.
-func FuzzRow(f *testing.F) {
-	for _, tt := range badRequests {
-		f.Add([]byte(tt.body))
-	}
-	f.Add([]byte(`{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`))
-	f.Add([]byte(`{"features":[-0,1e-400,1.0E+05,4.9e-324,12345678901234567890]}`))
-	f.Add([]byte(`{"features":[null,"north",true,"gold",1e3]}`))
-	f.Add([]byte(`{"features":[7,null,false,"a\u0020\"b\"",0]}`))
-	schemas := []*rows.Schema{
-		rows.NewSchema(twoClasses("tenure", "calls", "a", "b", "c").Signature()),
-		rows.NewSchema(&model.Signature{Features: []model.Feature{{Missing: true}, {Kind: model.Text, Missing: true}, {Kind: model.Bool}, {Kind: model.Text}, {}}}),
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		for _, schema := range schemas {
-			var fast, precise rows.Batch
-			list, p := parseDocument(body, &precise, schema)
-			if p == nil && (precise.N < 1 || !list && precise.N > 1 || len(precise.Numbers) != precise.N*len(schema.Signature().Features)) {
-				t.Fatalf("%d values accepted", len(precise.Numbers))
-			}
-			if p != nil {
-				p.problem(httptest.NewRecorder())
-			}
-			if !scanRow(body, &fast, schema) {
-				continue
-			}
-			if p != nil {
-				t.Fatalf("the fast reader accepts what the precise one refuses: %v", p)
-			}
-			same := cmp.Comparer(func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) })
-			if diff := cmp.Diff(precise.Rows, fast.Rows, same); diff != "" {
-				t.Fatal(diff)
-			}
-		}
-	})
-}
-
 func TestTheFastReaderIsTaken(t *testing.T) {
 	t.Parallel()
 	var b rows.Batch

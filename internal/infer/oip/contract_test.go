@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -82,86 +81,6 @@ func TestMetadata(t *testing.T) {
 		}
 		if string(in) != tt.in || string(out) != tt.out {
 			t.Errorf("%s\n%s", in, out)
-		}
-	}
-}
-
-// FuzzParse holds the reader to encoding/json: what it accepts is JSON with the
-// same values, and nothing panics.
-func FuzzParse(f *testing.F) {
-	for _, seed := range []string{
-		`{"id":"42","inputs":[{"name":"x","shape":[2,2],"datatype":"FP64","data":[[1,2],[3,4]]}],"outputs":[{"name":"prediction","parameters":{"binary_data":true}}]}`,
-		`{"inputs":[{"name":"x","shape":[2],"datatype":"INT8","data":[ 1 , -2 ]}]}`,
-		`{"inputs":[{"name":"x","shape":[2],"datatype":"BYTES","data":["a\"]","\u00e9"]}]}`,
-		`{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":8}}]}` + "\x00\x00\x80\x3f\x00\x00\x00\x40",
-	} {
-		f.Add([]byte(seed), -1)
-		f.Add([]byte(seed), strings.Index(seed, "]}]}")+4)
-	}
-	f.Fuzz(func(t *testing.T, body []byte, header int) {
-		r, err := Parse(body, header)
-		if err != nil {
-			return
-		}
-		part := body
-		if header >= 0 {
-			part = body[:header]
-		}
-		var plain struct {
-			ID     string
-			Inputs []struct {
-				Name, Datatype string
-				Shape          []int64
-				Data           any
-			}
-		}
-		if err := json.Unmarshal(part, &plain); err == nil { // else a member's case differs from ours
-			for i := range min(len(plain.Inputs), len(r.Inputs)) {
-				compare(t, &r.Inputs[i], plain.Inputs[i].Data)
-			}
-		} else if !json.Valid(part) {
-			t.Fatalf("accepted %q, which is no JSON", part)
-		}
-		var b rows.Batch
-		for _, s := range []*model.Signature{numbers, mixed, numbers} {
-			if NewContract(s).Read(r, &b, 100) == nil && (b.N < 1 || len(b.Numbers) != b.N*len(s.Features)) {
-				t.Fatalf("%d rows, %d numbers", b.N, len(b.Numbers))
-			}
-		}
-	})
-}
-
-// compare holds the values of a tensor to what encoding/json reads.
-func compare(t *testing.T, tensor *Tensor, data any) {
-	var flat []any
-	var flatten func(v any)
-	flatten = func(v any) {
-		if list, ok := v.([]any); ok {
-			for _, e := range list {
-				flatten(e)
-			}
-			return
-		}
-		flat = append(flat, v)
-	}
-	if tensor.Raw != nil || data == nil {
-		return
-	}
-	flatten(data)
-	if n := max(len(tensor.Numbers), len(tensor.Texts)); n != len(flat) {
-		t.Fatalf("%d values, encoding/json has %d", n, len(flat))
-	}
-	d, _ := datatypeOf(tensor.Datatype)
-	for i, v := range flat {
-		switch v := v.(type) {
-		case float64:
-			if held, _ := d.hold(v); tensor.Datatype != "BOOL" && tensor.Numbers[i] != held {
-				t.Fatalf("value %d: %v, encoding/json has %v", i, tensor.Numbers[i], v)
-			}
-		case string:
-			if tensor.Texts[i] != v {
-				t.Fatalf("value %d: %q, encoding/json has %q", i, tensor.Texts[i], v)
-			}
 		}
 	}
 }

@@ -187,6 +187,11 @@ func (t *Tensor) check() error {
 		switch {
 		case d.size > 0 && len(t.Raw) != want*d.size:
 			return fault("Input %s has %d bytes of data: shape %v of %s needs %d.", quoted(t.Name), len(t.Raw), t.Shape, t.Datatype, want*d.size)
+		case d.name == "BOOL":
+			if i := slices.IndexFunc(t.Raw, func(b byte) bool { return b > 1 }); i >= 0 {
+				return fault("Input %s, element %d: %d is no BOOL: send 0 or 1.", quoted(t.Name), i, t.Raw[i])
+			}
+			return nil
 		case d.size > 0:
 			return nil
 		}
