@@ -343,14 +343,17 @@ func TestEveryPathAnswersAndIsDescribed(t *testing.T) {
 		{"GET", "/openapi.json", 200, `"/predict"`},
 		{"GET", "/predict", 405, "use POST"},
 		{"PUT", "/healthz", 405, "use GET"},
-		{"GET", "/", 200, "<title>serin</title>"},
+		{"GET", "/", 200, `{"status":"alive"}`},
+		{"GET", "/ text/html,*/*;q=0.8", 200, "<title>serin</title>"},
 		{"GET", "/nothing", 404, "POST /predict"},
 		{"GET", "/admin/", 404, "openapi.json"},
 		{"DELETE", "/admin/state", 405, "use GET"},
 		{"GET", "/admin/state", 200, `"stable_model_path":"models/model_v1.joblib","canary_model_path":null,"canary_start_time":null`},
 	}
 	for _, tt := range tests {
-		req, _ := http.NewRequestWithContext(t.Context(), tt.method, r.url+tt.path, nil)
+		path, accept, _ := strings.Cut(tt.path, " ")
+		req, _ := http.NewRequestWithContext(t.Context(), tt.method, r.url+path, nil)
+		req.Header.Set("Accept", accept)
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)

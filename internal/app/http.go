@@ -53,7 +53,14 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 		mux.Handle(path, api.MethodNotAllowed(http.MethodGet))
 	}
 	window := web.Handler()
-	mux.Handle("GET /{$}", window)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Accept")
+		if !strings.Contains(r.Header.Get("Accept"), "text/html") { // no browser: KServe's clients ask here, in V1, whether the server lives
+			status(w, http.StatusOK, "alive")
+			return
+		}
+		window.ServeHTTP(w, r)
+	})
 	mux.Handle("GET /assets/", window)
 	mux.Handle("/", api.NotFound("Predictions are at POST /predict or POST /models/NAME/predict, control is below /admin/, and GET /openapi.json describes it."))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -50,6 +50,7 @@ def check_rest_v2():
 def check_rest_v1():
     async def run():
         async with InferenceRESTClient(RESTConfig(protocol="v1")) as client:
+            assert await client.is_server_live(expected.HTTP)
             assert await client.is_model_ready(expected.HTTP, "churn")
             answer = await client.infer(expected.HTTP, {"instances": expected.ROWS.tolist()}, model_name="churn")
             expected.of_one_version(answer["predictions"], expected.ROWS, "v1")
