@@ -88,6 +88,10 @@ bench-models: ## Measure models beside ONNX Runtime and their libraries, into do
 bench-python: ## Measure POST /predict beside the same service in Python
 	bench/run.sh
 
+.PHONY: swaps
+swaps: ## Deploy, roll back and promote 200 times under full load, looking at every answer: two minutes
+	go run ./test/swaps
+
 .PHONY: calibration
 calibration: ## Measure what docs/statistics.md promises: a quarter of an hour (RUNS=4000)
 	scripts/calibrate $(or $(RUNS),4000)
