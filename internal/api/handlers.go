@@ -66,6 +66,7 @@ func Register(mux *http.ServeMux, models func() []Model, version string, maxMode
 	each(api, here, get("state", "Read the state", "What is stable, what is on trial, and what was observed."), (*handlers).state)
 	each(api, here, casesOperation, (*handlers).cases)
 	each(api, here, liveOperation, (*handlers).watch)
+	registerGates(api, here)
 	for path, item := range api.OpenAPI().Paths {
 		if item.Post != nil {
 			mux.Handle(path, MethodNotAllowed(http.MethodPost))
@@ -76,6 +77,7 @@ func Register(mux *http.ServeMux, models func() []Model, version string, maxMode
 	describePredict(api)
 	describeUploads(api)
 	mux.Handle("/admin/", NotFound("GET /openapi.json lists the calls below /admin/."))
+	mux.Handle("/gate/", NotFound("There are /gate/verdict, /gate/advance, /gate/promote and /gate/rollback."))
 	return here.end
 }
 

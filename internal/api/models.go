@@ -93,22 +93,32 @@ func each[I, O any](api huma.API, here *roll, op huma.Operation, call func(*hand
 		return call(h, ctx, in)
 	}
 	huma.Register(api, op, handle)
+	huma.Register(api, ofModel(op), handle)
+}
+
+// ofModel is an operation with the model's name in its path.
+func ofModel(op huma.Operation) huma.Operation {
 	op.OperationID += "-of-model"
 	op.Path = byName(op.Path)
 	op.Summary += " of a model"
-	op.Tags = []string{"admin by model"}
+	op.Tags = []string{op.Tags[0] + " by model"}
 	op.Errors = append(slices.Clone(op.Errors), http.StatusNotFound)
 	op.Parameters = []*huma.Param{nameOfModel}
 	op.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
 		next(huma.WithValue(ctx, named{}, ctx.Param("model")))
 	}}
-	huma.Register(api, op, handle)
+	return op
 }
 
 var nameOfModel = &huma.Param{Name: "model", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}, Example: "churn", Description: "The model's name; GET /admin/models lists them."}
 
 // byName is the path of a call that names its model.
-func byName(path string) string { return "/admin/models/{model}" + strings.TrimPrefix(path, "/admin") }
+func byName(path string) string {
+	if below, ok := strings.CutPrefix(path, "/admin"); ok {
+		return "/admin/models/{model}" + below
+	}
+	return "/models/{model}" + path
+}
 
 // Standing is how one model stands, in a list.
 type Standing struct {

@@ -33,6 +33,8 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 	mux.Handle("POST /predict", front)
 	protocols.Register(mux)
 	mux.Handle("/admin/", guarded)
+	mux.Handle("/gate/", guarded)
+	mux.Handle("/models/{model}/gate/", guarded)
 	mux.Handle("/judge", kayenta.Handler())
 	mux.Handle("GET /openapi.json", admin)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics, ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelError)}))
