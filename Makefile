@@ -84,9 +84,9 @@ bench: ## Run the Go benchmarks
 bench-models: ## Measure models beside ONNX Runtime and their libraries, into docs/model-speed.md
 	bench/models/run
 
-.PHONY: bench-python
-bench-python: ## Measure POST /predict beside the same service in Python
-	bench/run.sh
+.PHONY: performance
+performance: ## Measure serin beside other servers, into docs/performance.md: a quarter of an hour
+	go run ./bench
 
 .PHONY: swaps
 swaps: ## Deploy, roll back and promote 200 times under full load, looking at every answer: two minutes

@@ -10,63 +10,63 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"strings"
 	"time"
 )
 
-// plan is how a service is started.
+// plan is how a service is started and asked.
 type plan struct {
-	name   string
-	canary bool // whether it can have one
+	name string
+	// path and body are its request for a prediction.
+	path string
+	body []byte
+	// canary tells that it has one, metrics that they are read every second while
+	// it is measured.
+	canary, metrics bool
+	// slow services are measured in every third round only.
+	slow bool
 	// command gives the arguments for listening on a port of 127.0.0.1, with a
-	// folder of its own for whatever it keeps.
-	command func(port, dir string) []string
+	// folder of its own for whatever it keeps; further ports are free ones. env is
+	// added to this program's.
+	command func(port, dir string, further func() string) (arguments, env []string)
+	// folder is where it runs; empty for the repository's root.
+	folder string
 }
 
 // service is a running one.
 type service struct {
 	plan
 
-	addr string
-	dir  string
-	cmd  *exec.Cmd
-	log  *bytes.Buffer // what it wrote; to be read when it has ended
-	// ended is closed when the process has ended.
-	ended chan struct{}
+	addr   string
+	dir    string
+	cmd    *exec.Cmd
+	log    *tail         // what it wrote last; to be read when it has ended
+	ended  chan struct{} // closed when the process has ended
+	took   time.Duration // from its start to its first prediction
+	idle   int64         // resident memory before any load, bytes
+	answer []byte        // its first prediction
 }
 
-// plans lists the services in the order of the table. The last ones are what
-// serin is compared with.
-func plans(s settings) []plan {
-	uvicorn := func(arguments ...string) func(port, dir string) []string {
-		return func(port, _ string) []string {
-			return append([]string{
-				s.python, "-m", "uvicorn", "--app-dir", "bench/fastapi_service", "main:app",
-				"--host", "127.0.0.1", "--port", port, "--log-level", "warning",
-			}, arguments...)
-		}
-	}
-	return []plan{
-		{"constant answer, net/http", false, func(port, _ string) []string { return []string{selfPath(), "floor", "127.0.0.1:" + port} }},
-		{"serin", true, func(port, dir string) []string {
-			return []string{s.serin, "serve", "--listen", "127.0.0.1:" + port, "--data", dir}
-		}},
-		{"Python, as the seed says", true, uvicorn("--loop", "asyncio", "--http", "h11")},
-		{"Python, uvloop and httptools", true, uvicorn("--loop", "uvloop", "--http", "httptools")},
-	}
+// tail keeps the end of what is written to it.
+type tail struct{ text []byte }
+
+const maxTail = 16 << 10
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.text = append(t.text, b[max(0, len(b)-maxTail):]...)
+	t.text = append(t.text[:0], t.text[max(0, len(t.text)-maxTail):]...)
+	return len(b), nil
 }
 
-// selfPath is this program.
-func selfPath() string {
-	self, err := os.Executable()
-	if err != nil {
-		return os.Args[0]
-	}
-	return self
-}
+func (t *tail) String() string { return string(t.text) }
 
-// readyWithin is how long a service may take to answer its first prediction.
-const readyWithin = time.Minute
+const (
+	// patience is how long an answer or an end may take.
+	patience = 10 * time.Second
+	// readyWithin is how long a service may take to answer its first prediction.
+	readyWithin = time.Minute
+	// maxAnswer bounds what is read of an answer, in bytes.
+	maxAnswer = 8 << 20
+)
 
 // start runs a service and waits until it answers a prediction.
 func start(ctx context.Context, p plan) (*service, error) {
@@ -78,23 +78,30 @@ func start(ctx context.Context, p plan) (*service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for %s: %w", p.name, err)
 	}
-	command := p.command(port, dir)
-	s := &service{plan: p, addr: addr, dir: dir, log: new(bytes.Buffer), ended: make(chan struct{})}
-	s.cmd = exec.CommandContext(ctx, command[0], command[1:]...)
+	arguments, env := p.command(port, dir, func() string {
+		_, port, portErr := freePort(ctx)
+		err = errors.Join(err, portErr)
+		return port
+	})
+	s := &service{plan: p, addr: addr, dir: dir, log: new(tail), ended: make(chan struct{})}
+	// Its end is stop's, also on Ctrl-C, so that it ends with its children.
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), arguments[0], arguments[1:]...)
+	s.cmd.Dir, s.cmd.Env = p.folder, append(os.Environ(), env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(os.Interrupt) }
-	s.cmd.WaitDelay = patience // then it is killed
-	if err := s.cmd.Start(); err != nil {
+	s.cmd.WaitDelay = patience
+	begun := time.Now()
+	if err = errors.Join(err, s.cmd.Start()); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting %s: %w", p.name, err), os.RemoveAll(dir))
 	}
 	go func() {
 		_ = s.cmd.Wait() // a service that ended too early is noticed by its clients
 		close(s.ended)
 	}()
-	if err := s.waitReady(ctx); err != nil {
+	if err := s.waitReady(ctx, begun); err != nil {
 		stopped := s.stop()
 		return nil, errors.Join(fmt.Errorf("starting %s: %w; it wrote:\n%s", p.name, err, s.log), stopped)
 	}
+	s.took = time.Since(begun)
 	return s, nil
 }
 
@@ -113,16 +120,21 @@ func freePort(ctx context.Context) (addr, port string, err error) {
 	return addr, port, err
 }
 
-// waitReady asks for a prediction until there is one.
-func (s *service) waitReady(ctx context.Context) error {
+// waitReady asks for a prediction until there is one: every millisecond of the
+// first second, so that a quick start is seen as it is, and less often after it.
+func (s *service) waitReady(ctx context.Context, begun time.Time) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
+	quick := true
 	for {
-		err := s.post(ctx, "/predict", `{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`)
-		if err == nil {
+		if s.answer, err = s.post(ctx, s.path, s.body); err == nil {
 			return nil
+		}
+		if quick && time.Since(begun) > time.Second {
+			tick.Reset(20 * time.Millisecond)
+			quick = false
 		}
 		select {
 		case <-tick.C:
@@ -134,62 +146,75 @@ func (s *service) waitReady(ctx context.Context) error {
 	}
 }
 
-// deployCanary makes model_v2 the canary.
+// deployCanary makes model_v2 the canary. The monitor begins to look at once.
 func (s *service) deployCanary(ctx context.Context) error {
-	if err := s.post(ctx, "/admin/deploy-canary", `{"model_path": "models/model_v2.joblib"}`); err != nil {
+	body := `{"model_path": "models/model_v2.joblib"}`
+	if s.metrics { // that is serin, which has a policy
+		body = `{"model_path": "models/model_v2.joblib", "policy": {"on_alarm": "hold", "initial_delay": "1s"}}`
+	}
+	if _, err := s.post(ctx, "/admin/deploy-canary", []byte(body)); err != nil {
 		return fmt.Errorf("deploying the canary of %s: %w", s.name, err)
 	}
 	return nil
 }
 
-// post sends one JSON request and wants a 200.
-func (s *service) post(ctx context.Context, path, body string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.addr+path, strings.NewReader(body))
+// post sends one JSON request on a connection of its own and wants a 200.
+func (s *service) post(ctx context.Context, path string, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.addr+path, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("making the request: %w", err)
+		return nil, fmt.Errorf("making the request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	return ask(request)
+}
+
+// ask sends a request and reads its answer, which must be a 200.
+func ask(request *http.Request) ([]byte, error) {
+	request.Close = true
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err = errors.Join(err, answer.Body.Close()); err != nil {
-		return fmt.Errorf("reading the answer of %s: %w", path, err)
+		return nil, fmt.Errorf("reading the answer of %s: %w", request.URL.Path, err)
 	}
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s: %s", path, answer.Status, text)
+		return nil, fmt.Errorf("%s answered %s: %s", request.URL.Path, answer.Status, text)
 	}
-	return nil
+	return text, nil
 }
 
-// stop asks the service to end, kills it if it does not, and removes what it kept.
+// readMetrics reads the service's metrics every second, as Prometheus would,
+// until ctx ends.
+func (s *service) readMetrics(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		if request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/metrics", nil); err == nil {
+			_, _ = ask(request) // a service that does not answer is noticed by the load
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// stop asks the service to end, kills it and its descendants if they do not, and
+// removes what it kept. It may be called twice.
 func (s *service) stop() error {
+	all := familyOf(s.cmd.Process.Pid)
 	killer := time.AfterFunc(patience, func() { _ = s.cmd.Process.Kill() })
 	_ = s.cmd.Process.Signal(os.Interrupt) // fails if it has ended, which is as good
 	<-s.ended
 	killer.Stop()
+	all.kill()
 	if err := os.RemoveAll(s.dir); err != nil {
 		return fmt.Errorf("removing the folder of %s: %w", s.name, err)
-	}
-	return nil
-}
-
-// serveFloor is the least that an HTTP service in Go can do: read the body,
-// answer a constant.
-func serveFloor(ctx context.Context, addr string) error {
-	answer := []byte(`{"probability":0.8,"prediction":1,"model_used":"stable","model_version":"model_v1","latency_ms":0.003}`)
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /predict", func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxAnswer))
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(answer)
-	})
-	server := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: patience}
-	stopped := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stopped()
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving the floor: %w", err)
 	}
 	return nil
 }

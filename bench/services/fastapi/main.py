@@ -6,7 +6,7 @@ metrics_lock guards the lists of latencies and state_lock the rest. One request
 in ten, drawn at random, goes to the canary. Nothing is made slower than that
 description needs: no access log, no reloader, one state read per request.
 
-serin is measured against it (bench/run.sh); it is not part of the product.
+serin is measured against it (go run ./bench); it is not part of the product.
 
     uvicorn main:app
 """

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// loaded is what `serin bench` saw.
+type loaded struct {
+	Rate     float64 `json:"requests_per_second"`
+	Requests uint64  `json:"requests"`
+	Failed   uint64  `json:"failed"`
+	All      struct {
+		P50  float64 `json:"p50_ms"`
+		P99  float64 `json:"p99_ms"`
+		P999 float64 `json:"p99_9_ms"`
+	} `json:"all"`
+	Arms    map[string]arm    `json:"arms"`
+	Faults  map[string]uint64 `json:"faults"`
+	Details map[string]string `json:"details"`
+}
+
+type arm struct {
+	Count uint64 `json:"count"`
+}
+
+// load puts load on a server with `serin bench` and refuses a result with errors:
+// what is measured is a service that works.
+func (k *kit) load(ctx context.Context, server string, duration time.Duration, connections int, arguments ...string) (*loaded, error) {
+	arguments = append([]string{
+		"bench", "--server", server, "--output", "json", "--warm-up", "0s",
+		"--duration", duration.String(), "--connections", strconv.Itoa(connections),
+	}, arguments...)
+	c := exec.CommandContext(ctx, k.serin(), arguments...)
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
+	c.WaitDelay = patience
+	var out, errs bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errs
+	if err := c.Run(); err != nil {
+		return nil, errors.Join(ctx.Err(), fmt.Errorf("%w: %s", err, bytes.TrimSpace(errs.Bytes())))
+	}
+	return parseLoaded(out.Bytes())
+}
+
+func parseLoaded(text []byte) (*loaded, error) {
+	r := new(loaded)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("reading what serin bench says: %w", err)
+	}
+	if r.Failed > 0 || r.Requests == 0 {
+		return nil, fmt.Errorf("%d of %d requests failed: %v %v", r.Failed, r.Requests, r.Faults, r.Details)
+	}
+	return r, nil
+}
+
+// predictions puts load on a service; a rate of 0 is a closed loop. It refuses
+// what measured something else than predictions split between stable and canary.
+func (k *kit) predictions(ctx context.Context, s *service, duration time.Duration, connections int, rate float64) (*loaded, error) {
+	body := filepath.Join(s.dir, "request.json")
+	if err := os.WriteFile(body, s.body, 0o600); err != nil {
+		return nil, err
+	}
+	if s.metrics {
+		reading, enough := context.WithCancel(ctx)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.readMetrics(reading)
+		}()
+		defer func() { enough(); <-done }()
+	}
+	arguments := []string{"--path", s.path, "--body", body}
+	if rate > 0 {
+		arguments = append(arguments, "--rate", strconv.FormatFloat(rate, 'f', 1, 64))
+	}
+	r, err := k.load(ctx, "http://"+s.addr, duration, connections, arguments...)
+	if err != nil {
+		return nil, fmt.Errorf("measuring %s: %w", s.name, err)
+	}
+	if share := float64(r.Arms["canary"].Count) / float64(r.Requests); s.canary && r.Requests > 1000 && (share < 0.05 || share > 0.15) {
+		return nil, fmt.Errorf("measuring %s: the canary answered %.1f %% of the requests instead of about 10 %%", s.name, 100*share)
+	}
+	return r, nil
+}

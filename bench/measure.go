@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// The connections of the two closed loops, and of the open one: enough that a
+// request is not late for want of a connection.
+const (
+	few  = 16
+	many = 64
+)
+
+// series is what was seen of a service, a value of each kind for every round that
+// it took part in. Rounds line up: what belongs together has the same index.
+type series struct {
+	*service
+
+	few, many []*loaded // at saturation
+	half      []*loaded // at half the rate of few
+	cpu       []float64 // seconds of CPU per million predictions, of few
+	rss       int64     // the most that was resident in many, bytes
+	rate      float64   // of half
+	// floorHalf is the floor at serin's rate of half, right after serin.
+	floorHalf []*loaded
+}
+
+// takeTurns measures the services round by round, a phase at a time.
+func takeTurns(ctx context.Context, s settings, k *kit, services []*service, tell *reporter) ([]*series, error) {
+	all := make([]*series, len(services))
+	for i, service := range services {
+		all[i] = &series{service: service}
+		if _, err := k.predictions(ctx, service, max(time.Second, s.duration/2), few, 0); err != nil {
+			return nil, err // the warm-up
+		}
+	}
+	phases := []func(one *series) error{
+		func(one *series) error { return one.saturate(ctx, k, s.duration) },
+		func(one *series) error { return one.crowd(ctx, k, s.duration) },
+		func(one *series) error { return one.stroll(ctx, k, s.duration, all[floor]) },
+	}
+	for round := range s.rounds {
+		for _, phase := range phases {
+			for turn := range all {
+				one := all[(round+turn)%len(all)]
+				if one.slow && round%sparse != 0 {
+					continue
+				}
+				if err := phase(one); err != nil {
+					return nil, err
+				}
+			}
+		}
+		for _, one := range all[:withCanary+1] {
+			last := len(one.few) - 1
+			tell.say("round %d of %d: %-28s %6.0f/s, %6.0f/s, p99 %6.2f ms at %.0f/s", round+1, s.rounds, one.name, one.few[last].Rate, one.many[last].Rate, one.half[last].All.P99, one.rate)
+		}
+	}
+	return all, nil
+}
+
+// saturate finds how much the service can do, and what it costs.
+func (s *series) saturate(ctx context.Context, k *kit, duration time.Duration) error {
+	before := familyOf(s.cmd.Process.Pid).cpu()
+	r, err := k.predictions(ctx, s.service, duration, few, 0)
+	if err != nil {
+		return err
+	}
+	s.few = append(s.few, r)
+	s.cpu = append(s.cpu, 1e6*(familyOf(s.cmd.Process.Pid).cpu()-before)/float64(r.Requests))
+	return nil
+}
+
+// crowd is saturation with more connections, and looks at the memory meanwhile.
+func (s *series) crowd(ctx context.Context, k *kit, duration time.Duration) error {
+	watching, enough := context.WithCancel(ctx)
+	most := make(chan int64)
+	go func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		var rss int64
+		for {
+			select {
+			case <-tick.C:
+				rss = max(rss, familyOf(s.cmd.Process.Pid).rss())
+			case <-watching.Done():
+				most <- rss
+				return
+			}
+		}
+	}()
+	r, err := k.predictions(ctx, s.service, duration, many, 0)
+	enough()
+	s.rss = max(s.rss, <-most)
+	if err != nil {
+		return err
+	}
+	s.many = append(s.many, r)
+	return nil
+}
+
+// stroll is half of what the service could do in the first round, at fixed times.
+func (s *series) stroll(ctx context.Context, k *kit, duration time.Duration, lowest *series) error {
+	if s.rate == 0 {
+		s.rate = s.few[0].Rate / 2
+	}
+	r, err := k.predictions(ctx, s.service, duration, many, s.rate)
+	if err != nil {
+		return err
+	}
+	s.half = append(s.half, r)
+	if s.slow || s == lowest {
+		return nil
+	}
+	r, err = k.predictions(ctx, lowest.service, duration, many, s.rate)
+	if err == nil {
+		s.floorHalf = append(s.floorHalf, r)
+	}
+	return err
+}
+
+// measureStarts starts a service again and again and says how long each took until
+// its first prediction, in milliseconds.
+func measureStarts(ctx context.Context, p plan, times int, tell *reporter) ([]float64, error) {
+	var took []float64
+	for range times {
+		s, err := start(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, float64(s.took.Microseconds())/1000)
+		if err := s.stop(); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(took)
+	tell.say("%s starts within %.0f to %.0f ms", p.name, took[0], took[len(took)-1])
+	return took, nil
+}
+
+// batch is what was seen of a model with batches of 1,000 rows, in rows a second.
+type batch struct {
+	model             string
+	bare, grpc, plain []float64 // the model alone, over gRPC, in binary tensors
+}
+
+// batchModels are what services/batches.py makes.
+var batchModels = []string{"logistic-regression", "gradient-boosting", "random-forest"}
+
+const (
+	batchRows        = 1000
+	batchConnections = 4
+	batchRounds      = 7
+)
+
+// measureBatches measures the models of 20 features, in turns: alone, over gRPC,
+// and in binary tensors over HTTP.
+func measureBatches(ctx context.Context, s settings, k *kit, tell *reporter) ([]batch, error) {
+	if k.pythons["fastapi"] == "" {
+		return nil, nil // nobody could fit the models, which was told
+	}
+	var all []batch
+	for _, model := range batchModels {
+		b, err := measureBatch(ctx, s, k, model)
+		if err != nil {
+			return nil, err
+		}
+		tell.say("batches, %s: alone %.0f rows/s, gRPC %.0f, V2 binary %.0f", model, median(b.bare), median(b.grpc), median(b.plain))
+		all = append(all, *b)
+	}
+	return all, nil
+}
+
+func measureBatch(ctx context.Context, s settings, k *kit, model string) (b *batch, err error) {
+	var grpc string
+	running, err := start(ctx, plan{
+		name: "serin with " + model, path: "/predict", body: []byte(`{"features": [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}`),
+		command: func(port, dir string, further func() string) (arguments, env []string) {
+			grpc = "127.0.0.1:" + further()
+			return []string{k.serin(), "serve", "--listen", "127.0.0.1:" + port, "--grpc-listen", grpc, "--data", dir, "--model", k.models() + "/" + model + "/model.joblib"},
+				[]string{"GOMAXPROCS=1"}
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, running.stop()) }()
+	b = &batch{model: model}
+	rounds, duration := batchRounds, s.duration/2
+	if s.short {
+		rounds, duration = 1, s.duration
+	}
+	for range rounds {
+		bare, err := k.alone(ctx, model, duration)
+		if err != nil {
+			return nil, err
+		}
+		b.bare = append(b.bare, bare)
+		for _, side := range []struct {
+			protocol, server string
+			into             *[]float64
+		}{{"grpc", grpc, &b.grpc}, {"v2-binary", running.addr, &b.plain}} {
+			r, err := k.load(ctx, "http://"+side.server, duration, batchConnections, "--protocol", side.protocol, "--rows", strconv.Itoa(batchRows), "--data", k.rows())
+			if err != nil {
+				return nil, err
+			}
+			*side.into = append(*side.into, r.Rate*batchRows)
+		}
+	}
+	return b, nil
+}
+
+var perBatch = regexp.MustCompile(`/batch\s+\d+\s+([\d.e+]+) ns/op`)
+
+// alone is how many rows a second the model answers in its own process, without a
+// server, on one processor.
+func (k *kit) alone(ctx context.Context, model string, duration time.Duration) (float64, error) {
+	c := exec.CommandContext(ctx, k.bare(), "-test.run=^$", "-test.bench=^BenchmarkSpeed$/^"+model+"$/^batch$", "-test.benchtime="+duration.String(), "-test.cpu=1")
+	c.Env = append(c.Environ(), "SERIN_SPEED="+k.models())
+	said, err := c.CombinedOutput()
+	if err != nil {
+		return 0, errors.Join(ctx.Err(), err)
+	}
+	found := perBatch.FindSubmatch(said)
+	if found == nil {
+		return 0, errors.New("the model alone was not measured: " + string(said))
+	}
+	ns, err := strconv.ParseFloat(string(found[1]), 64)
+	return batchRows * 1e9 / ns, err
+}
