@@ -68,17 +68,17 @@ func (n *network) Score(in model.Rows, out []float64) error {
 	for rows > 0 {
 		block := min(rows, networkRows)
 		from := x[:block*inputs]
-		for _, layer := range n.layers[:last] {
+		for i, layer := range n.layers[:last] {
 			to := here[:block*layer.Outputs()]
 			if n.between == Relu {
-				layer.ApplyRelu(from, block, to)
+				layer.ApplyRelu(from, block, to, i > 0, true)
 			} else {
 				layer.Apply(from, block, to)
 				n.between.apply(to)
 			}
 			from, here, there = to, there, here
 		}
-		n.layers[last].Apply(from, block, out[:block*outputs])
+		n.layers[last].ApplyRelu(from, block, out[:block*outputs], n.between == Relu && last > 0, false)
 		x, out, rows = x[block*inputs:], out[block*outputs:], rows-block
 	}
 	return nil

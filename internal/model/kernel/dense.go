@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -41,6 +42,7 @@ type Dense[T Float] struct {
 	weights []T
 	bias    []T  // stride numbers
 	eights  bool // eight rows at a time are quicker than four
+	finite  bool // all weights are, so that an input of 0 adds nothing
 }
 
 // few is up to how many outputs Dot is quicker than a panel that is mostly empty.
@@ -66,6 +68,7 @@ func NewDense[T Float](weights, bias []T, outputs, inputs int) *Dense[T] {
 		return d
 	}
 	d.eights = wider && panel[T]() == 8 && inputs > 0 && outputs >= 16
+	d.finite = !slices.ContainsFunc(weights, func(w T) bool { return math.IsInf(float64(w), 0) || math.IsNaN(float64(w)) })
 	d.weights = make([]T, max(inputs, 1)*d.stride)
 	for o := range outputs {
 		for k, w := range weights[o*inputs : (o+1)*inputs] {
@@ -82,18 +85,36 @@ func (d *Dense[T]) Inputs() int { return d.inputs }
 func (d *Dense[T]) Outputs() int { return d.outputs }
 
 // Apply fills out, rows x outputs, from x, rows x inputs. The two must not overlap.
-func (d *Dense[T]) Apply(x []T, rows int, out []T) { d.apply(x, rows, out, T(math.Inf(-1))) }
+func (d *Dense[T]) Apply(x []T, rows int, out []T) { d.apply(x, rows, 0, out, T(math.Inf(-1))) }
 
-// ApplyRelu is Apply, with 0 in the place of negative results. NaN stays.
-func (d *Dense[T]) ApplyRelu(x []T, rows int, out []T) { d.apply(x, rows, out, 0) }
+// ApplyRelu is Apply in a network of ReLU: before tells that about half of x is 0,
+// and saves time there; after, that 0 takes the place of negative results. NaN
+// stays.
+func (d *Dense[T]) ApplyRelu(x []T, rows int, out []T, before, after bool) {
+	least, o := T(math.Inf(-1)), 0
+	if after {
+		least = 0
+	}
+	if before && d.eights && d.finite && rows > 0 {
+		for ; o+sparse <= d.outputs; o += sparse {
+			sparse64(as[float64](x), rows, d.inputs, as[float64](d.weights[o:]), d.stride, as[float64](d.bias[o:]), as[float64](out[o:]), d.outputs, float64(least))
+		}
+	}
+	if o < d.outputs {
+		d.apply(x, rows, o, out, least)
+	}
+}
 
-// apply makes no result smaller than least.
-func (d *Dense[T]) apply(x []T, rows int, out []T, least T) {
+// sparse is how many outputs sparse64 makes.
+const sparse = 32
+
+// apply fills the outputs from o on and makes no result smaller than least.
+func (d *Dense[T]) apply(x []T, rows, o int, out []T, least T) {
 	x, out = x[:rows*d.inputs], out[:rows*d.outputs]
 	r := 0
 	if d.eights {
 		for ; r+8 <= rows; r += 8 {
-			d.eight(x[r*d.inputs:(r+8)*d.inputs], out[r*d.outputs:(r+8)*d.outputs], least)
+			d.eight(x[r*d.inputs:(r+8)*d.inputs], o, out[r*d.outputs:(r+8)*d.outputs], least)
 		}
 	}
 	rest := out[r*d.outputs:]
@@ -107,10 +128,10 @@ func (d *Dense[T]) apply(x []T, rows int, out []T, least T) {
 		}
 	}
 	for ; r+4 <= rows; r += 4 {
-		d.four(x[r*d.inputs:(r+4)*d.inputs], 0, out[r*d.outputs:(r+4)*d.outputs])
+		d.four(x[r*d.inputs:(r+4)*d.inputs], o, out[r*d.outputs:(r+4)*d.outputs])
 	}
 	for ; r < rows; r++ {
-		d.one(x[r*d.inputs:(r+1)*d.inputs], out[r*d.outputs:(r+1)*d.outputs])
+		d.one(x[r*d.inputs:(r+1)*d.inputs], o, out[r*d.outputs:(r+1)*d.outputs])
 	}
 	raise(rest, least)
 }
@@ -161,9 +182,10 @@ func (d *Dense[T]) dots(x []T, rows int, out []T) {
 	}
 }
 
-// eight does eight rows, two panels at a time, and leaves the last outputs to four.
-func (d *Dense[T]) eight(x, out []T, least T) {
-	o, floor := 0, float64(least)
+// eight does eight rows from output o on, two panels at a time, and leaves the last
+// outputs to four.
+func (d *Dense[T]) eight(x []T, o int, out []T, least T) {
+	floor := float64(least)
 	for ; o+16 <= d.outputs; o += 16 {
 		panel8x64(as[float64](x), d.inputs, as[float64](d.weights[o:]), d.stride, as[float64](d.bias[o:]), as[float64](out[o:]), d.outputs, floor)
 	}
@@ -194,11 +216,10 @@ func (d *Dense[T]) four(x []T, o int, out []T) {
 	}
 }
 
-// one does a single row, four panels at a time as long as there are so many:
-// one panel alone would wait for its own sums.
-func (d *Dense[T]) one(x, out []T) {
+// one does a single row from output o on, four panels at a time as long as there
+// are so many: one panel alone would wait for its own sums.
+func (d *Dense[T]) one(x []T, o int, out []T) {
 	width := panel[T]()
-	o := 0
 	for ; o+4*width <= d.outputs; o += 4 * width {
 		d.panel1(x, 0, o, 4, d.bias[o:], out[o:])
 	}

@@ -12,7 +12,8 @@
 // Two forms of the same loops stand side by side: assembly with AVX2 and FMA
 // (kernel_amd64.s, kernel_expit_amd64.s), used where the processor has both, and
 // plain Go (plain.go, expit.go) for everything else. Where the processor also has
-// AVX-512, whole eights of rows go through wide layers in kernel_wide_amd64.s.
+// AVX-512, whole eights of rows go through wide layers in kernel_wide_amd64.s, and
+// layers behind a ReLU pass over the inputs that are 0 there, about half of them.
 // All of them give the same bits, but for a zero's sign: they fuse each
 // multiplication with its addition, and add in the same order. So does a row
 // alone and a row in a batch. Answers therefore do not depend on the machine,

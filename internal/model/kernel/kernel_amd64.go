@@ -6,8 +6,8 @@ import "golang.org/x/sys/cpu"
 // registers, know AVX2 and FMA. The tests compare the two forms.
 var assembly = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 
-// wider tells whether they know AVX-512 as well.
-var wider = assembly && cpu.X86.HasAVX512F
+// wider tells whether they know AVX-512 as well, and BMI.
+var wider = assembly && cpu.X86.HasAVX512F && cpu.X86.HasBMI1 && cpu.X86.HasBMI2
 
 // The functions of kernel_amd64.s. Numbers are counted in elements, not bytes.
 
@@ -31,6 +31,9 @@ func panel1x32(x *float32, inputs int, w *float32, stride int, bias, out *float3
 
 //go:noescape
 func panel8x64(x *float64, inputs int, w *float64, stride int, bias, out *float64, step int, least float64)
+
+//go:noescape
+func sparse64(x *float64, rows, inputs int, w *float64, stride int, bias, out *float64, step int, least float64)
 
 //go:noescape
 func dots64(x *float64, rows, inputs int, w, bias, out *float64, step int)

@@ -21,6 +21,8 @@ func panel1x32(_ *float32, _ int, _ *float32, _ int, _, _ *float32, _ int) {}
 
 func panel8x64(_ *float64, _ int, _ *float64, _ int, _, _ *float64, _ int, _ float64) {}
 
+func sparse64(_ *float64, _, _ int, _ *float64, _ int, _, _ *float64, _ int, _ float64) {}
+
 func dots64(_ *float64, _, _ int, _, _, _ *float64, _ int) {}
 
 func expit64(_ *float64, _ int) {}

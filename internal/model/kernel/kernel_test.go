@@ -153,15 +153,21 @@ func TestApplyRelu(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rows := rapid.IntRange(0, 19).Draw(t, "rows")
-		inputs, outputs := rapid.IntRange(0, 30).Draw(t, "inputs"), rapid.IntRange(1, 70).Draw(t, "outputs")
+		inputs, outputs := rapid.IntRange(0, 150).Draw(t, "inputs"), rapid.IntRange(1, 70).Draw(t, "outputs")
 		w, bias, x := numbers[float64](t, outputs*inputs, "w"), numbers[float64](t, outputs, "bias"), numbers[float64](t, rows*inputs, "x")
 		d := NewDense(w, bias, outputs, inputs)
 		narrow := *d
 		narrow.eights = false
+		before := rapid.Bool().Draw(t, "before")
+		if before {
+			for i, v := range x {
+				x[i] = max(v, 0)
+			}
+		}
 		wide, want, positive := make([]float64, rows*outputs), make([]float64, rows*outputs), make([]float64, rows*outputs)
 		d.Apply(x, rows, wide)
 		narrow.Apply(x, rows, want)
-		d.ApplyRelu(x, rows, positive)
+		d.ApplyRelu(x, rows, positive, before, true)
 		for i, v := range want {
 			if !same(wide[i], v) || !same(positive[i], max(v, 0)) {
 				t.Fatalf("number %d of %d x %d, %d inputs: %v in eights, %v as relu, want %v", i, rows, outputs, inputs, wide[i], positive[i], v)

@@ -119,3 +119,111 @@ next: // one input of eight rows, with the weights of two registers of outputs
 	VMOVUPD Z15, 64(R9)
 	VZEROUPPER
 	RET
+
+// func sparse64(x *float64, rows, inputs int, w *float64, stride int, bias, out *float64, step int, least float64)
+// Four panels, a row at a time, without the inputs that are 0: they would add
+// nothing to any sum. Which ones are not is a bit each in AX, for 64 of them. No
+// result is below least.
+TEXT ·sparse64(SB), NOSPLIT, $0-72
+	MOVQ x+0(FP), SI
+	MOVQ w+24(FP), DI
+	MOVQ stride+32(FP), DX
+	MOVQ bias+40(FP), R8
+	MOVQ out+48(FP), R9
+	VBROADCASTSD least+64(FP), Z20
+	VMOVUPD (R8), Z16
+	VMOVUPD 64(R8), Z17
+	VMOVUPD 128(R8), Z18
+	VMOVUPD 192(R8), Z19
+	SHLQ $3, DX
+	VPXORQ Z9, Z9, Z9
+
+row:
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	MOVQ DI, R10              // weights of the inputs from SI on
+	MOVQ inputs+16(FP), R11   // inputs that are left
+
+block: // up to 64 inputs
+	XORL AX, AX
+	XORL CX, CX // inputs that AX tells of
+	MOVQ SI, R12
+
+eight:
+	MOVQ R11, R13
+	SUBQ CX, R13
+	CMPQ R13, $8
+	JLT  less
+	VMOVUPD (R12), Z10
+	VCMPPD $4, Z9, Z10, K1    // not equal to 0, or NaN
+
+told:
+	KMOVW K1, R8
+	SHLXQ CX, R8, R8
+	ORQ  R8, AX
+	ADDQ $64, R12
+	ADDQ $8, CX
+	CMPQ CX, R11
+	JGE  add
+	CMPQ CX, $64
+	JLT  eight
+	JMP  add
+
+less: // fewer than eight: the others count as 0
+	MOVL $1, R8
+	SHLXQ R13, R8, R8
+	DECQ R8
+	KMOVW R8, K2
+	VMOVUPD.Z (R12), K2, Z10
+	VCMPPD $4, Z9, Z10, K1
+	JMP  told
+
+add:
+	TESTQ AX, AX
+	JZ   added
+
+bit:
+	TZCNTQ AX, R8
+	MOVQ R8, R13
+	IMULQ DX, R13
+	ADDQ R10, R13
+	VBROADCASTSD (SI)(R8*8), Z8
+	VFMADD231PD (R13), Z8, Z0
+	VFMADD231PD 64(R13), Z8, Z1
+	VFMADD231PD 128(R13), Z8, Z2
+	VFMADD231PD 192(R13), Z8, Z3
+	BLSRQ AX, AX
+	JNZ  bit
+
+added:
+	CMPQ CX, R11
+	JGE  done
+	SUBQ CX, R11
+	ADDQ $512, SI
+	MOVQ DX, R13
+	SHLQ $6, R13
+	ADDQ R13, R10
+	JMP  block
+
+done:
+	LEAQ (SI)(R11*8), SI
+	VADDPD Z16, Z0, Z0
+	VADDPD Z17, Z1, Z1
+	VADDPD Z18, Z2, Z2
+	VADDPD Z19, Z3, Z3
+	VMAXPD Z0, Z20, Z0 // a NaN stays
+	VMAXPD Z1, Z20, Z1
+	VMAXPD Z2, Z20, Z2
+	VMAXPD Z3, Z20, Z3
+	VMOVUPD Z0, (R9)
+	VMOVUPD Z1, 64(R9)
+	VMOVUPD Z2, 128(R9)
+	VMOVUPD Z3, 192(R9)
+	MOVQ step+56(FP), R13
+	LEAQ (R9)(R13*8), R9
+	DECQ rows+8(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
