@@ -138,7 +138,7 @@ func inspect(ctx context.Context, c console, path string, stdin io.Reader, optio
 	i := &inspection{File: path}
 	var p model.Predictor
 	i.SHA256, i.Size, err = hashed(ctx, in, m, func(r io.Reader) (err error) {
-		p, err = format.OpenWith(r, options)
+		p, err = format.Open(r, options)
 		return err
 	})
 	err = format.Reportable(err, i.SHA256)

@@ -84,7 +84,7 @@ func openModel(ctx context.Context, c console, path string, native nativeLibrary
 	defer f.Close()
 	m := newMeter(c.err, "loading", f)
 	defer m.clear()
-	p, err := format.OpenWith(&metered{ctx, f, m}, options)
+	p, err := format.Open(&metered{ctx, f, m}, options)
 	if _, ok := errors.AsType[*format.Panic](err); ok {
 		if digest, _, failed := hashed(ctx, f, nil, func(io.Reader) error { return nil }); failed == nil {
 			err = format.Reportable(err, digest)

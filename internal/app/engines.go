@@ -115,7 +115,7 @@ func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predict
 		return nil, unloadable(ctx, v.Name, v.SHA256, err)
 	}
 	defer data.Close()
-	p, err = format.OpenWith(contextReader{ctx, data}, g.reading)
+	p, err = format.Open(contextReader{ctx, data}, g.reading)
 	if bug, ok := errors.AsType[*format.Panic](err); ok {
 		g.log.Error("a model file made its reader panic", "version", v.Name, "sha256", v.SHA256, "panic", bug.Value, "stack", string(bug.Stack))
 		return nil, &control.Fault{Code: control.ModelRefused, Err: err, Detail: v.Name + " is not a file that serin can read", Next: "This is a bug in serin's reader: please report it with the file's SHA-256 " + v.SHA256 + "."}

@@ -39,7 +39,7 @@ func BenchmarkWire(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer file.Close()
-		p, err := format.OpenWith(file, format.Options{})
+		p, err := format.Open(file, format.Options{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -61,7 +61,7 @@ func survive(t *testing.T, s *shelf, file string, data []byte) {
 	const most = 256 << 20
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	p, err := Open(bytes.NewReader(data))
+	p, err := Open(bytes.NewReader(data), Options{})
 	runtime.ReadMemStats(&after)
 	if taken := after.TotalAlloc - before.TotalAlloc; taken > most {
 		t.Errorf("%s: opening %d damaged bytes allocates %d", s.name(file), len(data), taken)

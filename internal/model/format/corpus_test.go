@@ -146,7 +146,7 @@ func (s *shelf) name(file string) string { return s.Environment + "/" + s.Family
 // open opens one file. It is nil for a file that serin is known to refuse.
 func (s *shelf) open(t *testing.T, file string) model.Predictor {
 	t.Helper()
-	p, err := Open(bytes.NewReader(s.files[file]))
+	p, err := Open(bytes.NewReader(s.files[file]), Options{})
 	if err == nil {
 		return p
 	}
@@ -366,7 +366,7 @@ func TestCorpusIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, s := range shelves(t) {
 		for file, want := range s.Refused {
-			_, err := Open(bytes.NewReader(s.files[file]))
+			_, err := Open(bytes.NewReader(s.files[file]), Options{})
 			refusal, ok := errors.AsType[*model.Refusal](err)
 			if !ok || !strings.Contains(refusal.Error(), want) && !known(s.name(file)) {
 				t.Errorf("%s: %v, want a refusal that says %q", s.name(file), err, want)

@@ -40,7 +40,7 @@ func small(t testing.TB) map[string][][]byte {
 	}
 	formats := map[string][][]byte{}
 	for file, content := range newest {
-		if _, err := Open(bytes.NewReader(content)); err == nil {
+		if _, err := Open(bytes.NewReader(content), Options{}); err == nil {
 			formats[path.Ext(file)] = append(formats[path.Ext(file)], content)
 		}
 	}
@@ -169,7 +169,7 @@ func mayNotHarm(t *testing.T, ext string, content []byte) {
 		}
 	}()
 	before := allocated()
-	p, err := Open(bytes.NewReader(content))
+	p, err := Open(bytes.NewReader(content), Options{})
 	if err == nil {
 		answerAnything(t, ext, content, p)
 	} else if refusal, ok := errors.AsType[*model.Refusal](err); !ok || refusal.Reason == "" || refusal.Next == "" {

@@ -47,7 +47,7 @@ func TestDescribe(t *testing.T) {
 func TestDescribeRefusesWhatOpenRefuses(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{"", "<html>", "cos\nsystem\n(S'touch pwned'\ntR.", "tree\n", `{"learner": {}}`, zipOf(t, "readme"), zipOf(t, "data.pkl"), zipOf(t, "schema.json")} {
-		_, opened := Open(strings.NewReader(data))
+		_, opened := Open(strings.NewReader(data), Options{})
 		_, described := Describe(strings.NewReader(data), Options{})
 		if _, ok := errors.AsType[*model.Refusal](described); !ok || opened == nil || described.Error() != opened.Error() {
 			t.Errorf("%q: %v, and %v", data, described, opened)
@@ -70,7 +70,7 @@ func TestEveryModelIsDescribed(t *testing.T) {
 	found := map[string]bool{}
 	for _, archive := range []string{"trees-sklearn-1.5.2.zip", "gbdt-gbdt-3.zip", "skops_-sklearn-1.9.1.zip", "onnx_-onnx.zip"} {
 		for name, data := range readShelf(t, "testdata/corpus/"+archive).files {
-			p, err := Open(bytes.NewReader(data))
+			p, err := Open(bytes.NewReader(data), Options{})
 			if err != nil {
 				continue
 			}

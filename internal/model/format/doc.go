@@ -10,10 +10,10 @@
 // refused by what it is: a web page that a download left, a pointer of Git LFS,
 // weights without a model, another framework's file, each with its next step.
 //
-// Inspect tells what is inside a file: a tree of what was fitted, the names that
+// Describe tells what is inside a file: a tree of what was fitted, the names that
 // a pickle mentions, the compression around it.
 //
-// What may not happen here: a file that is read in two ways. What Inspect shows
+// What may not happen here: a file that is read in two ways. What Describe shows
 // was parsed by the reader that serves, under the same allow-list.
 //
 // Terms: a kind is a format as its first bytes show it, with its reader or its

@@ -83,7 +83,7 @@ func TestRefusals(t *testing.T) {
 		{"noise", "\xff\xfe\xfd\xfc", "", ""},
 	}
 	for _, tt := range tests {
-		p, err := Open(strings.NewReader(tt.data))
+		p, err := Open(strings.NewReader(tt.data), Options{})
 		refusal, ok := errors.AsType[*model.Refusal](err)
 		if !ok || p != nil {
 			t.Errorf("%s: not refused: %v", tt.name, err)
@@ -102,7 +102,7 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	p, err := Open(f)
+	p, err := Open(f, Options{})
 	if err != nil || p.Signature().Features[0].Name != "tenure" {
 		t.Errorf("%v, %v", p, err)
 	}
@@ -112,7 +112,7 @@ func TestTroubleIsNotARefusal(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the disk is broken")
 	for _, head := range []string{"", "PK\x03\x04", "\x80\x04"} {
-		_, err := Open(io.MultiReader(strings.NewReader(head), iotest.ErrReader(broken)))
+		_, err := Open(io.MultiReader(strings.NewReader(head), iotest.ErrReader(broken)), Options{})
 		if _, refused := errors.AsType[*model.Refusal](err); refused || !errors.Is(err, broken) {
 			t.Errorf("%q: %v", head, err)
 		}
@@ -123,7 +123,7 @@ func TestTroubleIsNotARefusal(t *testing.T) {
 func TestAPanicIsAnError(t *testing.T) {
 	t.Parallel()
 	for name, read := range map[string]func(io.Reader) (any, error){
-		"open":     func(r io.Reader) (any, error) { p, err := Open(r); return p, err },
+		"open":     func(r io.Reader) (any, error) { p, err := Open(r, Options{}); return p, err },
 		"describe": func(r io.Reader) (any, error) { d, err := Describe(r, Options{}); return d, err },
 	} {
 		_, err := read(bomb{})
@@ -148,7 +148,7 @@ func FuzzOpen(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := Open(bytes.NewReader(data))
+		p, err := Open(bytes.NewReader(data), Options{})
 		if _, refused := errors.AsType[*model.Refusal](err); refused == (p != nil) {
 			t.Fatalf("%v, %v", p, err)
 		}

@@ -58,7 +58,7 @@ func TestHostile(t *testing.T) {
 	t.Parallel()
 	files, words := hostile(t)
 	for name, content := range files {
-		_, err := Open(bytes.NewReader(content))
+		_, err := Open(bytes.NewReader(content), Options{})
 		refusal, ok := errors.AsType[*model.Refusal](err)
 		switch {
 		case !ok:
@@ -92,7 +92,7 @@ func TestBombs(t *testing.T) { // alone, because it measures memory
 		"ONNX":            "\x08\x07\x3a\xff\xff\xff\xff\x0f" + strings.Repeat("\x0a\xff\xff\xff\x7f", 1<<20),
 	} {
 		before, began := allocated(), time.Now()
-		_, err := Open(strings.NewReader(content))
+		_, err := Open(strings.NewReader(content), Options{})
 		took, grew := time.Since(began), allocated()-before
 		if _, ok := errors.AsType[*model.Refusal](err); !ok {
 			t.Errorf("%s: %v, want a refusal", name, err)

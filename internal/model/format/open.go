@@ -15,10 +15,6 @@ import (
 // headSize is how many bytes are looked at before a format is chosen.
 const headSize = 64 << 10
 
-// Open reads a model file to its end, whatever its format. Refusals of its
-// content are *model.Refusal, bugs of its reader *Panic; any other error is r's own.
-func Open(r io.Reader) (model.Predictor, error) { return OpenWith(r, Options{}) }
-
 // Options are what a file may be read with beside serin itself. The zero value
 // is nothing.
 type Options struct {
@@ -53,8 +49,9 @@ func caught(err *error) {
 	}
 }
 
-// OpenWith is Open with options.
-func OpenWith(r io.Reader, o Options) (p model.Predictor, err error) {
+// Open reads a model file to its end, whatever its format. Refusals of its
+// content are *model.Refusal, bugs of its reader *Panic; any other error is r's own.
+func Open(r io.Reader, o Options) (p model.Predictor, err error) {
 	defer caught(&err)
 	buffered := bufio.NewReaderSize(r, headSize)
 	k, err := recognise(buffered)

@@ -72,7 +72,7 @@ func TestPageGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := Open(bytes.NewReader(file))
+		p, err := Open(bytes.NewReader(file), Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -100,7 +100,7 @@ func openAt(b *testing.B, path string) model.Predictor {
 		b.Fatal(err)
 	}
 	defer f.Close()
-	p, err := Open(f)
+	p, err := Open(f, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

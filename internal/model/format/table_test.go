@@ -26,7 +26,7 @@ func TestPageTable(t *testing.T) {
 	entries := map[[2]string]*entry{}
 	for _, s := range shelves(t) {
 		for file, want := range s.Models {
-			if p, err := Open(bytes.NewReader(s.files[file])); err == nil { // or TestCorpus complains
+			if p, err := Open(bytes.NewReader(s.files[file]), Options{}); err == nil { // or TestCorpus complains
 				library, _, _ := strings.Cut(p.Signature().Library, " ")
 				version := s.Versions[packages[library]]
 				if s.Family == "onnx_" {

@@ -106,11 +106,11 @@ func TestModels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = format.Open(bytes.NewReader(data))
+		_, err = format.Open(bytes.NewReader(data), format.Options{})
 		if refusal, ok := errors.AsType[*model.Refusal](err); !ok || !strings.Contains(refusal.Reason, "which serin does not have") {
 			t.Errorf("%s: %v: want a refusal that lists operators", name, err)
 		}
-		p, err := format.OpenWith(bytes.NewReader(data), o)
+		p, err := format.Open(bytes.NewReader(data), o)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -136,7 +136,7 @@ func TestRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := format.OpenWith(bytes.NewReader(data), o)
+		p, err := format.Open(bytes.NewReader(data), o)
 		if refusal, ok := errors.AsType[*model.Refusal](err); !ok || p != nil || !strings.Contains(refusal.Reason, reason) {
 			t.Errorf("%s: %v: want a refusal: %s", name, err, reason)
 		}
@@ -150,7 +150,7 @@ func TestTextWithZero(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := format.OpenWith(bytes.NewReader(data), format.Options{ONNXRuntime: library(t)})
+	p, err := format.Open(bytes.NewReader(data), format.Options{ONNXRuntime: library(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
