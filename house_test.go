@@ -126,6 +126,7 @@ var rooms = map[string]room{
 // binary that users run.
 var testLibraries = []string{
 	"testing", "pgregory.net/rapid", "github.com/google/go-cmp", "go.uber.org/goleak", "github.com/rogpeppe/go-internal",
+	"github.com/expr-lang/expr", "gopkg.in/yaml.v3",
 }
 
 func TestHouse(t *testing.T) {
