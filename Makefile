@@ -92,6 +92,10 @@ performance: ## Measure serin beside other servers, into docs/performance.md: a 
 swaps: ## Deploy, roll back and promote 200 times under full load, looking at every answer: two minutes
 	go run ./test/swaps
 
+.PHONY: limits
+limits: ## Take the server to its limits: memory, 10,000 connections, slow clients, overload; five minutes
+	go run ./bench/limits
+
 .PHONY: calibration
 calibration: ## Measure what docs/statistics.md promises: a quarter of an hour (RUNS=4000)
 	scripts/calibrate $(or $(RUNS),4000)
