@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -52,6 +53,9 @@ type Config struct {
 	Log *slog.Logger
 	// Step is called around each durable step; nil outside tests.
 	Step func(string)
+
+	// hurry makes the HTTP server less patient; nil outside tests.
+	hurry func(*http.Server)
 }
 
 // Default is a server on a laptop: the seed's address, model and rules.

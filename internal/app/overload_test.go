@@ -18,7 +18,7 @@ import (
 func TestAdminCallsPassAFullGate(t *testing.T) {
 	t.Parallel()
 	c := configFor(t)
-	c.Limits = infer.Limits{Concurrency: 1, Queue: 1, Patience: time.Millisecond, Timeout: time.Second}
+	c.Limits = infer.Limits{Concurrency: 1, Queue: 1, Patience: time.Millisecond}
 	r := launch(t, c)
 	defer r.stop()
 	body := `{"instances":[` + strings.Repeat("[1,2,3,4,5],", 20_000) + `[1,2,3,4,5]]}`

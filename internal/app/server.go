@@ -169,6 +169,9 @@ func assemble(c Config, y *yard) *server {
 	s.rpc = protocols.GRPC()
 	handler, endPages := routes(&s.config, y, protocols, registry, &s.gate)
 	s.http = newServer(handler, c.Log)
+	if c.hurry != nil {
+		c.hurry(s.http)
+	}
 	s.http.RegisterOnShutdown(endPages)
 	return s
 }

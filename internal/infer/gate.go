@@ -23,6 +23,9 @@ type Limits struct {
 	// Timeout is how long a request may wait and be predicted, from when its body
 	// is there; 0 is for ever. A client may ask for less. Streams have no such end.
 	Timeout time.Duration
+	// Standstill is how long a large body may take, and a stream wait for its
+	// client, to send or to read; 0 is 30 s.
+	Standstill time.Duration
 }
 
 // DefaultLimits suit the machine.

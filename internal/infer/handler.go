@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,9 @@ import (
 	"log/slog"
 	"math"
 	"mime"
+	"net"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -60,6 +63,7 @@ type Handler struct {
 // NewHandler answers from whatever table the switch holds, within limits that
 // all protocols share.
 func NewHandler(table *route.Switch, limits Limits, log *slog.Logger) *Handler {
+	limits.Standstill = cmp.Or(limits.Standstill, 30*time.Second)
 	h := &Handler{table: table, gate: &gate{limits: limits}, log: log}
 	h.known.Store(&known{})
 	h.away.Store(notLoaded)
@@ -147,7 +151,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
 	req := requests.Get().(*request)
 	defer req.release()
-	if t := req.read(w, r); t != nil {
+	if t := req.read(w, r, h.gate.limits.Standstill); t != nil {
 		h.refuse(w, t)
 		return
 	}
@@ -196,15 +200,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var contentTypeJSON = []string{"application/json"}
 
 // read takes the body, which must be JSON.
-func (req *request) read(w http.ResponseWriter, r *http.Request) *trouble {
+func (req *request) read(w http.ResponseWriter, r *http.Request, standstill time.Duration) *trouble {
 	if t := checkType(r); t != nil {
 		return t
 	}
-	return req.take(w, r)
+	return req.take(w, r, standstill)
 }
 
-// take takes the body.
-func (req *request) take(w http.ResponseWriter, r *http.Request) *trouble {
+// take takes the body, which may take so long if it is large.
+func (req *request) take(w http.ResponseWriter, r *http.Request, standstill time.Duration) *trouble {
 	if t := checkHeaders(r); t != nil {
 		return t
 	}
@@ -274,6 +278,12 @@ func checkHeaders(r *http.Request) *trouble {
 func unreadable(err error) *trouble {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return tooSlow
+	}
+	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, io.ErrUnexpectedEOF) { // which names addresses, and says no more
+		return troubled(http.StatusBadRequest, "The body ends too early: the connection ended before it did.")
 	}
 	return troubled(http.StatusBadRequest, "The body could not be read to its end: %v.", err)
 }

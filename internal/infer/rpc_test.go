@@ -160,6 +160,7 @@ func TestGRPCRefusals(t *testing.T) {
 		{&pb.ModelInferRequest{ModelName: "fraud"}, codes.NotFound, `There is no model "fraud"`},
 		{&pb.ModelInferRequest{ModelName: "churn", ModelVersion: "9"}, codes.NotFound, `no version "9"`},
 		{&pb.ModelInferRequest{ModelName: "churn"}, codes.InvalidArgument, "no inputs"},
+		{&pb.ModelInferRequest{ModelName: "churn", RawInputContents: [][]byte{make([]byte, maxBody+1)}}, codes.ResourceExhausted, "larger than max"},
 		{&pb.ModelInferRequest{ModelName: "churn", Inputs: many}, codes.InvalidArgument, "has 3 inputs, and the model takes at most 2"},
 		{&pb.ModelInferRequest{ModelName: "churn", Inputs: inputs{plan}}, codes.InvalidArgument, `Input "age" is missing`},
 		{&pb.ModelInferRequest{ModelName: "churn", Inputs: inputs{plan, few}}, codes.InvalidArgument, "has 1 values: shape [2] needs 2"},

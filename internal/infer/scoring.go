@@ -87,11 +87,38 @@ type scoring struct {
 	Params    jsontext.Value `json:"params"`
 }
 
-// split is how pandas writes a data frame with orient="split".
+// split is how pandas writes a data frame with orient="split". Its lists stay JSON,
+// since taken apart at once they would be ten times as large.
 type split struct {
-	Columns []any            `json:"columns"`
-	Index   jsontext.Value   `json:"index"`
-	Data    []jsontext.Value `json:"data"`
+	Columns jsontext.Value `json:"columns"`
+	Index   jsontext.Value `json:"index"`
+	Data    jsontext.Value `json:"data"`
+}
+
+// maxNames bounds the columns of a table by name; no model takes more.
+const maxNames = 1 << 16
+
+// elements calls f for each element of an array, of which there may be so many. f
+// may keep it: it is a part of the array.
+func elements(what string, array jsontext.Value, most int, f func(i int, v jsontext.Value) error) error {
+	d := jsontext.NewDecoder(bytes.NewReader(array))
+	if token, err := d.ReadToken(); err != nil || token.Kind() != '[' {
+		return troubled(http.StatusBadRequest, "%s is no list.", what)
+	}
+	for i := 0; d.PeekKind() != ']'; i++ {
+		v, err := d.ReadValue()
+		if err != nil { // cannot happen: the body was read as JSON
+			return err
+		}
+		if i == most {
+			return troubled(http.StatusBadRequest, "%s has more than %d elements: send fewer, or several requests.", what, most)
+		}
+		end := d.InputOffset()
+		if err := f(i, array[end-int64(len(v)):end]); err != nil { // v is the decoder's own memory
+			return err
+		}
+	}
+	return nil
 }
 
 // readScoring reads the rows of any of the four shapes.
@@ -175,32 +202,50 @@ func appendRow(dst []byte, places []int, value func(column int) jsontext.Value) 
 // list makes an array of rows, in the model's order, of a data frame. Without
 // names its columns are the features in their order.
 func (s *split) list(schema *rows.Schema) (jsontext.Value, error) {
-	if len(s.Data) > maxRows {
-		return nil, troubled(http.StatusBadRequest, "dataframe_split.data has more than %d rows: send them in several requests.", maxRows)
+	var columns []string
+	named := len(s.Columns) > 0 && s.Columns.Kind() != 'n'
+	if named {
+		err := elements("dataframe_split.columns", s.Columns, maxNames, func(_ int, v jsontext.Value) error {
+			var name any // pandas numbers columns that have no name
+			err := json.Unmarshal(v, &name)
+			columns = append(columns, fmt.Sprint(name))
+			if err != nil {
+				return troubled(http.StatusBadRequest, "dataframe_split.columns: %s is no name.", model.Clip(string(v)))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	if !schema.Signature().Named || s.Columns == nil {
-		return json.Marshal(s.Data)
+	if len(s.Data) == 0 {
+		return nil, troubled(http.StatusBadRequest, "dataframe_split has no data: send its rows.")
 	}
-	columns := make([]string, len(s.Columns))
-	for i, c := range s.Columns { // pandas numbers columns that have no name
-		columns[i] = fmt.Sprint(c)
+	if !schema.Signature().Named || !named {
+		return s.Data, nil
 	}
 	places, err := placed(columns, schema)
 	if err != nil {
 		return nil, err
 	}
 	list := []byte{'['}
-	for i, row := range s.Data {
-		var values []jsontext.Value
-		if err := json.Unmarshal(row, &values); err != nil || len(values) != len(columns) {
-			return nil, troubled(http.StatusBadRequest, "dataframe_split.data[%d] is no row of %d values, as columns says.", i, len(columns))
+	values := make([]jsontext.Value, 0, len(columns))
+	err = elements("dataframe_split.data", s.Data, maxRows, func(i int, row jsontext.Value) error {
+		values = values[:0]
+		err := elements("a row", row, len(columns), func(_ int, v jsontext.Value) error {
+			values = append(values, v)
+			return nil
+		})
+		if err != nil || len(values) != len(columns) {
+			return troubled(http.StatusBadRequest, "dataframe_split.data[%d] is no row of %d values, as columns says.", i, len(columns))
 		}
 		if i > 0 {
 			list = append(list, ',')
 		}
 		list = appendRow(list, places, func(column int) jsontext.Value { return values[column] })
-	}
-	return append(list, ']'), nil
+		return nil
+	})
+	return append(list, ']'), err
 }
 
 // maxColumns bounds a body by column, in bytes: its values are kept apart, each

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -30,9 +31,6 @@ import (
 // As evidence a stream is one request, dealt when its first rows are there, whose
 // latency is the time that its predictions took. It ends early when its version is
 // taken out, or the server stops.
-
-// standstill is how long a stream may wait for its client.
-const standstill = 30 * time.Second
 
 // isStream tells rows from a JSON value by the content type.
 func isStream(r *http.Request) bool {
@@ -136,7 +134,7 @@ func (s *streaming) end(err error) {
 	if t == nil { // it is about the rows
 		t = troubled(http.StatusUnprocessableEntity, "%s.", strings.TrimSuffix(err.Error(), "."))
 	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(standstill))
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.front.gate.limits.Standstill))
 	if !s.begun {
 		s.front.refuse(s.w, t)
 		return
@@ -148,13 +146,16 @@ func (s *streaming) end(err error) {
 // Read is of the body.
 func (s *streaming) Read(b []byte) (int, error) {
 	// A server without deadlines needs none put off.
-	_ = s.control.SetReadDeadline(time.Now().Add(standstill))
+	_ = s.control.SetReadDeadline(time.Now().Add(s.front.gate.limits.Standstill))
 	if s.front.streams.Err() != nil { // after the deadline, or it would undo EndStreams'
 		return 0, stopping
 	}
 	n, err := s.r.Body.Read(b)
-	if err != nil && s.front.streams.Err() != nil {
+	switch {
+	case err != nil && s.front.streams.Err() != nil:
 		err = stopping
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = tooSlow
 	}
 	return n, err
 }
@@ -167,7 +168,7 @@ func (s *streaming) Write(b []byte) (int, error) {
 		s.w.Header().Set("Serin-Model-Used", string(s.arm.Role))
 		s.w.Header().Set("Serin-Model-Version", s.arm.Version.Name)
 	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(standstill))
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.front.gate.limits.Standstill))
 	n, err := s.w.Write(b)
 	if err == nil {
 		err = s.control.Flush()

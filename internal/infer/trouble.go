@@ -59,7 +59,11 @@ var (
 		status: http.StatusGatewayTimeout,
 		detail: "The prediction was not ready at its deadline: send fewer rows, or wait longer (" + askHeader + "; the server's --predict-timeout).",
 	}
-	gone     = &trouble{status: clientGone, detail: "The client has gone."} // which nobody reads, but it is counted
+	gone    = &trouble{status: clientGone, detail: "The client has gone."} // which nobody reads, but it is counted
+	tooSlow = &trouble{
+		status: http.StatusRequestTimeout,
+		detail: "The body did not come to its end in time: send it without a pause, or the rows in several requests.",
+	}
 	tooLarge = &trouble{
 		status: http.StatusRequestEntityTooLarge,
 		detail: fmt.Sprintf("The body is larger than %d bytes: send the rows in several requests.", maxBody),
@@ -81,6 +85,7 @@ var meanings = map[int]meaning{
 	http.StatusForbidden:             {"forbidden", "PERMISSION_DENIED", codes.PermissionDenied},
 	http.StatusNotFound:              {"not_found", "RESOURCE_DOES_NOT_EXIST", codes.NotFound},
 	http.StatusMethodNotAllowed:      {"method_not_allowed", "BAD_REQUEST", codes.Unimplemented},
+	http.StatusRequestTimeout:        {"too_slow", "BAD_REQUEST", codes.DeadlineExceeded},
 	http.StatusRequestEntityTooLarge: {"too_large", "BAD_REQUEST", codes.ResourceExhausted},
 	http.StatusInternalServerError:   {"internal", "INTERNAL_ERROR", codes.Internal},
 	http.StatusServiceUnavailable:    {"unavailable", "TEMPORARILY_UNAVAILABLE", codes.Unavailable},
