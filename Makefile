@@ -71,6 +71,7 @@ proto: ## Generate the messages of the Open Inference Protocol (needs protoc)
 .PHONY: web
 web: ## Build the dashboard into internal/web/dist (needs Node 20.19 or later, and npm)
 	cd internal/web/ui && npm ci --no-audit --no-fund && npm run build
+	gzip -9nc internal/web/ui/node_modules/axe-core/axe.min.js > test/browser/testdata/axe.min.js.gz
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s; or a count, 10000x; "20s 10000x": scripts/fuzz)

@@ -126,7 +126,7 @@ var rooms = map[string]room{
 // binary that users run.
 var testLibraries = []string{
 	"testing", "pgregory.net/rapid", "github.com/google/go-cmp", "go.uber.org/goleak", "github.com/rogpeppe/go-internal",
-	"github.com/expr-lang/expr", "gopkg.in/yaml.v3",
+	"github.com/expr-lang/expr", "gopkg.in/yaml.v3", "github.com/chromedp",
 }
 
 func TestHouse(t *testing.T) {

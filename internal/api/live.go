@@ -21,6 +21,7 @@ import (
 // What pages show comes over one stream of server-sent events for each page:
 //
 //	now       each second, and after each command: how the model stands
+//	models    each other second: all of them, in short
 //	past      looks of the monitor that the page has not seen yet
 //	journal   the latest events, whenever there is a new one
 //
@@ -155,9 +156,8 @@ type numbers struct {
 type gallery struct {
 	handlers
 
-	version string
-	places  chan struct{}
-	ended   <-chan struct{} // closed when the server stops
+	of     *roll
+	places chan struct{}
 
 	mu     sync.Mutex
 	woken  chan struct{} // closed when there is news
@@ -173,11 +173,25 @@ type looks struct {
 	points        []point
 }
 
-func newGallery(m Model, version string, ended <-chan struct{}) *gallery {
+func newGallery(m Model, of *roll) *gallery {
 	return &gallery{
-		handlers: handlers{pilot: m.Pilot, past: m.History, plan: m.Plan}, version: version,
-		places: make(chan struct{}, livePages), ended: ended, woken: make(chan struct{}),
+		handlers: handlers{pilot: m.Pilot, past: m.History, plan: m.Plan},
+		of:       of, places: make(chan struct{}, livePages), woken: make(chan struct{}),
 	}
+}
+
+// event is the message about all models, and when it was made.
+func (r *roll) event(ctx context.Context) ([]byte, time.Time) {
+	r.listing.Lock()
+	defer r.listing.Unlock()
+	if time.Since(r.listed) >= 2*liveEvery-liveEvery/10 {
+		list, err := r.list(ctx, nil)
+		if err != nil { // it never is one
+			return nil, r.listed
+		}
+		r.listed, r.all = time.Now(), event("models", list.Body.Models)
+	}
+	return r.all, r.listed
 }
 
 // waking tells the pages of what was commanded, at once.
@@ -235,7 +249,7 @@ func (l *gallery) watch(ctx context.Context, _ *struct{}) (*huma.StreamResponse,
 			select {
 			case <-tick.C:
 			case <-woken:
-			case <-l.ended:
+			case <-l.of.ended:
 				return
 			case <-ctx.Done():
 				return
@@ -256,6 +270,7 @@ type page struct {
 	to         http.ResponseWriter
 	control    *http.ResponseController
 	told       bool
+	listed     time.Time // the latest message about all models
 	generation uint64
 	rollout    string
 	ended      bool
@@ -269,6 +284,12 @@ func (p *page) send(ctx context.Context) error {
 	h := p.live.pilot.Peek()
 	if _, err := p.to.Write(p.live.now(h)); err != nil {
 		return err
+	}
+	if all, made := p.live.of.event(ctx); !made.Equal(p.listed) {
+		p.listed = made
+		if _, err := p.to.Write(all); err != nil {
+			return err
+		}
 	}
 	news := !p.told || p.generation != h.State.Generation
 	id, ended := "", h.Rollout == nil
@@ -329,7 +350,7 @@ func (l *gallery) now(h control.Health) []byte {
 			g.Stable, g.Canary = g.Baseline, record.Arm{}
 		}
 		l.made, l.shared = time.Now(), event("now", now{
-			At: time.Now().UTC(), Serin: l.version, State: state, Seen: seenOf(&g.Stable, &g.Canary),
+			At: time.Now().UTC(), Serin: l.of.version, State: state, Seen: seenOf(&g.Stable, &g.Canary),
 			Plan: livePlan{
 				Weight: plan.Weight.Fraction(), PeriodS: plan.Period.Seconds(), AtEnd: string(plan.AtEnd), OnAlarm: string(plan.OnAlarm),
 				MinSamples: plan.MinSamples, Alpha: plan.Alpha, MinEffectMS: plan.MinEffect.Seconds() * 1e3,

@@ -57,6 +57,12 @@ func show(t *testing.T, looks int) *exhibit {
 	return e
 }
 
+// gallery is that of the only model.
+func (e *exhibit) gallery() *gallery {
+	m := Model{"churn", true, e, e, plan}
+	return newRoll(func() []Model { return []Model{m} }, "test").gallery(&m)
+}
+
 // see adds looks.
 func (e *exhibit) see(t *testing.T, n int) {
 	t.Helper()
@@ -167,6 +173,10 @@ func TestPageLearnsHowItStands(t *testing.T) {
 	if len(n.Seen.StableScores) != 34 || n.Seen.StableScores[15] != 1000 || n.Seen.CanaryScores[18] != 1000 {
 		t.Errorf("scores at odds of 1/3 and 3: %v, %v", n.Seen.StableScores, n.Seen.CanaryScores)
 	}
+	var all []Standing
+	if name := first.next(&all); name != "models" || len(all) != 1 || all[0].Model != "churn" || all[0].Status != "alert" {
+		t.Errorf("then comes %s: %+v", name, all)
+	}
 	var p past
 	first.until("past", &p)
 	if !p.Reset || len(p.Points) != 30 || p.Points[29].ElapsedS != 300 || p.Points[29].Ratio == nil || *p.Points[29].RatioLow < 1.5 {
@@ -191,7 +201,7 @@ func TestPageHearsOfACommandAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := show(t, 1)
-		g := newGallery(Model{"churn", true, e, e, plan}, "test", nil)
+		g := e.gallery()
 		began, woken := time.Now(), g.news()
 		if _, err := (waking{e, g}).Do(t.Context(), control.Command{Kind: rollout.Rollback}); err != nil {
 			t.Fatal(err)
@@ -212,7 +222,7 @@ func TestPointsAreBounded(t *testing.T) {
 		look.Number = uint64(len(e.looks)) + 1
 		e.looks = append(e.looks, look)
 	}
-	g := newGallery(Model{"churn", true, e, e, plan}, "test", nil)
+	g := e.gallery()
 	p := &page{live: g}
 	all := g.since(t.Context(), p, "r1")
 	if n := len(all.Points); n <= livePoints/2 || n > livePoints || all.Points[0].Number != p.stride || all.Points[n-1].Number <= 4000-p.stride {
@@ -269,7 +279,7 @@ func TestEventsComeWithTheirGrounds(t *testing.T) {
 func TestPagesAreCounted(t *testing.T) {
 	t.Parallel()
 	e := show(t, 0)
-	g := newGallery(Model{"churn", true, e, e, plan}, "test", nil)
+	g := e.gallery()
 	for range livePages {
 		g.places <- struct{}{}
 	}

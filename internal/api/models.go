@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -40,6 +41,10 @@ type roll struct {
 
 	mu    sync.Mutex
 	pages map[string]*gallery // by model
+
+	listing sync.Mutex
+	listed  time.Time
+	all     []byte // the message about all models that was made then
 }
 
 func newRoll(models func() []Model, version string) *roll {
@@ -53,7 +58,7 @@ func (r *roll) gallery(m *Model) *gallery {
 	defer r.mu.Unlock()
 	g := r.pages[m.Name]
 	if g == nil || g.pilot != m.Pilot {
-		g = newGallery(*m, r.version, r.ended)
+		g = newGallery(*m, r)
 		r.pages[m.Name] = g
 	}
 	return g
@@ -135,6 +140,12 @@ type Standing struct {
 		Canary uint64 `json:"canary"`
 	} `json:"requests" doc:"Observations of the rollout per arm."`
 	SimulateSlowdown bool `json:"simulate_slowdown"`
+	// What follows is the monitor's, as in a check.
+	MonitorVerdict string  `json:"monitor_verdict" enum:"none,insufficient,pass,fail,invalid"`
+	AlarmTime      string  `json:"alarm_time" doc:"When the monitor latched its alarm, RFC 3339; empty without one."`
+	Ratio          float64 `json:"ratio" doc:"The canary's typical latency over stable's; 1 while nothing was judged."`
+	RatioLower     float64 `json:"ratio_lower"`
+	RatioUpper     float64 `json:"ratio_upper"`
 }
 
 // standings are a list, in an object that may get more members.
@@ -153,6 +164,8 @@ func (r *roll) list(context.Context, *struct{}) (*reply[standings], error) {
 			Model: m.Name, Default: m.Default, Phase: string(h.State.Phase), Stable: versionOf(h.State.Stable), Rollout: rolloutOf(h),
 			Status: health.Status, Finding: health.Finding, SimulateSlowdown: h.State.Slowdown,
 		}
+		s.MonitorVerdict, s.AlarmTime = health.MonitorVerdict, health.AlarmTime
+		s.Ratio, s.RatioLower, s.RatioUpper = health.Monitor.Ratio, health.Monitor.RatioLower, health.Monitor.RatioUpper
 		s.Requests.Stable, s.Requests.Canary = health.Samples.Stable, health.Samples.Canary
 		out.Models = append(out.Models, s)
 	}

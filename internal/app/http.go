@@ -63,6 +63,7 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 		}
 		window.ServeHTTP(w, r)
 	})
+	mux.Handle("GET /storybook.html", window)
 	mux.Handle("GET /assets/", window)
 	mux.Handle("/", api.NotFound("Predictions are at POST /predict or POST /models/NAME/predict, control is below /admin/, and GET /openapi.json describes it."))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -27,7 +27,8 @@ var dist embed.FS
 const policy = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'none'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
 
-// Handler serves the page at / and its assets below /assets/.
+// Handler serves the page at /, its assets below /assets/, and at /storybook.html
+// every view of it from canned data.
 func Handler() http.Handler {
 	files, err := fs.Sub(dist, "dist")
 	if err != nil { // cannot happen: the name is fixed

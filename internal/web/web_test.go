@@ -22,8 +22,8 @@ func TestPageLoadsNothingButItsOwn(t *testing.T) {
 	}
 	body := page.body
 	addresses := regexp.MustCompile(`(?:src|href)="\./([^"]+)"`).FindAllStringSubmatch(body, -1)
-	if len(addresses) != 3 {
-		t.Errorf("the page has %d addresses of its own, want script, style and icon:\n%s", len(addresses), body)
+	if len(addresses) != 4 {
+		t.Errorf("the page has %d addresses of its own, want two scripts, style and icon:\n%s", len(addresses), body)
 	}
 	for _, found := range addresses {
 		asset := get(t, server.URL+"/"+found[1])

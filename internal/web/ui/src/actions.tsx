@@ -20,6 +20,8 @@ export function Actions({ now, base, stale, say }: Props) {
   const [busy, setBusy] = useState(false)
   const s = now.state
   const live = split(s)
+  const { kind } = standOf(s)
+  const bad = kind === 'alert' || kind === 'broken'
   const rollback = async () => {
     setBusy(true)
     say(await post(base + '/rollback-canary', {}))
@@ -35,7 +37,7 @@ export function Actions({ now, base, stale, say }: Props) {
   return (
     <div class="actions" role="group" aria-label="Actions">
       {(live || s.phase === 'loading') && (
-        <button type="button" class="danger" disabled={busy} onClick={rollback}>
+        <button type="button" class={bad ? 'danger' : undefined} disabled={busy} onClick={rollback}>
           {busy ? 'Rolling back …' : 'Roll back'}
         </button>
       )}

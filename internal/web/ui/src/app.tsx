@@ -3,24 +3,51 @@ import { useEffect, useState } from 'preact/hooks'
 import type { Answer } from './call'
 import { useLive, useStale, type View } from './live'
 import { Model } from './model'
+import { Others, Overview, summary } from './overview'
 import { clock, sentence, standOf, titleOf } from './words'
 import { Theme } from './theme'
 
 export function App() {
-  const base = 'admin'
-  const view = useLive(base + '/live')
+  const named = useNamed()
+  const view = useLive(baseOf(named) + '/live')
   const stale = useStale(view)
-  return <Page view={view} stale={stale} base={base} />
+  const several = view.models.length > 1
+  return <Page view={view} stale={stale} model={named || !several ? named : null} />
 }
 
-/** Everything that is drawn, from what is known; the storybook draws it, too. */
-export function Page({ view, stale, base }: { view: View; stale: number; base: string }) {
+/** Where the calls of a model are; "" is the default model. */
+const baseOf = (model: string) => (model ? 'admin/models/' + encodeURIComponent(model) : 'admin')
+
+/** The model that the address names; "" if it names none. */
+function useNamed(): string {
+  const read = () => {
+    try {
+      return decodeURIComponent(location.hash.replace(/^#\/?/, ''))
+    } catch {
+      return ''
+    }
+  }
+  const [name, set] = useState(read)
+  useEffect(() => {
+    const turn = () => set(read())
+    addEventListener('hashchange', turn)
+    return () => removeEventListener('hashchange', turn)
+  }, [])
+  return name
+}
+
+/**
+ * Everything that is drawn, from what is known; the storybook draws it, too. The
+ * model is "" for the default one and null for the list of all.
+ */
+export function Page({ view, stale, model }: { view: View; stale: number; model: string | null }) {
   const [said, say] = useState<Answer | null>(null)
   const now = view.now
-  const verdict = now ? standOf(now.state) : undefined
+  const verdict = now && model !== null ? standOf(now.state) : undefined
+  const title = model === null ? `${summary(view.models)} · serin` : titleOf(now)
   useEffect(() => {
-    document.title = titleOf(now)
-  }, [now && titleOf(now)])
+    document.title = title
+  }, [title])
   useEffect(() => {
     if (!said?.ok) return
     const timer = window.setTimeout(() => say(null), 8000)
@@ -33,7 +60,8 @@ export function Page({ view, stale, base }: { view: View; stale: number; base: s
           <Bird />
           serin
         </a>
-        {now && <h1>{now.state.model}</h1>}
+        <h1>{model === null ? 'all models' : now?.state.model || model || 'a model'}</h1>
+        {model !== null && <Others models={view.models} here={now?.state.model ?? model} />}
         <Pulse view={view} stale={stale} />
         <Theme />
       </header>
@@ -54,7 +82,7 @@ export function Page({ view, stale, base }: { view: View; stale: number; base: s
         <p class="unseen" aria-live="polite">
           {verdict && `${verdict.word}. ${verdict.title}.`}
         </p>
-        <Model view={view} base={base} stale={stale > 0} say={say} />
+        {model === null ? <Overview models={view.models} /> : <Model view={view} base={baseOf(model)} stale={stale > 0} say={say} />}
       </main>
       <Footer view={view} />
     </>

@@ -1,7 +1,7 @@
 // The difference over time, with its confidence sequence.
 import { useState } from 'preact/hooks'
 import { area, Feet, Frame, Grid, line, linear, ticks, timeTicks, useWidth } from './chart'
-import { clock, digits, duration, latency, percent, signed, typical, unit } from './words'
+import { clock, digits, duration, latency, percent, signed, span, typical, unit } from './words'
 import type { Moment, Plan, Point } from './wire'
 
 /** A moment of the rollout that is marked on the time axis. */
@@ -92,11 +92,11 @@ function reading(p: Point, tolerance: number, relative: boolean): string {
   const [low, mid, high] = relative ? [p.ratio_lower! - 1, p.ratio! - 1, p.ratio_upper! - 1] : [p.ms_lower!, p.ms!, p.ms_upper!]
   const say = (v: number) => (relative ? percent(v) : latency(v))
   const limit = relative ? tolerance / 100 : tolerance
-  const band = `${signed(say(low))} to ${signed(say(high))}`
+  const band = relative ? `${signed(say(low))} to ${signed(say(high))}` : span(low, high)
   if (low > 0) return `The canary is typically ${say(mid)} slower (${band}): the whole band is above zero.`
   if (high < 0) return `The canary is typically ${say(-mid)} faster (${band}): the whole band is below zero.`
   if (high < limit) return `No difference is shown (${band}), and it is below the tolerance of ${say(limit)}.`
-  return `No difference is shown yet: it is between ${signed(say(low))} and ${signed(say(high))}.`
+  return `No difference is shown yet (${band}).`
 }
 
 function waiting(plan: Plan, points: Point[]): string {

@@ -1,6 +1,6 @@
 // Both latency distributions on a log axis, and how their quantiles differ.
 import { Feet, Frame, Key, linear, logarithmic, logTicks, useWidth } from './chart'
-import { count, digits, latency, signed, unit } from './words'
+import { count, digits, latency, signed, span, unit } from './words'
 import type { Seen } from './wire'
 
 interface Level {
@@ -59,7 +59,7 @@ export function Distribution({ seen, both }: { seen: Seen; both: boolean }) {
     : !both || !nC
       ? `${count(nS)} requests: half of them took at most ${latency(at(0.5)?.stable ?? 0)}.`
       : p95
-        ? `At ${name(at(0.95)?.diff ? 0.95 : 0.5)} the canary takes ${signed(latency(p95[1]))} (${signed(latency(p95[0]))} to ${signed(latency(p95[2]))}) compared with stable.`
+        ? `At ${name(at(0.95)?.diff ? 0.95 : 0.5)} the canary takes ${signed(latency(p95[1]))} (${span(p95[0], p95[2])}) compared with stable.`
         : `${count(nC)} canary requests are too few to compare quantiles.`
   const table = {
     head: ['Quantile', 'Stable', 'Canary', 'Difference', '95 % interval'],
@@ -68,7 +68,7 @@ export function Distribution({ seen, both }: { seen: Seen; both: boolean }) {
       l.stable === null ? '–' : latency(l.stable),
       l.canary === null ? '–' : latency(l.canary),
       l.diff ? signed(latency(l.diff[1])) : '–',
-      l.diff ? `${signed(latency(l.diff[0]))} to ${signed(latency(l.diff[2]))}` : 'too few',
+      l.diff ? span(l.diff[0], l.diff[2]) : 'too few',
     ]),
   }
   return (
@@ -159,7 +159,7 @@ function Drawing({ width, seen, all, both, says }: { width: number; seen: Seen; 
         const xs = x(l.stable!)
         const xc = x(l.canary!)
         const text = l.diff ? `${signed(latency(l.diff[1]))}` : '–'
-        const band = l.diff ? `${signed(latency(l.diff[0]))} to ${signed(latency(l.diff[2]))}` : 'too few requests'
+        const band = l.diff ? span(l.diff[0], l.diff[2]) : 'too few requests'
         return (
           <g key={l.q}>
             <line class="rule" x1={left} x2={inner} y1={y} y2={y} />

@@ -1,6 +1,6 @@
 // The stream of one model, and whether what it said last is still true.
 import { useEffect, useState } from 'preact/hooks'
-import type { Final, Moment, Now, Past, Point } from './wire'
+import type { Final, Moment, Now, Past, Point, Standing } from './wire'
 
 /** What is known. heard is when the server was heard last, by performance.now(). */
 export interface View {
@@ -9,11 +9,13 @@ export interface View {
   points: Point[]
   final?: Final
   journal: Moment[]
+  /** All models; empty until they are known to be several. */
+  models: Standing[]
   heard: number
   missing: boolean
 }
 
-export const nothing: View = { rollout: '', points: [], journal: [], heard: 0, missing: false }
+export const nothing: View = { rollout: '', points: [], journal: [], models: [], heard: 0, missing: false }
 
 /** After this long without a word, in ms, what is shown is called stale. */
 export const patience = 3500
@@ -53,6 +55,7 @@ export function useLive(url: string | null): View {
         })
       on<Now>('now', (v, now) => ({ ...v, now, final: now.state.rollout ? undefined : v.final }))
       on<Past>('past', merge)
+      on<Standing[]>('models', (v, models) => ({ ...v, models }))
       on<Moment[]>('journal', (v, journal) => ({ ...v, journal }))
       source.onerror = () => {
         close()

@@ -42,6 +42,7 @@ export function Model({ view, base, stale, say }: Props) {
             </p>
             <h2 id="verdict">{stand.title}</h2>
             <p class="sentence">{stand.sentence}</p>
+            {final && <p class="second">Its last verdict: {final.monitor.verdict === 'insufficient' ? final.welch.sentence : final.monitor.sentence}.{canary.failures === 0 && ' None of its requests failed.'}</p>}
             {live && s.alert_status.monitor_verdict === 'insufficient' && s.alert_status.status !== 'insufficient_data' && (
               <p class="second">The monitor: {s.alert_status.monitor_finding}.</p>
             )}

@@ -167,6 +167,23 @@ export interface Point {
   log_e: number
 }
 
+/** One model in the list of all. */
+export interface Standing {
+  model: string
+  phase: State['phase']
+  stable: Version
+  rollout: Rollout | null
+  status: Health['status']
+  finding: string
+  requests: { stable: number; canary: number }
+  simulate_slowdown: boolean
+  monitor_verdict: string
+  alarm_time: string
+  ratio: number
+  ratio_lower: number
+  ratio_upper: number
+}
+
 export interface Final {
   welch: Welch
   monitor: Judgement

@@ -1,5 +1,5 @@
 // Numbers and states in words. Nothing here touches the page.
-import type { Now, State } from './wire'
+import type { Now, Standing, State } from './wire'
 
 const nb = ' ' // no line ends between a number and its unit
 
@@ -27,6 +27,13 @@ export function unit(largest: number): { name: string; per: number } {
   if (largest >= 0.1) return { name: 'ms', per: 1 }
   if (largest >= 0.001) return { name: 'µs', per: 1e3 }
   return { name: 'ns', per: 1e6 }
+}
+
+/** Two signed differences in ms, in one unit. */
+export function span(low: number, high: number): string {
+  const u = unit(Math.max(Math.abs(low), Math.abs(high)))
+  const say = (v: number) => (v === 0 ? '0' : signed(digits(v * u.per)))
+  return `${say(low)} to ${say(high)}${nb}${u.name}`
 }
 
 export const signed = (s: string) => (s.startsWith('-') ? '−' + s.slice(1) : s.startsWith('0' + nb) ? s : '+' + s)
@@ -107,6 +114,18 @@ export function standOf(s: State): Stand {
     return close({ kind: 'healthy', word: 'Healthy', title: `${canary} is as good as ${s.stable.name}`, sentence: sentence(h.monitor_finding) })
   }
   return close({ kind: 'healthy', word: 'Healthy so far', title: `Nothing speaks against ${canary} so far`, sentence: sentence(h.finding) })
+}
+
+/** The same for the list of all models: a shape, a word, and what comes first. */
+export function brief(s: Standing): { kind: Kind; word: string; order: number } {
+  if (s.phase === 'loading') return { kind: 'loading', word: 'Loading', order: 3 }
+  if (!s.rollout) return { kind: 'idle', word: 'No canary', order: 4 }
+  const due = s.phase === 'due' ? 'Decide: ' : ''
+  const say = (kind: Kind, word: string, order: number) => ({ kind, word: due ? due + word.toLowerCase() : word, order: due ? Math.min(order, 1) : order })
+  if (s.monitor_verdict === 'invalid') return say('broken', 'Not comparable', 0)
+  if (s.status === 'alert') return say('alert', s.alarm_time ? 'Alarm' : 'Alert', 0)
+  if (s.status === 'insufficient_data') return say('waiting', 'Waiting for data', 2)
+  return say('healthy', s.monitor_verdict === 'pass' ? 'Healthy' : 'Healthy so far', 2)
 }
 
 function ended(s: State): Stand {

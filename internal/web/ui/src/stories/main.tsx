@@ -1,0 +1,68 @@
+// Every view from canned data, one at an address: storybook.html#alert. Without
+// one, the list of them.
+import { render } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import { Page } from '../app'
+import { nothing, type View } from '../live'
+import '../style.css'
+import { decided, fresh, live, many } from './canned'
+
+const evil = '<img src=x onerror=alert(1)>'
+
+const views: Record<string, () => { view: View; stale?: number }> = {
+  loading: () => ({ view: nothing }),
+  empty: () => ({ view: fresh() }),
+  insufficient: () => ({ view: live({ slower: 0, seconds: 40, perSecond: 4 }) }),
+  settling: () => ({ view: live({ slower: 0, seconds: 110 }) }),
+  healthy: () => ({ view: live({ slower: 0, seconds: 900 }) }),
+  passed: () => ({ view: live({ slower: -0.01, seconds: 2400 }) }),
+  alert: () => {
+    const view = live({ slower: 0.19, seconds: 300 })
+    const h = view.now.state.alert_status
+    Object.assign(h, { alert_source: 'welch', alarm_time: '', monitor_verdict: 'insufficient' })
+    return { view }
+  },
+  alarm: () => ({ view: live({ slower: 0.17, seconds: 1500 }) }),
+  errors: () => ({ view: live({ slower: 0.01, seconds: 1200, failures: 31, drift: 0.34 }) }),
+  invalid: () => {
+    const view = live({ slower: 0, seconds: 700 })
+    const h = view.now.state.alert_status
+    const sentence = 'the split cannot be trusted: 13.4 % of the requests were the canary\'s, 10 % were planned, shown after 2800 canary and 18100 stable requests'
+    h.monitor = { ...h.monitor, verdict: 'invalid', sentence, guard: { log_e: 9, log_threshold: 6.9, planned: 0.1, observed: 0.134 } }
+    Object.assign(h, { monitor_verdict: 'invalid', monitor_finding: sentence, status: 'insufficient_data' })
+    return { view }
+  },
+  due: () => ({ view: live({ slower: 0, seconds: 3600 }) }),
+  'rolled-back': () => ({ view: decided({ slower: 0.17, seconds: 1500 }, 'rollback', 'as the alarm says') }),
+  promoted: () => ({ view: decided({ slower: -0.02, seconds: 3600 }, 'promote', 'passed, and faster') }),
+  many: () => ({ view: { ...live({ slower: 0, seconds: 900 }), models: many(12) } }),
+  stale: () => ({ view: live({ slower: 0, seconds: 900 }), stale: 14 }),
+  hostile: () => ({ view: live({ slower: 0.17, seconds: 900, model: evil, stable: evil, canary: evil }) }),
+  'hostile-many': () => ({ view: { ...live({ slower: 0, seconds: 900 }), models: many(3).map(m => ({ ...m, model: evil, stable: { ...m.stable, name: evil } })) } }),
+}
+
+function Storybook() {
+  const [name, set] = useState(location.hash.slice(1))
+  useEffect(() => {
+    const turn = () => set(location.hash.slice(1))
+    addEventListener('hashchange', turn)
+    return () => removeEventListener('hashchange', turn)
+  }, [])
+  const story = views[name]?.()
+  const view = story?.view
+  if (view) return <Page key={name} view={view} stale={story.stale ?? 0} model={name.includes('many') ? null : view.now?.state.model ?? ''} />
+  return (
+    <main>
+      <h1>Every view</h1>
+      <ul>
+        {Object.keys(views).map(n => (
+          <li key={n}>
+            <a href={'#' + n}>{n}</a>
+          </li>
+        ))}
+      </ul>
+    </main>
+  )
+}
+
+render(<Storybook />, document.getElementById('serin')!)

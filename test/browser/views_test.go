@@ -1,0 +1,203 @@
+package browser_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"flag"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+var update = flag.Bool("update", false, "write the pictures anew")
+
+// pictures are the views whose look is committed, and how wide they are.
+var pictures = map[string]int64{"alarm": 1280, "rolled-back": 390, "many": 1280}
+
+// behind are the buttons of a view, or the beginnings of what they are called,
+// behind which there is more to look at.
+var behind = map[string][]string{
+	"alarm":       {"^Table", "^The canary is", "^%"},
+	"empty":       {"^Deploy …"},
+	"rolled-back": {"^Deploy …", "^Upload"},
+	"passed":      {"^Promote …", "Cancel", "^Share …", "Cancel", "^Drill …"},
+}
+
+// TestEveryView draws each story in both schemes and lets axe-core look at it.
+func TestEveryView(t *testing.T) {
+	t.Parallel()
+	browser := chromium(t)
+	binary, folder := place(t)
+	s := serve(t, binary, folder)
+	stopAtEnd(t, s)
+	axe := accessibility(t)
+	for _, scheme := range []string{"light", "dark"} {
+		b := open(browser, t, 1280, scheme)
+		b.visit(s.URL, "/storybook.html")
+		names := evaluate[[]string](b, "[...document.querySelectorAll('main a')].map(a => a.textContent)")
+		if len(names) < 15 {
+			t.Fatalf("only %d views: %v", len(names), names)
+		}
+		for _, name := range names {
+			b.visit(s.URL, "/storybook.html?"+scheme+"#"+name)
+			evaluate[bool](b, axe)
+			b.says("header", "serin")
+			if found := evaluate[[]string](b, violations(scheme)); len(found) > 0 {
+				t.Errorf("%s, %s: %v", name, scheme, found)
+			}
+			for _, more := range behind[name] {
+				if more == "Cancel" {
+					b.press(more)
+					continue
+				}
+				evaluate[bool](b, fmt.Sprintf("([...document.querySelectorAll('button, summary')].filter(e => e.textContent.match(%q)).forEach(e => e.click()), true)", more))
+				if found := evaluate[[]string](b, violations(scheme)); len(found) > 0 {
+					t.Errorf("%s behind %s, %s: %v", name, more, scheme, found)
+				}
+			}
+			if behind[name] != nil {
+				b.visit(s.URL, "/storybook.html?again#"+name)
+			}
+			if n := evaluate[int](b, "document.images.length"); n != 0 {
+				t.Errorf("%s has %d images: a name became markup", name, n)
+			}
+			if wide := evaluate[bool](b, "document.documentElement.scrollWidth > innerWidth"); wide {
+				t.Errorf("%s is wider than its window", name)
+			}
+			if width, kept := pictures[name]; kept {
+				b.do(chromedp.EmulateViewport(width, 900))
+				b.compare(name + "-" + scheme)
+				b.do(chromedp.EmulateViewport(1280, 900))
+			}
+		}
+	}
+}
+
+// accessibility is axe-core, as npm has it; `make web` brings it up to date.
+func accessibility(t *testing.T) string {
+	t.Helper()
+	packed, err := os.Open(filepath.Join("testdata", "axe.min.js.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packed.Close()
+	script, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text) + "; true"
+}
+
+// violations asks by every rule that axe has but those that are experiments; in
+// the dark, where nothing but colours is another, by those of colours.
+func violations(scheme string) string {
+	rules := "{}"
+	if scheme == "dark" {
+		rules = "{runOnly: ['color-contrast', 'link-in-text-block']}"
+	}
+	return "axe.run(document, " + rules + `).then(r => r.violations.flatMap(v =>
+		v.nodes.map(n => v.id + ': ' + n.target.join(' ') + ': ' + n.failureSummary.split('\n').slice(1).join(' '))))`
+}
+
+// scale is by how much a picture is smaller than the screen.
+const scale = 4
+
+// compare holds the page against its picture. Fonts are drawn a little
+// differently here and there, so pixels may differ, and their average in no
+// place by much.
+func (b *tab) compare(name string) {
+	b.t.Helper()
+	shot, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	screen, err := png.Decode(bytes.NewReader(shot))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	got := shrink(screen)
+	file := filepath.Join("testdata", name+".png")
+	if *update {
+		b.t.Logf("writing %s", file)
+		if err := write(file, got); err != nil {
+			b.t.Fatal(err)
+		}
+		return
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		b.t.Fatalf("%v; go test ./test/browser -update writes it", err)
+	}
+	want, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if why := differ(got, want); why != "" {
+		kept := filepath.Join(os.TempDir(), "serin-"+name+".png")
+		b.t.Errorf("%s looks otherwise: %s. It is in %s now (%v); if it is meant so, go test ./test/browser -update", name, why, kept, write(kept, got))
+	}
+}
+
+func write(file string, picture image.Image) error {
+	var data bytes.Buffer
+	encoder := png.Encoder{CompressionLevel: png.BestCompression}
+	if err := encoder.Encode(&data, picture); err != nil {
+		return err
+	}
+	return os.WriteFile(file, data.Bytes(), 0o600)
+}
+
+// shrink averages squares of pixels.
+func shrink(p image.Image) *image.RGBA {
+	size := p.Bounds().Size().Div(scale)
+	small := image.NewRGBA(image.Rectangle{Max: size})
+	for y := range size.Y {
+		for x := range size.X {
+			var sum [3]uint32
+			for i := range scale * scale {
+				r, g, b, _ := p.At(x*scale+i%scale, y*scale+i/scale).RGBA()
+				sum[0], sum[1], sum[2] = sum[0]+r>>8, sum[1]+g>>8, sum[2]+b>>8
+			}
+			// Three bits less of each colour are a file of half the size.
+			part := func(i int) uint8 { return uint8(sum[i]/(scale*scale)) &^ 7 }
+			small.Set(x, y, color.RGBA{part(0), part(1), part(2), 255})
+		}
+	}
+	return small
+}
+
+// differ says how two pictures differ more than fonts do; "" if they do not.
+func differ(got, want image.Image) string {
+	if a, b := got.Bounds().Size(), want.Bounds().Size(); abs(a.X-b.X) > 1 || abs(a.Y-b.Y) > b.Y/50 {
+		return fmt.Sprintf("it has %v pixels and had %v", a, b)
+	}
+	const tile, most = 20, 22 // of 255, on average in one tile
+	size := want.Bounds().Size()
+	for y := 0; y+tile <= size.Y && y+tile <= got.Bounds().Dy(); y += tile {
+		for x := 0; x+tile <= size.X; x += tile {
+			sum := 0
+			for i := range tile * tile {
+				a, _, b, _ := got.At(x+i%tile, y+i/tile).RGBA()
+				c, _, d, _ := want.At(x+i%tile, y+i/tile).RGBA()
+				sum += abs(int(a>>8)-int(c>>8)) + abs(int(b>>8)-int(d>>8))
+			}
+			if mean := sum / (2 * tile * tile); mean > most {
+				return fmt.Sprintf("around %d, %d the colours differ by %d of 255", scale*x, scale*y, mean)
+			}
+		}
+	}
+	return ""
+}
+
+func abs(n int) int { return max(n, -n) }
