@@ -32,28 +32,50 @@ func (r *refusal) Error() string {
 	return r.status + ": " + r.detail
 }
 
-// ask finds out what has to be known of the model. Of a server that does not
-// speak the Open Inference Protocol nothing can be known; there the seed's row
-// is as good as any.
-func (t *Target) ask(ctx context.Context) (*tensors, error) {
-	name, inputs := t.needs()
-	if !name && !inputs {
-		return nil, nil
-	}
+// ask finds out what has to be known of the model: its name and its tensors in
+// the Open Inference Protocol, a row that fits elsewhere.
+func (t *Target) ask(ctx context.Context) (takes *tensors, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	takes, err := t.askOf(ctx, name, inputs)
+	switch {
+	case t.Given != nil:
+		return nil, nil
+	case t.Protocol == "grpc":
+		takes, err = t.askGRPC(ctx)
+	case t.Protocol == "v2" || t.Protocol == "v2-binary":
+		takes, err = t.tensorsFrom(t.httpSource(ctx))
+	case len(t.Data) == 0 || t.Protocol == "v1" && t.Model == "":
+		err = t.askRow(ctx)
+	}
 	refused, no := errors.AsType[*refusal](err)
 	switch {
 	case err == nil:
 		return takes, nil
 	case no && t.Protocol == "predict" && t.Model == "":
-		return nil, nil
+		return nil, nil // not serin: there the seed's row is as good as any
 	case no:
 		return nil, fmt.Errorf("the server does not say what its model takes: %w", refused)
 	default:
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
+}
+
+// askRow asks serin for a row that fits, and V1's path for the model's name.
+func (t *Target) askRow(ctx context.Context) error {
+	var says struct {
+		Model   string
+		Example json.RawMessage
+	}
+	if err := t.question(ctx, http.MethodGet, t.below("signature"), &says); err != nil {
+		return err
+	}
+	if len(t.Data) == 0 && len(says.Example) > 0 {
+		t.Data = []json.RawMessage{says.Example}
+	}
+	if t.Protocol == "v1" {
+		t.Model = says.Model
+	}
+	return nil
 }
 
 // source answers questions about models.
@@ -62,29 +84,22 @@ type source struct {
 	metadata func(name string) (*tensors, error)
 }
 
-func (t *Target) askOf(ctx context.Context, name, inputs bool) (takes *tensors, err error) {
-	s := t.httpSource(ctx)
-	if t.Protocol == "grpc" {
-		conn, err := grpc.NewClient("passthrough:///"+address(t.Server), grpc.WithTransportCredentials(credentialsFor(t.Server)))
-		if err != nil {
+func (t *Target) tensorsFrom(s source) (_ *tensors, err error) {
+	if t.Model == "" {
+		if t.Model, err = s.first(); err != nil {
 			return nil, err
 		}
-		defer func() { _ = conn.Close() }()
-		s = grpcSource(ctx, conn)
 	}
-	asked := t.Model
-	if name {
-		if asked, err = s.first(); err != nil {
-			return nil, err
-		}
-		if t.Protocol != "predict" && t.Protocol != "invocations" { // there it would change the path
-			t.Model = asked
-		}
+	return s.metadata(t.Model)
+}
+
+func (t *Target) askGRPC(ctx context.Context) (*tensors, error) {
+	conn, err := grpc.NewClient("passthrough:///"+address(t.Server), grpc.WithTransportCredentials(credentialsFor(t.Server)))
+	if err != nil {
+		return nil, err
 	}
-	if !inputs {
-		return nil, nil
-	}
-	return s.metadata(asked)
+	defer func() { _ = conn.Close() }()
+	return t.tensorsFrom(grpcSource(ctx, conn))
 }
 
 var errNoModel = &refusal{status: "it has no model"}

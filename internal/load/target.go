@@ -108,21 +108,6 @@ func (t *Target) requestsOf(takes *tensors) ([]Request, error) {
 	return protocols[t.Protocol](t, takes)
 }
 
-// needs says what the server must be asked before a request can be made: the
-// model's name, and what it takes.
-func (t *Target) needs() (name, inputs bool) {
-	switch {
-	case t.Given != nil:
-		return false, false
-	case t.Protocol == "v2" || t.Protocol == "v2-binary" || t.Protocol == "grpc":
-		return t.Model == "", true
-	case t.Protocol == "v1":
-		return t.Model == "", len(t.Data) == 0
-	default: // their paths do without a name
-		return t.Model == "" && len(t.Data) == 0, len(t.Data) == 0
-	}
-}
-
 // batches are the rows of each request: all rows in turns, Rows at a time, round
 // and round until every row was in one of them.
 func (t *Target) batches() [][]json.RawMessage {
