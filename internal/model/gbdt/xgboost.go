@@ -244,7 +244,7 @@ func (b *booster) predictor(o XGBoostOptions) (model.Predictor, *model.Refusal) 
 	in := &intake{next: nextXGBoost}
 	whole := part{path: "the model", in: in}
 	b.saved(whole, &o)
-	goal := b.goal(whole, o.Regression)
+	goal := b.goal(whole, o)
 	if b.features < 1 {
 		whole.fail("it has no features")
 	}

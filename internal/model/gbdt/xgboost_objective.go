@@ -14,7 +14,7 @@ type goal struct {
 
 // goal reads the objective. The transformations are the PredTransform of
 // src/objective/*.
-func (b *booster) goal(whole part, regression bool) goal {
+func (b *booster) goal(whole part, o XGBoostOptions) goal {
 	n := b.outputs()
 	quantities := model.Signature{Task: model.Regression, Values: model.Quantities, Outputs: n}
 	twoClasses := model.Signature{Values: model.Probabilities, Outputs: 2, Classes: labels(2)}
@@ -22,7 +22,7 @@ func (b *booster) goal(whole part, regression bool) goal {
 	if !b.since(1, 6) {
 		sigmoid = oldSigmoid32
 	}
-	if regression {
+	if o.Regression {
 		switch b.objective {
 		case "binary:logistic":
 			return goal{each(sigmoid), quantities}
@@ -40,6 +40,9 @@ func (b *booster) goal(whole part, regression bool) goal {
 	case "binary:hinge":
 		g = goal{twoOf(hinge32, rest32), twoClasses}
 	case "binary:logitraw":
+		if o.Best { // its predict_proba answers margins, its predict compares them with 0.5
+			whole.in.refuse("Fit with the objective binary:logistic.", "%s: its objective is binary:logitraw, whose margins XGBClassifier takes for probabilities", whole.path)
+		}
 		g = goal{rawScore, model.Signature{Values: model.Scores, Outputs: 1, Classes: labels(2)}}
 	case "multi:softprob", "multi:softmax":
 		g = goal{softmax32, model.Signature{Values: model.Probabilities, Outputs: n, Classes: labels(n)}}

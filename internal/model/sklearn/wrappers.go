@@ -89,9 +89,6 @@ func (p place) xgboost(object *pickle.Object) (fitted, *model.Refusal) {
 			_ = e.text(name)
 		}
 	}
-	if e.err == nil && classifier && e.optional("objective") == "binary:logitraw" {
-		e.fail("Fit with the objective binary:logistic.", "its objective is binary:logitraw, whose margins XGBClassifier takes for probabilities")
-	}
 	if e.err == nil {
 		options.Names = texts(booster, "feature_names")
 	}

@@ -61,7 +61,6 @@ func TestTamperedWrappers(t *testing.T) {
 		{"a prediction parameter", "lgb-classifier 4", "pred_early_stop", `it has the string "pred_early_stop"`},
 		{"no booster", "xgb-classifier 4", "_Booster", "_Booster is the string"},
 		{"no missing", "xgb-classifier 4", "missing", "missing is the string"},
-		{"raw margins", "xgb-classifier 4", "objective", "binary:logitraw"},
 		{"no label encoder", "xgb-classifier-words 0b", "_le", "_le is the string"},
 		{"no classes", "xgb-classifier 4", "classes_", "classes_ is the string"},
 	} {

@@ -220,6 +220,9 @@ def xgb_wrappers():
         saved.predict = lambda row: late.predict(row, ntree_limit=0)
     saved.library = "XGBoost " + xgb.__version__
     yield saved
+    margins = xgb.XGBClassifier(objective="binary:logitraw", **shared).fit(X, BINARY)
+    yield Refused("xgb-wrapper-raw.joblib", margins, "takes for probabilities")
+    yield Refused("xgb-wrapper-raw.json", margins, "takes for probabilities", file=bytes_of(margins.save_model, ".json"))
     other = xgb.XGBRegressor(missing=-1.0, **shared).fit(np.nan_to_num(HOLES, nan=-1.0), SCORE)
     if since("xgboost", "1.0") and not since("xgboost", "2.0"):
         yield case("xgb-wrapper-missing.json", other, np.nan_to_num(HOLED_ROWS, nan=-1.0), file=bytes_of(other.save_model, ".json"))
