@@ -301,11 +301,16 @@ func (p *pacedBody) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// linger is how long what is left of an answered upload may still come in: who is
+// refused before all of a small file was read would otherwise find the connection
+// reset, and never read why.
+const linger = time.Second
+
 // end is called with the request. Who still waits for bytes of it, because the
-// deploy was answered before, waits no longer.
+// deploy was answered before, does not wait for long.
 func (p *pacedBody) end() {
 	if !p.ended.Swap(true) {
-		_ = p.deadline(time.Now()) // the connection is of no use any more
+		_ = p.deadline(time.Now().Add(linger))
 	}
 }
 

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -118,4 +120,38 @@ type untouchable struct{ t *testing.T }
 func (u untouchable) Read([]byte) (int, error) {
 	u.t.Error("the file was read")
 	return 0, io.EOF
+}
+
+// TestARefusalReachesWhoStillSends: who is refused for what comes before a small
+// file can send all of it, and then reads why.
+func TestARefusalReachesWhoStillSends(t *testing.T) {
+	t.Parallel()
+	p := &reading{scripted: scripted{health: live()}}
+	mux := http.NewServeMux()
+	Register(mux, func() []Model { return []Model{{"churn", true, p, p, plan}} }, "test", 1<<20)
+	answered := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mux.ServeHTTP(w, r)
+		close(answered)
+	}))
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const size = 100_000
+	head := "POST /admin/deploy-canary?name=m&options=%7B%22weight%22:2%7D HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\n"
+	if _, err := fmt.Fprintf(conn, "%sContent-Length: %d\r\n\r\n", head, size); err != nil {
+		t.Fatal(err)
+	}
+	<-answered
+	for sent := 0; sent < size; sent += 1000 {
+		if _, err := conn.Write(make([]byte, 1000)); err != nil {
+			t.Fatalf("after %d bytes: %v", sent, err)
+		}
+	}
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "422") {
+		t.Fatalf("%q %v", line, err)
+	}
 }
