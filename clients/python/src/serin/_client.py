@@ -1,0 +1,380 @@
+"""Client and AsyncClient: the methods, and two thin transports.
+
+Each method names the plan that it runs; what a call does is in _calls, once.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Iterator, List, Mapping, Optional, TypeVar, Union
+from urllib.parse import urlsplit
+
+from ._answers import Change, Prediction, Verdict
+from ._calls import Calls, Plan, share
+from ._errors import InvalidInput
+from ._rows import Signature
+from ._wire import Ask, Effect, Lost, Pause, Reply, Result
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+Weight = Union[float, str]
+Duration = Union[float, str, timedelta]
+URL = "http://127.0.0.1:8000"
+
+
+class _Settings:
+    """What both clients are made of."""
+
+    def __init__(
+        self,
+        url: str = URL,
+        model: Optional[str] = None,
+        *,
+        timeout: float = 10.0,
+        retries: int = 3,
+        patience: float = 10.0,
+        actor: Optional[str] = None,
+    ) -> None:
+        """A client of the server at url.
+
+        model is one that it serves beside others; without it, its default model.
+        timeout is how long a call may take, in seconds; a deploy may take longer.
+        A server that is overloaded says when to come again: predictions and reads
+        do, at most retries times and for at most patience seconds in all. actor is
+        who acts, for the journal; without it, who is logged in.
+        """
+        if "://" not in url:
+            url = f"http://{url}"
+        self._url = url.rstrip("/")
+        where = urlsplit(self._url)
+        if where.scheme not in ("http", "https") or not where.hostname:
+            raise InvalidInput(f"The address {url!r} is not a URL.", next=f"Write it like {URL}.")
+        self._calls = Calls(self._url, model, retries, patience)
+        self._options: Dict[str, Any] = {
+            "base_url": self._url,
+            "timeout": timeout,
+            "headers": {"Serin-Actor": _printable(actor or _user()), "User-Agent": "serin-python"},
+            # A proxy is no way to this machine.
+            "trust_env": where.hostname not in ("127.0.0.1", "localhost", "::1"),
+        }
+        self._open()
+
+    def _open(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self._url
+
+    @property
+    def model(self) -> Optional[str]:
+        """The model's name; None is the server's default model."""
+        return self._calls.name
+
+    def __repr__(self) -> str:
+        return f"serin.{type(self).__name__}({self._url!r}" + (f", model={self.model!r})" if self.model else ")")
+
+
+class Client(_Settings):
+    """Predictions from a serin server, and its canary's life. It may be shared by threads."""
+
+    _http: httpx.Client
+
+    def _open(self) -> None:
+        import httpx
+
+        self._http = httpx.Client(**self._options)
+
+    def _run(self, plan: Plan[T]) -> T:
+        result: Result = None
+        while True:
+            try:
+                effect = plan.send(result)
+            except StopIteration as end:
+                value: T = end.value
+                return value
+            result = self._do(effect)
+
+    def _do(self, effect: Effect) -> Result:
+        import httpx
+
+        if isinstance(effect, Pause):
+            time.sleep(effect.seconds)
+            return None
+        try:
+            return _reply(self._http.request(effect.method, effect.path, **_request(effect)))
+        except httpx.TransportError as e:
+            return _lost(e)
+
+    def close(self) -> None:
+        """Closes the connections. Leaving a with block does it, too."""
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def predict(self, X: Any) -> Prediction:
+        """Predicts rows: a DataFrame, an array, a list of lists or of dicts, an
+        iterator of them, or one row. NaN and None are missing values. A table of
+        any length goes in chunks, all answered by the version that was dealt the
+        first.
+        """
+        return self._run(self._calls.predict(X))
+
+    def predict_proba(self, X: Any) -> Prediction:
+        """The same as an array of probabilities, a column for each of its classes."""
+        return self._run(self._calls.predict(X, proba=True))
+
+    def stream(self, X: Any) -> Iterator[Prediction]:
+        """Predicts rows in parts, as an iterator of answers: whatever X is, what is
+        in memory is one part of it. One version answers all of them.
+        """
+        s = self._run(self._calls.signature())
+        for plan in self._calls.stream(X, s):
+            yield self._run(plan)
+
+    def signature(self) -> Signature:
+        """What the model takes and answers."""
+        return self._run(self._calls.signature())
+
+    def deploy(
+        self,
+        model: Any,
+        name: Optional[str] = None,
+        *,
+        weight: Optional[Weight] = None,
+        duration: Optional[Duration] = None,
+        policy: Optional[Mapping[str, Any]] = None,
+        golden: Any = None,
+        reason: str = "",
+        force: bool = False,
+    ) -> Change:
+        """Releases a version as a canary, and returns when it is live.
+
+        model is a fitted estimator, which is saved by joblib, or the path of a model
+        file; name is what the version is called. golden are rows: what the
+        estimator answers to them goes along, and the version is refused unless
+        serin reproduces it. For a path, golden is the file of golden predictions
+        (else path + ".golden.jsonl", if there is one).
+
+        weight is its share of the requests (0.1 or "10%"), duration how long it is
+        observed (seconds, "1h", a timedelta), policy how it is judged and what
+        follows: {"at_end": "promote", "on_alarm": "rollback"}; the server's defaults
+        where they are missing. force deploys a version that is quarantined.
+        """
+        return self._run(
+            self._calls.deploy(
+                model,
+                name=name,
+                weight=weight,
+                duration=duration,
+                policy=policy,
+                golden=golden,
+                reason=reason,
+                force=force,
+            )
+        )
+
+    def rollback(self, reason: str = "") -> Change:
+        """Takes the canary out; always works while there is one."""
+        return self._run(self._calls.command("rollback-canary", {"reason": reason}))
+
+    def promote(self, force: bool = False, reason: str = "") -> Change:
+        """Makes the canary stable if the verdict of this moment is a pass; force does
+        it whatever the verdict is, and needs a reason.
+        """
+        return self._run(self._calls.command("promote-canary", {"force": force, "reason": reason}))
+
+    def weight(self, weight: Weight, reason: str = "") -> Change:
+        """Gives the canary another share of the requests, like 0.25 or "25%"."""
+        return self._run(self._calls.command("canary-weight", {"weight": share(weight), "reason": reason}))
+
+    def slowdown(self, on: Optional[bool] = None) -> bool:
+        """Starts or ends a drill that slows the canary down on purpose; without on it
+        is the other one. Returns whether it is on now.
+        """
+        return self._run(self._calls.slowdown(on))
+
+    def check(self) -> Verdict:
+        """Judges the canary; it counts as a look."""
+        return self._run(self._calls.check())
+
+    def verdict(self) -> Verdict:
+        """What serin says of the canary now; in a notebook it is drawn. It is no look."""
+        return self._run(self._calls.verdict())
+
+    def wait(self, timeout: float, poll: float = 1.0) -> Verdict:
+        """Waits for an alert, the monitor's verdict or the canary's end, at most so
+        many seconds; then a TimedOut is raised. It asks every poll seconds.
+        """
+        return self._run(self._calls.wait(timeout, poll))
+
+    def state(self) -> Dict[str, Any]:
+        """The state as the API has it: what is stable, what is on trial."""
+        return self._run(self._calls.state())
+
+    def models(self) -> List[str]:
+        """The names of the models that the server has."""
+        return self._run(self._calls.models())
+
+
+class AsyncClient(_Settings):
+    """Client, awaited: each method does what Client's does."""
+
+    _http: httpx.AsyncClient
+
+    def _open(self) -> None:
+        import httpx
+
+        self._http = httpx.AsyncClient(**self._options)
+
+    async def _run(self, plan: Plan[T]) -> T:
+        result: Result = None
+        while True:
+            try:
+                effect = plan.send(result)
+            except StopIteration as end:
+                value: T = end.value
+                return value
+            result = await self._do(effect)
+
+    async def _do(self, effect: Effect) -> Result:
+        import anyio
+        import httpx
+
+        if isinstance(effect, Pause):
+            await anyio.sleep(effect.seconds)
+            return None
+        try:
+            return _reply(await self._http.request(effect.method, effect.path, **_request(effect)))
+        except httpx.TransportError as e:
+            return _lost(e)
+
+    async def close(self) -> None:
+        """Closes the connections. Leaving an async with block does it, too."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def predict(self, X: Any) -> Prediction:
+        return await self._run(self._calls.predict(X))
+
+    async def predict_proba(self, X: Any) -> Prediction:
+        return await self._run(self._calls.predict(X, proba=True))
+
+    async def stream(self, X: Any) -> AsyncIterator[Prediction]:
+        s = await self._run(self._calls.signature())
+        for plan in self._calls.stream(X, s):
+            yield await self._run(plan)
+
+    async def signature(self) -> Signature:
+        return await self._run(self._calls.signature())
+
+    async def deploy(
+        self,
+        model: Any,
+        name: Optional[str] = None,
+        *,
+        weight: Optional[Weight] = None,
+        duration: Optional[Duration] = None,
+        policy: Optional[Mapping[str, Any]] = None,
+        golden: Any = None,
+        reason: str = "",
+        force: bool = False,
+    ) -> Change:
+        return await self._run(
+            self._calls.deploy(
+                model,
+                name=name,
+                weight=weight,
+                duration=duration,
+                policy=policy,
+                golden=golden,
+                reason=reason,
+                force=force,
+            )
+        )
+
+    async def rollback(self, reason: str = "") -> Change:
+        return await self._run(self._calls.command("rollback-canary", {"reason": reason}))
+
+    async def promote(self, force: bool = False, reason: str = "") -> Change:
+        return await self._run(self._calls.command("promote-canary", {"force": force, "reason": reason}))
+
+    async def weight(self, weight: Weight, reason: str = "") -> Change:
+        return await self._run(self._calls.command("canary-weight", {"weight": share(weight), "reason": reason}))
+
+    async def slowdown(self, on: Optional[bool] = None) -> bool:
+        return await self._run(self._calls.slowdown(on))
+
+    async def check(self) -> Verdict:
+        return await self._run(self._calls.check())
+
+    async def verdict(self) -> Verdict:
+        return await self._run(self._calls.verdict())
+
+    async def wait(self, timeout: float, poll: float = 1.0) -> Verdict:
+        return await self._run(self._calls.wait(timeout, poll))
+
+    async def state(self) -> Dict[str, Any]:
+        return await self._run(self._calls.state())
+
+    async def models(self) -> List[str]:
+        return await self._run(self._calls.models())
+
+
+for _name, _method in vars(AsyncClient).items():
+    if not _name.startswith("_") and _method.__doc__ is None:
+        _method.__doc__ = getattr(Client, _name).__doc__
+
+
+def _request(ask: Ask) -> Dict[str, Any]:
+    """What httpx makes a request of."""
+    given: Dict[str, Any] = {"headers": dict(ask.headers), "content": ask.body}
+    if ask.timeout is not None:
+        given["timeout"] = ask.timeout
+    if ask.form is not None:
+        files: List[Any] = [("model", (ask.form.name, ask.form.model, "application/octet-stream"))]
+        if ask.form.golden is not None:
+            files.insert(0, ("golden", ("golden.jsonl", ask.form.golden, "application/x-ndjson")))
+        del given["content"]
+        given["data"], given["files"] = {"options": ask.form.options}, files
+    return given
+
+
+def _reply(response: httpx.Response) -> Reply:
+    return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
+
+
+def _lost(e: httpx.TransportError) -> Lost:
+    import httpx
+
+    if isinstance(e, httpx.TimeoutException):
+        return Lost("it did not answer in time", closed=False)
+    closed = isinstance(e, (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError))
+    return Lost(str(e) or "the connection was closed", closed)
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "python"
+
+
+def _printable(actor: str) -> str:
+    """What a header can hold, within the server's limit."""
+    return "".join(c if " " <= c <= "~" else "?" for c in actor)[:100]
