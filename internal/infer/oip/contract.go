@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -182,11 +183,13 @@ func (c *Contract) Each(r *Request, n int, f func(output int, shape []int64, bin
 func (c *Contract) AppendRaw(dst []byte, i int, b *rows.Batch) []byte {
 	o := &c.outputs[i]
 	if o.labels != nil {
+		dst = slices.Grow(dst, b.N*len(o.raw[0])) // about: texts differ in length
 		for _, class := range b.Answers.Classes[:b.N] {
 			dst = append(dst, o.raw[class]...)
 		}
 		return dst
 	}
+	dst = slices.Grow(dst, 8*b.N*o.columns)
 	for _, v := range b.Answers.Values[:b.N*o.columns] {
 		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(v))
 	}

@@ -260,17 +260,36 @@ func (t *Tensor) fill(b *rows.Batch, s *model.Signature, first, columns int) err
 	return nil
 }
 
-// copyNumbers is the straight way for the usual request: all numbers, 64 bits.
+// exponent is all ones in a number that is not finite, and in no other.
+const exponent = 0x7ff << 52
+
+// copyNumbers is the straight way for the usual request: all numbers, 64 bits. It
+// only notes whether one is not finite, and looks for it then: a batch has twenty
+// thousand numbers, and this loop is a good part of what the server adds to a
+// model's own time.
 func (t *Tensor) copyNumbers(b *rows.Batch, s *model.Signature) error {
-	for i := range b.Numbers {
-		b.Numbers[i] = math.Float64frombits(binary.LittleEndian.Uint64(t.Raw[8*i:]))
+	var carry uint64 // its highest bit is set by an exponent of all ones
+	to, from := b.Numbers, t.Raw[:8*len(b.Numbers)]
+	for len(to) >= 4 && len(from) >= 32 {
+		v0, v1 := binary.LittleEndian.Uint64(from), binary.LittleEndian.Uint64(from[8:])
+		v2, v3 := binary.LittleEndian.Uint64(from[16:]), binary.LittleEndian.Uint64(from[24:])
+		to[0], to[1], to[2], to[3] = math.Float64frombits(v0), math.Float64frombits(v1), math.Float64frombits(v2), math.Float64frombits(v3)
+		carry |= (v0&exponent + 1<<52) | (v1&exponent + 1<<52) | (v2&exponent + 1<<52) | (v3&exponent + 1<<52)
+		to, from = to[4:], from[32:]
+	}
+	for i := range to {
+		v := binary.LittleEndian.Uint64(from[8*i:])
+		to[i] = math.Float64frombits(v)
+		carry |= v&exponent + 1<<52
+	}
+	if carry>>63 == 0 {
+		return nil
 	}
 	return finite(b, s, quoted(t.Name))
 }
 
 // finite holds the numbers of a batch to what its features may be.
 func finite(b *rows.Batch, s *model.Signature, input string) error {
-	const exponent = 0x7ff << 52
 	for i, v := range b.Numbers {
 		if math.Float64bits(v)&exponent == exponent && !(math.IsNaN(v) && s.Features[i%len(s.Features)].Missing) {
 			return notFinite(input, s, i/len(s.Features), i%len(s.Features), v)
