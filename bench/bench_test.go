@@ -169,7 +169,7 @@ func paper() *page {
 			one("serin with a canary", false, true, rates(940, 800), rates(1180, 1090), rates(490, 480)),
 			one("FastAPI, as the seed says", true, true, rates(20), rates(21), rates(10)),
 		},
-		batches: []batch{{"gradient-boosting", []float64{2e6, 2e6}, []float64{1.7e6, 1.9e6}, []float64{1.5e6, 1.5e6}}},
+		batches: []batch{{"gradient-boosting", []float64{2e6, 2e6}, []float64{1.7e6, 1.9e6}, []float64{1.5e6, 1.5e6}, []float64{1.8e6, 1.9e6}, []float64{1.6e6, 1.7e6}}},
 	}
 	p.services[serin].floorHalf = rates(500, 490)
 	return p

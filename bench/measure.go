@@ -148,6 +148,9 @@ func measureStarts(ctx context.Context, p plan, times int, tell *reporter) ([]fl
 type batch struct {
 	model             string
 	bare, grpc, plain []float64 // the model alone, over gRPC, in binary tensors
+	// How many rows serin answers in a second of its own CPU, whatever its client
+	// has the patience for.
+	grpcCPU, plainCPU []float64
 }
 
 // batchModels are what services/batches.py makes.
@@ -204,13 +207,15 @@ func measureBatch(ctx context.Context, s settings, k *kit, model string) (b *bat
 		b.bare = append(b.bare, bare)
 		for _, side := range []struct {
 			protocol, server string
-			into             *[]float64
-		}{{"grpc", grpc, &b.grpc}, {"v2-binary", running.addr, &b.plain}} {
+			rate, cpu        *[]float64
+		}{{"grpc", grpc, &b.grpc, &b.grpcCPU}, {"v2-binary", running.addr, &b.plain, &b.plainCPU}} {
+			before := familyOf(running.cmd.Process.Pid).cpu()
 			r, err := k.load(ctx, "http://"+side.server, duration, batchConnections, "--protocol", side.protocol, "--rows", strconv.Itoa(batchRows), "--data", k.rows())
 			if err != nil {
 				return nil, err
 			}
-			*side.into = append(*side.into, r.Rate*batchRows)
+			*side.rate = append(*side.rate, r.Rate*batchRows)
+			*side.cpu = append(*side.cpu, float64(r.Requests)*batchRows/(familyOf(running.cmd.Process.Pid).cpu()-before))
 		}
 	}
 	return b, nil

@@ -122,11 +122,12 @@ func (p *page) writeBatches(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "\n## Batches of %d rows and 20 features\n\nRows a second, each side on one processor: the model alone in its own process, and serin (`GOMAXPROCS=1`) behind %d connections\n"+
-		"whose client has the other processors.\n\n![rows a second](plots/performance-batches.svg)\n\n"+
-		"| | the model alone | gRPC | of it | V2 binary | of it |\n|---|--:|--:|--:|--:|--:|\n", batchRows, batchConnections)
+		"whose client has the other processors. The model's share of serin's CPU does not depend on the client.\n\n![rows a second](plots/performance-batches.svg)\n\n"+
+		"| | the model alone | gRPC | of it | the model's share of serin's CPU | V2 binary | of it | the model's share of serin's CPU |\n|---|--:|--:|--:|--:|--:|--:|--:|\n", batchRows, batchConnections)
 	for _, b := range p.batches {
-		fmt.Fprintf(w, "| %s | %.0f | %.0f | %s | %.0f | %s |\n", b.model, median(b.bare),
-			median(b.grpc), spread(quotients(b.grpc, b.bare), ""), median(b.plain), spread(quotients(b.plain, b.bare), ""))
+		fmt.Fprintf(w, "| %s | %.0f | %.0f | %s | %s | %.0f | %s | %s |\n", b.model, median(b.bare),
+			median(b.grpc), spread(quotients(b.grpc, b.bare), ""), spread(quotients(b.grpcCPU, b.bare), ""),
+			median(b.plain), spread(quotients(b.plain, b.bare), ""), spread(quotients(b.plainCPU, b.bare), ""))
 	}
 }
 
