@@ -46,24 +46,29 @@ func TestDocumentedCommandsExist(t *testing.T) {
 	}
 }
 
-// TestTheCurlLinesOfTheProtocols runs every curl line of docs/protocols.md
-// against a real server. Each must succeed and answer something.
-func TestTheCurlLinesOfTheProtocols(t *testing.T) {
+// TestTheCurlLinesOfTheDocuments runs every curl line of two documents against a
+// real server. Each must succeed, and answer something unless it only does.
+func TestTheCurlLinesOfTheDocuments(t *testing.T) {
 	t.Parallel()
 	needs(t, "sh", "curl")
-	text, err := os.ReadFile("../../docs/protocols.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := child(t, workplace(t)).mustBeReady()
-	lines := regexp.MustCompile("(?m)^curl .*$").FindAllString(string(text), -1)
-	if len(lines) < 15 {
-		t.Fatalf("only %d curl lines were found", len(lines))
-	}
-	for _, line := range lines {
-		out, err := exec.Command("sh", "-c", strings.ReplaceAll(line, "http://127.0.0.1:8000", s.url)).CombinedOutput()
-		if err != nil || len(out) == 0 {
-			t.Errorf("%s\n%v: %s", line, err, out)
+	for name, server := range map[string]func(*testing.T) *server{
+		"protocols.md": func(t *testing.T) *server { return child(t, workplace(t)).mustBeReady() },
+		"models.md":    func(t *testing.T) *server { return twoModels(t, workplace(t)) },
+	} {
+		text, err := os.ReadFile("../../docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := server(t)
+		lines := regexp.MustCompile("(?m)^curl .*$").FindAllString(string(text), -1)
+		if len(lines) < 15 {
+			t.Fatalf("%s: only %d curl lines were found", name, len(lines))
+		}
+		for _, line := range lines {
+			out, err := exec.Command("sh", "-c", strings.ReplaceAll(line, "http://127.0.0.1:8000", s.url)).CombinedOutput()
+			if silent := strings.HasSuffix(line, "load"); err != nil || (len(out) == 0) != silent {
+				t.Errorf("%s\n%v: %s", line, err, out)
+			}
 		}
 	}
 }

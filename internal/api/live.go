@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -248,6 +249,9 @@ func (l *gallery) watch(ctx context.Context, _ *struct{}) (*huma.StreamResponse,
 			}
 			select {
 			case <-tick.C:
+				if l.gone() {
+					return
+				}
 			case <-woken:
 			case <-l.of.ended:
 				return
@@ -256,6 +260,11 @@ func (l *gallery) watch(ctx context.Context, _ *struct{}) (*huma.StreamResponse,
 			}
 		}
 	}}, nil
+}
+
+// gone says whether the model is served no longer, or by another pilot.
+func (l *gallery) gone() bool {
+	return !slices.ContainsFunc(l.of.models(), func(m Model) bool { return m.Pilot == l.pilot })
 }
 
 func (l *gallery) news() <-chan struct{} {

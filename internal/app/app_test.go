@@ -25,6 +25,7 @@ type running struct {
 	t      *testing.T
 	config Config
 	url    string
+	grpc   string
 	client *api.Client
 	cancel context.CancelCauseFunc
 	ended  chan error
@@ -49,7 +50,7 @@ func launch(t *testing.T, c Config) *running {
 	go func() { r.ended <- Run(ctx, c, func(x Ready) { ready <- x }) }()
 	select {
 	case x := <-ready:
-		r.url = x.URL
+		r.url, r.grpc = x.URL, x.GRPC
 	case err := <-r.ended:
 		t.Fatalf("did not start: %v", err)
 	}

@@ -29,9 +29,10 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 	guarded := api.Guard(c.AllowedHosts, unhurried(admin))
 
 	mux := http.NewServeMux()
-	front := y.lines[0].front // the default model's, also while that is unloaded
+	front := y.standard.front // the default model's, also while that is unloaded
 	mux.Handle("POST /predict", front)
 	protocols.Register(mux)
+	protocols.Manage(mux, y, func(h http.Handler) http.Handler { return api.Guard(c.AllowedHosts, unhurried(h)) })
 	mux.Handle("/admin/", guarded)
 	mux.Handle("/gate/", guarded)
 	mux.Handle("/models/{model}/gate/", guarded)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"serin/internal/api"
 	"serin/internal/control"
@@ -17,65 +18,96 @@ import (
 	"serin/internal/store"
 )
 
-// line is the parts of one model: where its requests go in, who answers them, and
-// who moves its rollouts. Lines have nothing in common but the yard.
+// line is the parts of one model that is served: where its requests go in, who
+// answers them, and who moves its rollouts. Lines have nothing in common but the
+// yard.
 type line struct {
 	Model
+	platform
 
 	standard bool // the default model
-	table    *route.Switch
-	front    *infer.Handler
 	cars     *engines
 	pilot    *control.Pilot
+	stop     func() // ends the pilot, and waits for it; nil until it works
+}
+
+// platform is where requests for a model arrive. It stays when the model is
+// unloaded, so that who stands there finds it again when it is loaded.
+type platform struct {
+	table *route.Switch
+	front *infer.Handler
 }
 
 // yard is all lines, and what they share.
 type yard struct {
-	config *Config
-	root   *os.Root
-	data   string // the state directory, absolute
-	memory *store.Store
-	shelf  *shelf
-	heap   *heap
-	lines  []*line // the default model's first
+	config    *Config
+	root      *os.Root
+	data      string // the state directory, absolute
+	memory    *store.Store
+	shelf     *shelf
+	heap      *heap
+	models    []Model // that were named, or lay in the folder at the start; the default first
+	standard  platform
+	served    atomic.Pointer[[]*line] // a change is another list; the default model's first
+	protocols *infer.Protocols
 
-	flying sync.WaitGroup
-	land   context.CancelFunc // ends the pilots
+	leaving context.Context // ends when no model may come any more
+	leave   context.CancelFunc
+
+	change    sync.Mutex // one model comes or goes at a time; guards what follows
+	platforms map[string]platform
+	closed    bool // nothing comes or goes any more
 }
 
 // newYard lays a line for each model.
 func newYard(c *Config, root *os.Root, memory *store.Store, data string, models []Model) *yard {
 	y := &yard{
-		config: c, root: root, data: data, memory: memory, heap: newHeap(),
+		config: c, root: root, data: data, memory: memory, heap: newHeap(), models: models,
 		shelf: &shelf{store: memory, log: c.Log, inHand: map[string][]string{}},
 	}
-	for i, m := range models {
-		l := &line{Model: m, standard: i == 0, table: &route.Switch{}}
-		if m.Plan == nil {
-			l.Plan = &c.Plan
-		}
-		if l.standard {
-			l.front = infer.NewHandler(l.table, c.Limits, c.Log)
-		} else {
-			l.front = y.lines[0].front.Beside(l.table)
-		}
-		l.cars = &engines{
-			name: m.Name, root: root, data: data, limit: c.MaxModelBytes, reading: c.Reading, store: memory, shelf: y.shelf, table: l.table,
-			slowdown: c.Slowdown, log: c.Log, loaded: map[string]model.Predictor{}, heap: y.heap,
-		}
-		l.pilot = control.New(control.Config{Model: m.Name, Store: journal{memory, l.cars}, Engines: l.cars, Log: c.Log, Drills: c.Drills})
-		y.lines = append(y.lines, l)
+	y.leaving, y.leave = context.WithCancel(context.Background())
+	table := new(route.Switch)
+	y.standard = platform{table, infer.NewHandler(table, c.Limits, c.Log)}
+	y.platforms = map[string]platform{models[0].Name: y.standard}
+	var lines []*line
+	for _, m := range models {
+		lines = append(lines, y.lay(m))
 	}
+	y.served.Store(&lines)
 	return y
 }
 
-// models are the lines as protocols know them.
-func (y *yard) models() []infer.Model {
+// lay makes the line of a model, from whose platform nothing leaves yet.
+func (y *yard) lay(m Model) *line {
+	c := y.config
+	if m.Plan == nil {
+		m.Plan = &c.Plan
+	}
+	p, known := y.platforms[m.Name]
+	if !known {
+		table := new(route.Switch)
+		p = platform{table, y.standard.front.Beside(table)}
+		y.platforms[m.Name] = p
+	}
+	cars := &engines{
+		name: m.Name, root: y.root, data: y.data, limit: c.MaxModelBytes, reading: c.Reading, store: y.memory, shelf: y.shelf, table: p.table,
+		slowdown: c.Slowdown, log: c.Log, loaded: map[string]model.Predictor{}, heap: y.heap,
+	}
+	pilot := control.New(control.Config{Model: m.Name, Store: journal{y.memory, cars}, Engines: cars, Log: c.Log, Drills: c.Drills})
+	return &line{Model: m, platform: p, standard: p == y.standard, cars: cars, pilot: pilot}
+}
+
+// lines are those that are served now.
+func (y *yard) lines() []*line { return *y.served.Load() }
+
+// serve makes these the lines that are served, in every door.
+func (y *yard) serve(lines []*line) {
+	y.served.Store(&lines)
 	var all []infer.Model
-	for _, l := range y.lines {
+	for _, l := range lines {
 		all = append(all, infer.Model{Name: l.Name, Front: l.front})
 	}
-	return all
+	y.protocols.Serve(y.models[0].Name, all...)
 }
 
 // journal is the store as control knows it. The entries and looks of both have
@@ -109,7 +141,7 @@ func (j journal) SaveLook(ctx context.Context, model, rolloutID string, l contro
 // one of these canaries ended it, if a canary did.
 func (y *yard) boot(ctx context.Context, box *blackBox) error {
 	start := box.start
-	for _, l := range y.lines {
+	for _, l := range y.lines() {
 		state, _, err := y.memory.State(ctx, l.Name)
 		if err != nil {
 			return fmt.Errorf("reading the state of %s: %w", l.Name, err)
@@ -118,7 +150,7 @@ func (y *yard) boot(ctx context.Context, box *blackBox) error {
 			start.Suspects = append(start.Suspects, l.Name)
 		}
 	}
-	for _, l := range y.lines {
+	for _, l := range y.lines() {
 		if err := l.pilot.Recall(ctx, start); err != nil {
 			return fmt.Errorf("model %s: %w", l.Name, err)
 		}
@@ -126,9 +158,9 @@ func (y *yard) boot(ctx context.Context, box *blackBox) error {
 	if err := box.acted(); err != nil { // all is concluded, once, also if this start goes no further
 		return err
 	}
-	failed := make([]error, len(y.lines))
+	failed := make([]error, len(y.lines()))
 	var loading sync.WaitGroup
-	for i, l := range y.lines {
+	for i, l := range y.lines() {
 		loading.Go(func() {
 			start := start
 			start.Model = l.Path
@@ -145,19 +177,51 @@ func (y *yard) boot(ctx context.Context, box *blackBox) error {
 	return nil
 }
 
-// fly lets the pilots work until land is called.
-func (y *yard) fly(ctx context.Context) {
-	ctx, y.land = context.WithCancel(context.WithoutCancel(ctx))
-	y.flying.Go(func() { y.heap.tend(ctx) })
-	for _, l := range y.lines {
-		y.flying.Go(func() { l.pilot.Run(ctx) })
+// start lets the pilot work until stop is called.
+func (l *line) start(ctx context.Context) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.pilot.Run(ctx)
+	}()
+	l.stop = func() { cancel(); <-done }
+}
+
+// work lets all pilots work, and returns what ends them.
+func (y *yard) work(ctx context.Context) (stop func()) {
+	for _, l := range y.lines() {
+		l.start(ctx)
 	}
+	tending, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var heap sync.WaitGroup
+	heap.Go(func() { y.heap.tend(tending) })
+	return func() {
+		y.close()
+		cancel()
+		var ending sync.WaitGroup
+		for _, l := range y.lines() {
+			ending.Go(l.stop)
+		}
+		ending.Wait()
+		heap.Wait()
+	}
+}
+
+// close calls off a model that is coming, waits for one that goes, and lets no
+// other do so.
+func (y *yard) close() {
+	y.leave()
+	y.change.Lock()
+	defer y.change.Unlock()
+	y.closed = true
 }
 
 // endDeploys calls off every deploy that is on its way.
 func (y *yard) endDeploys(ctx context.Context) {
+	y.close()
 	var ending sync.WaitGroup
-	for _, l := range y.lines {
+	for _, l := range y.lines() {
 		ending.Go(func() { l.pilot.EndDeploys(ctx) })
 	}
 	ending.Wait()
@@ -166,7 +230,7 @@ func (y *yard) endDeploys(ctx context.Context) {
 // controls are the lines as the admin side knows them.
 func (y *yard) controls() []api.Model {
 	var all []api.Model
-	for _, l := range y.lines {
+	for _, l := range y.lines() {
 		all = append(all, api.Model{Name: l.Name, Default: l.standard, Pilot: l.pilot, History: history{y.memory, l.Name}, Plan: *l.Plan})
 	}
 	return all
@@ -175,7 +239,7 @@ func (y *yard) controls() []api.Model {
 // serving tells of every model what came of its start.
 func (y *yard) serving() []Serving {
 	var all []Serving
-	for _, l := range y.lines {
+	for _, l := range y.lines() {
 		state := l.pilot.Peek().State
 		s := Serving{State: state, Given: l.Path, Named: slices.ContainsFunc(y.config.Models, func(m Model) bool { return m.Name == l.Name }), Signature: l.table.Table().Stable.Predictor.Signature(), Changed: l.cars.changed(state.Stable)}
 		if s.Changed {
@@ -189,10 +253,18 @@ func (y *yard) serving() []Serving {
 // resting are the models that the state directory knows and that have no line.
 func (y *yard) resting(ctx context.Context) []string {
 	known, err := y.memory.Models(ctx)
-	if err != nil { // it has just been read
+	if err != nil {
 		y.config.Log.Warn("the models of the state directory could not be listed", "err", err)
 	}
-	return slices.DeleteFunc(known, func(name string) bool {
-		return slices.ContainsFunc(y.lines, func(l *line) bool { return l.Name == name })
-	})
+	return slices.DeleteFunc(known, func(name string) bool { return y.line(name) != nil })
+}
+
+// line is that of a model that is served, or nil.
+func (y *yard) line(name string) *line {
+	for _, l := range y.lines() {
+		if l.Name == name {
+			return l
+		}
+	}
+	return nil
 }

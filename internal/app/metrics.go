@@ -84,7 +84,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.protocols.Lost(func(status int, n uint64) {
 		ch <- prometheus.MustNewConstMetric(predictRequests, prometheus.CounterValue, float64(n), "", "", "", strconv.Itoa(status))
 	})
-	for _, l := range m.yard.lines {
+	for _, l := range m.yard.lines() {
 		l.collect(ch)
 	}
 }

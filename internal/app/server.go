@@ -161,9 +161,9 @@ type server struct {
 
 func assemble(c Config, y *yard) *server {
 	s := &server{config: c, yard: y}
-	standard := y.lines[0]
-	protocols := standard.front.Protocols(standard.Name, c.Version, func() bool { return s.gate.ready.Load() && !s.gate.draining.Load() })
-	protocols.Serve(standard.Name, y.models()...)
+	protocols := y.standard.front.Protocols(y.models[0].Name, c.Version, func() bool { return s.gate.ready.Load() && !s.gate.draining.Load() })
+	y.protocols = protocols
+	y.serve(y.lines())
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newMetrics(c.Version, y, protocols)...)
 	s.rpc = protocols.GRPC()
@@ -197,9 +197,7 @@ func (s *server) run(ctx context.Context, listener, wire net.Listener, box *blac
 	if err := s.yard.boot(ctx, box); err != nil {
 		return errors.Join(err, s.close())
 	}
-	s.yard.fly(ctx)
-	defer s.yard.flying.Wait()
-	defer s.yard.land()
+	defer s.yard.work(ctx)()
 	s.gate.ready.Store(true)
 	s.rpc.Ready(true)
 	ready(Ready{URL: "http://" + listener.Addr().String(), GRPC: address, Models: s.yard.serving(), Resting: s.yard.resting(ctx)})
@@ -232,7 +230,7 @@ func (s *server) stop(ctx context.Context) error {
 		s.config.Log.Info("draining: not ready, still answering", "for", drain.String())
 		<-time.After(drain)
 	}
-	s.yard.lines[0].front.EndStreams()
+	s.yard.standard.front.EndStreams()
 	defer s.config.Log.Info("stopped answering")
 	var ending sync.WaitGroup
 	defer ending.Wait()

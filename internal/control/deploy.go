@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"serin/internal/record"
@@ -127,6 +128,27 @@ func (p *Pilot) EndDeploys(ctx context.Context) {
 		p.callOff()
 		reply <- answer{}
 	})
+}
+
+// Retire refuses every deploy from now on, so that the pilot can be stopped with
+// nothing on its way. It is refused itself while there is a rollout or a deploy.
+func (p *Pilot) Retire(ctx context.Context) error {
+	_, err := p.ask(ctx, func(reply chan<- answer) {
+		switch r := p.state.Rollout; {
+		case r != nil:
+			reply <- answered(Health{}, &rollout.Refusal{
+				Code: rollout.CanaryActive, Detail: fmt.Sprintf("canary %s of %s is in progress in rollout %s", r.Canary.Name, p.Model, r.ID), Next: "Promote it or roll it back first.",
+			})
+		case p.deploy != nil:
+			reply <- answered(Health{}, &rollout.Refusal{Code: rollout.CanaryLoading, Detail: "a deploy of " + p.Model + " is on its way", Next: "Wait for it, or roll it back."})
+		case p.unsure: // it may turn out that there is one
+			reply <- answered(Health{}, storeDown(ErrUnsettled))
+		default:
+			p.stopping = true
+			reply <- answer{}
+		}
+	})
+	return err
 }
 
 // callOff ends a rollout that is still loading, and answers its deploy.

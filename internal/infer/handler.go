@@ -80,6 +80,11 @@ func (h *Handler) Beside(table *route.Switch) *Handler {
 	return other
 }
 
+// Away says why the switch holds no table, to those who ask meanwhile.
+func (h *Handler) Away(why string) {
+	h.away.Store(&trouble{status: notLoaded.status, code: notLoaded.code, detail: why})
+}
+
 // Refused calls f for every HTTP status that requests were refused with, and
 // how many they were. Answered requests are counted by the arms.
 func (h *Handler) Refused(f func(status int, count uint64)) {

@@ -37,6 +37,8 @@ type Protocols struct {
 	ready  func() bool // whether predictions are welcome
 	desks  atomic.Pointer[desks]
 	lost   *desk // of those who name a model that is not here
+
+	repository Repository // nil if nothing is loaded and unloaded
 }
 
 // desk is where one model is asked for.
@@ -94,7 +96,7 @@ func (p *Protocols) find(name string) (*desk, error) {
 		here = "has " + strings.Join(known.names(strconv.Quote), " and ")
 	}
 	if name == "" {
-		return p.lost, troubled(http.StatusServiceUnavailable, "The default model %q is not loaded: load it, or ask for another by its name. This server %s.", known.standard, here)
+		return p.lost, troubled(http.StatusServiceUnavailable, "The default model %q is not loaded: load it with POST /v2/repository/models/%[1]s/load, or ask for another by its name. This server %s.", known.standard, here)
 	}
 	return p.lost, troubled(http.StatusNotFound, "There is no model %q: this server %s.", model.Clip(name), here)
 }

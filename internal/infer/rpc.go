@@ -149,9 +149,9 @@ func (s *service) ModelMetadata(_ context.Context, in *inferencepb.ModelMetadata
 	return &inferencepb.ModelMetadataResponse{Name: m.Name, Versions: m.Versions, Platform: m.Platform, Inputs: specs(m.Inputs), Outputs: specs(m.Outputs)}, nil
 }
 
-func (s *service) RepositoryIndex(context.Context, *inferencepb.RepositoryIndexRequest) (*inferencepb.RepositoryIndexResponse, error) {
+func (s *service) RepositoryIndex(ctx context.Context, in *inferencepb.RepositoryIndexRequest) (*inferencepb.RepositoryIndexResponse, error) {
 	out := &inferencepb.RepositoryIndexResponse{}
-	for _, e := range s.index() {
+	for _, e := range s.index(ctx, in.GetReady()) {
 		out.Models = append(out.Models, &inferencepb.RepositoryIndexResponse_ModelIndex{Name: e.Name, Version: e.Version, State: e.State, Reason: e.Reason})
 	}
 	return out, nil

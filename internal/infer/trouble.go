@@ -84,6 +84,7 @@ type meaning struct {
 var meanings = map[int]meaning{
 	http.StatusForbidden:             {"forbidden", "PERMISSION_DENIED", codes.PermissionDenied},
 	http.StatusNotFound:              {"not_found", "RESOURCE_DOES_NOT_EXIST", codes.NotFound},
+	http.StatusConflict:              {"conflict", "INVALID_STATE", codes.FailedPrecondition},
 	http.StatusMethodNotAllowed:      {"method_not_allowed", "BAD_REQUEST", codes.Unimplemented},
 	http.StatusRequestTimeout:        {"too_slow", "BAD_REQUEST", codes.DeadlineExceeded},
 	http.StatusRequestEntityTooLarge: {"too_large", "BAD_REQUEST", codes.ResourceExhausted},

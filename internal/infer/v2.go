@@ -1,6 +1,9 @@
 package infer
 
 import (
+	"context"
+	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -88,8 +91,13 @@ func (d *desk) modelReady(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, map[bool]int{true: http.StatusOK, false: http.StatusServiceUnavailable}[ready], map[string]any{"name": d.name, "ready": ready})
 }
 
-func (p *Protocols) repositoryIndex(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, p.index())
+func (p *Protocols) repositoryIndex(w http.ResponseWriter, r *http.Request) {
+	var asked struct {
+		Ready bool `json:"ready"`
+	}
+	// A body is optional, and most that is sent means nothing.
+	_ = json.NewDecoder(io.LimitReader(r.Body, mostParameters)).Decode(&asked)
+	writeJSON(w, http.StatusOK, p.index(r.Context(), asked.Ready))
 }
 
 // indexed is a version in the repository's index.
@@ -100,8 +108,9 @@ type indexed struct {
 	Reason  string `json:"reason"`
 }
 
-// index lists the versions that can answer now.
-func (p *Protocols) index() []indexed {
+// index lists the versions that can answer now, and unless only these are wanted
+// the models that could be loaded.
+func (p *Protocols) index(ctx context.Context, ready bool) []indexed {
 	all := []indexed{}
 	for _, d := range p.desks.Load().all {
 		table := d.front.table.Table()
@@ -111,6 +120,11 @@ func (p *Protocols) index() []indexed {
 		all = append(all, indexed{d.name, table.Stable.Version.Name, "READY", "stable"})
 		if table.Canary != nil {
 			all = append(all, indexed{d.name, table.Canary.Version.Name, "READY", "canary"})
+		}
+	}
+	if p.repository != nil && !ready {
+		for _, name := range p.repository.Resting(ctx) {
+			all = append(all, indexed{Name: name, State: "UNAVAILABLE", Reason: "not loaded"})
 		}
 	}
 	return all
