@@ -28,9 +28,12 @@ type Limits struct {
 	Standstill time.Duration
 }
 
-// DefaultLimits suit the machine.
+// DefaultLimits suit the machine: two slots for each core, so that one huge batch
+// does not keep a core from everybody else. With more, whoever reads a request or
+// answers an admin call waits behind them all for its turn on a core, for a time
+// slice each.
 func DefaultLimits() Limits {
-	return Limits{Concurrency: max(8, 4*runtime.GOMAXPROCS(0)), Queue: 1000, Patience: time.Second, Timeout: 20 * time.Second}
+	return Limits{Concurrency: 2 * runtime.GOMAXPROCS(0), Queue: 1000, Patience: time.Second, Timeout: 20 * time.Second}
 }
 
 // gate lets requests in. As long as nobody has to wait it costs two atomic

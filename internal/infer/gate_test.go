@@ -215,3 +215,28 @@ func TestASlowReaderKeepsNoSlot(t *testing.T) {
 		}
 	}
 }
+
+// TestASlowReaderHoldsItsAnswerAlone: while a huge answer is being sent, nothing
+// else of its request is held; a small one's memory is kept for the next.
+func TestASlowReaderHoldsItsAnswerAlone(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1 << 10, 2 * keep} {
+		req := &request{body: make([]byte, size)}
+		req.batch.Numbers = make([]float64, size/8)
+		written := false
+		req.send(writerFunc(func(b []byte) (int, error) {
+			written = string(b) == "answer"
+			if huge := size > keep; huge != (req.body == nil) || huge != (req.batch.Held() == 0) {
+				t.Errorf("of a body of %d bytes %d are held, and %d of its rows", size, cap(req.body), req.batch.Held())
+			}
+			return len(b), nil
+		}), []byte("answer"))
+		if !written {
+			t.Error("the answer was not sent")
+		}
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

@@ -147,6 +147,17 @@ func (req *request) release() {
 	}
 }
 
+// send writes the answer. That is the client's time: it takes no slot, and for one
+// that reads slowly nothing but its answer is held where that is much.
+func (req *request) send(w io.Writer, answer []byte) {
+	req.leave()
+	if req.held() > keep {
+		req.body, req.batch = nil, rows.Batch{}
+	}
+	// A client that has gone does not read its answer; there is nobody to tell.
+	_, _ = w.Write(answer)
+}
+
 // ServeHTTP predicts.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isStream(r) {
@@ -195,10 +206,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		req.reply = appendReply(req.reply[:0], arm, &req.batch, latency)
 	}
-	req.leave() // sending is the client's time
 	w.Header()["Content-Type"] = contentTypeJSON
-	// A client that has gone does not read its answer; there is nobody to tell.
-	_, _ = w.Write(req.reply)
+	req.send(w, req.reply)
 	arm.Served.Time(time.Since(arrived))
 }
 

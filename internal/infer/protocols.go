@@ -186,10 +186,7 @@ func (d *desk) ask(w http.ResponseWriter, r *http.Request, to choice, read func(
 	}
 	w.Header()["Serin-Model-Used"] = []string{string(a.arm.Role)}
 	w.Header()["Serin-Model-Version"] = []string{a.arm.Version.Name}
-	body := write(a)
-	req.leave() // sending is the client's time
-	// A client that has gone does not read its answer; there is nobody to tell.
-	_, _ = w.Write(body)
+	req.send(w, write(a))
 	a.arm.Served.Time(time.Since(arrived))
 	return nil
 }
