@@ -59,6 +59,9 @@ const sparse = 3
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if ctx.Err() != nil {
+		err = errors.New("called off, and everything that was started has ended")
+	}
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -112,11 +115,7 @@ func measureAll(ctx context.Context, s settings, tell *reporter) (p *page, err e
 		return nil, err
 	}
 	services, err := startAll(ctx, plans, kit, tell)
-	defer func() {
-		for _, service := range services {
-			err = errors.Join(err, service.stop())
-		}
-	}()
+	defer func() { err = errors.Join(err, stopAll(services)) }()
 	if err != nil {
 		return nil, err
 	}
@@ -124,11 +123,7 @@ func measureAll(ctx context.Context, s settings, tell *reporter) (p *page, err e
 	if p.services, err = takeTurns(ctx, s, kit, services, tell); err != nil {
 		return nil, err
 	}
-	for len(services) > 0 { // batches have the machine for themselves
-		err = errors.Join(err, services[0].stop())
-		services = services[1:]
-	}
-	if err != nil {
+	if err := stopAll(services); err != nil { // batches have the machine for themselves
 		return nil, err
 	}
 	p.batches, err = measureBatches(ctx, s, kit, tell)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"sync"
 	"time"
 )
 
@@ -204,15 +205,30 @@ func (s *service) readMetrics(ctx context.Context) {
 	}
 }
 
+// stopAll stops services side by side.
+func stopAll(services []*service) error {
+	problems := make([]error, len(services))
+	var stopping sync.WaitGroup
+	for i, s := range services {
+		stopping.Go(func() { problems[i] = s.stop() })
+	}
+	stopping.Wait()
+	return errors.Join(problems...)
+}
+
 // stop asks the service to end, kills it and its descendants if they do not, and
 // removes what it kept. It may be called twice.
 func (s *service) stop() error {
-	all := familyOf(s.cmd.Process.Pid)
-	killer := time.AfterFunc(patience, func() { _ = s.cmd.Process.Kill() })
-	_ = s.cmd.Process.Signal(os.Interrupt) // fails if it has ended, which is as good
-	<-s.ended
-	killer.Stop()
-	all.kill()
+	select {
+	case <-s.ended: // its id may be another process's by now
+	default:
+		all := familyOf(s.cmd.Process.Pid)
+		killer := time.AfterFunc(patience, func() { _ = s.cmd.Process.Kill() })
+		_ = s.cmd.Process.Signal(os.Interrupt) // fails if it has just ended, which is as good
+		<-s.ended
+		killer.Stop()
+		all.kill()
+	}
 	if err := os.RemoveAll(s.dir); err != nil {
 		return fmt.Errorf("removing the folder of %s: %w", s.name, err)
 	}

@@ -142,6 +142,35 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// FuzzMetadata: whatever a server says of its model, a row can be made up for it
+// that goes into its tensors, in bounded memory.
+func FuzzMetadata(f *testing.F) {
+	for _, seed := range []string{
+		`{"inputs":[{"name":"features","datatype":"FP64","shape":[-1,5]}]}`,
+		`{"inputs":[{"name":"a","datatype":"BYTES","shape":[-1,1]},{"name":"b","datatype":"BOOL","shape":[-1,1]},{"name":"c","datatype":"INT64","shape":[]}]}`,
+		`{"inputs":[{"shape":[-1,9223372036854775807]}]}`, `{"inputs":[{"shape":[-1,-7]}]}`, `{}`, `{"inputs":[{"datatype":""},{}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		takes := new(tensors)
+		if json.Unmarshal(answer, takes) != nil {
+			return
+		}
+		row := takes.example()
+		filled, err := takes.fill([]json.RawMessage{row, row})
+		if err != nil {
+			t.Fatalf("%s does not fit: %v", row, err)
+		}
+		for _, in := range filled {
+			if len(in.Shape) != 2 || in.Shape[0] != 2 || int64(len(in.Data)) != 2*in.Shape[1] || in.Shape[1] > maxWidth {
+				t.Fatalf("%d values of shape %v", len(in.Data), in.Shape)
+			}
+		}
+		_, _, _ = takes.raw([]json.RawMessage{row}) // datatypes that nobody knows are refused
+	})
+}
+
 func TestRowsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	wide := &tensors{Inputs: []tensor{{Name: "x", Datatype: "FP64", Shape: []int64{-1, 2}}}}
