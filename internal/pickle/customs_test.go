@@ -3,6 +3,9 @@ package pickle
 import (
 	"bytes"
 	"compress/zlib"
+	"encoding/binary"
+	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -53,26 +56,42 @@ func TestNamesOfNumpyAndScipy(t *testing.T) {
 	}
 }
 
-// TestManyValuesOfFewBytes unfolds a small file to millions of empty lists.
+// TestManyValuesOfFewBytes: files of millions of empty lists end before they take
+// much memory, a small one that unfolds to them and one that says them all.
 func TestManyValuesOfFewBytes(t *testing.T) {
-	var file bytes.Buffer
-	z := zlib.NewWriter(&file)
-	for range 64 {
-		if _, err := z.Write(bytes.Repeat([]byte("]"), 1<<18)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
+	lists := bytes.Repeat([]byte("]"), 16<<20)
+	var small bytes.Buffer
+	z := zlib.NewWriter(&small)
+	_, err := z.Write(lists)
+	if err := errors.Join(err, z.Close()); err != nil {
 		t.Fatal(err)
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	_, err := Read(&file, Options{})
-	runtime.ReadMemStats(&after)
-	if err == nil || !strings.Contains(err.Error(), "the limit for a file of its size") {
-		t.Errorf("refused with %v, want the limit of values", err)
+	for _, file := range [][]byte{small.Bytes(), lists} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Read(bytes.NewReader(file), Options{})
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), "bytes of memory") {
+			t.Errorf("refused with %v, want the limit of memory", err)
+		}
+		if grew := after.TotalAlloc - before.TotalAlloc; grew > 256<<20 {
+			t.Errorf("a file of %d bytes made us allocate %d bytes", len(file), grew)
+		}
 	}
-	if grew := after.TotalAlloc - before.TotalAlloc; grew > 160<<20 {
-		t.Errorf("a file of 16 kB made us allocate %d bytes", grew)
+}
+
+// TestVocabulary: as many words as a real vectorizer has are no attack.
+func TestVocabulary(t *testing.T) {
+	t.Parallel()
+	const words = 400_000
+	file := []byte("\x80\x04}\x94(")
+	for i := range words {
+		word := fmt.Sprintf("w%06d", i)
+		file = append(append(append(file, 0x8c, byte(len(word))), word...), 0x94, 'J')
+		file = binary.LittleEndian.AppendUint32(file, uint32(i))
+	}
+	v, err := Read(bytes.NewReader(append(file, "u."...)), Options{})
+	if d, ok := v.(*Dict); !ok || len(d.Entries) != words {
+		t.Errorf("got %s, %v; want a dict of %d", Describe(v), err, words)
 	}
 }

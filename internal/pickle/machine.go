@@ -23,19 +23,50 @@ type machine struct {
 	at    int64 // where the current opcode begins
 }
 
-// budget counts values over a pickle and the pickles inside it. A value may
-// take many times the bytes that make it, so beyond freeValues their number is
-// bounded by what has arrived of the file as it is stored: a small compressed
-// file that unfolds to millions of empty lists ends early.
+// budget counts values, and the memory that they take, over a pickle and the
+// pickles inside it. An opcode of one byte can make a value of eighty, so beyond
+// freeMemory what may be taken is bounded by what has arrived: of the pickle, and
+// of the file as it is stored, for a small file may unfold to a large pickle.
+// Values that were dropped again still count.
 type budget struct {
-	spent int
-	limit int // raised as bytes arrive, up to Options.MaxObjects
+	values        int
+	memory, limit int64 // bytes; limit is raised as bytes arrive
 }
 
 const (
-	freeValues    = 1 << 20
-	valuesPerByte = 2 // a compressed vocabulary has one
+	freeMemory      = 48 << 20
+	memoryPerByte   = 16  // of the pickle; a vocabulary takes 7, one of tuples 12
+	memoryPerStored = 128 // of the file; a compressed vocabulary takes 35
 )
+
+// memoryOf is about how many bytes a new value takes, beside the place that holds
+// it. The elements of an Array were bytes of the file.
+func memoryOf(v Value) int64 {
+	switch v := v.(type) {
+	case nil, bool:
+		return 0
+	case int64, float64:
+		return 8
+	case string:
+		return 16 + int64(len(v))
+	case Bytes:
+		return 16 + int64(len(v))
+	case *List, *Dict:
+		return 32
+	case *Tuple:
+		return 32 + 16*int64(len(v.Items))
+	case *Set:
+		return 48 + 16*int64(len(v.Items))
+	case *Array, *DType:
+		return 256
+	default:
+		return 128
+	}
+}
+
+// place is how many bytes a Value takes in a list, on the stack or in the memo: 16,
+// and half as much for lists that grew and left their old elements behind.
+const place = 24
 
 // opcode is one instruction: its name in pickletools and what it does.
 type opcode struct {
@@ -93,14 +124,34 @@ func (m *machine) refuseCall(g Global, format string, args ...any) error {
 	return m.refuse("%s in the file is not as Python writes it: %s", g, fmt.Sprintf(format, args...))
 }
 
+// push puts a new value on the stack.
 func (m *machine) push(v Value) error {
-	if m.budget.spent++; m.budget.spent > m.budget.limit {
-		m.budget.limit = int(min(int64(m.opts.MaxObjects), freeValues+valuesPerByte*m.src.in.n))
-		if m.budget.spent > m.budget.limit {
-			return m.src.refuse(m.at, nextSmaller, "the pickle holds more than %d values, the limit for a file of its size", m.budget.limit)
-		}
+	m.budget.memory += memoryOf(v)
+	return m.again(v)
+}
+
+// again puts a value on the stack that is somewhere already.
+func (m *machine) again(v Value) error {
+	if err := m.spend(place); err != nil {
+		return err
+	}
+	if m.budget.values++; m.budget.values > m.opts.MaxObjects {
+		return m.src.refuse(m.at, nextSmaller, "the pickle holds more than %d values, the limit", m.opts.MaxObjects)
 	}
 	m.stack = append(m.stack, v)
+	return nil
+}
+
+// spend notes that so many bytes of memory are taken.
+func (m *machine) spend(bytes int64) error {
+	b := m.budget
+	if b.memory += bytes; b.memory <= b.limit {
+		return nil
+	}
+	b.limit = freeMemory + min(memoryPerByte*m.src.at, memoryPerStored*m.src.in.n)
+	if b.memory > b.limit {
+		return m.src.refuse(m.at, nextSmaller, "the pickle's values take more than %d bytes of memory, the limit for as much of a file as this", b.limit)
+	}
 	return nil
 }
 
@@ -159,8 +210,13 @@ func (m *machine) remember(i uint64) error {
 	if err != nil {
 		return err
 	}
-	if i > uint64(m.budget.spent) {
+	if i > uint64(m.budget.values) {
 		return m.refuse("memo number %d is beyond anything the pickle holds so far", i)
+	}
+	if more := int64(i) + 1 - int64(len(m.memo)); more > 0 {
+		if err := m.spend(place * more); err != nil {
+			return err
+		}
 	}
 	for uint64(len(m.memo)) <= i {
 		m.memo = append(m.memo, absent{})
@@ -173,5 +229,5 @@ func (m *machine) recall(i uint64) error {
 	if i >= uint64(len(m.memo)) || m.memo[i] == (absent{}) {
 		return m.refuse("memo number %d is asked for and was never set", i)
 	}
-	return m.push(m.memo[i])
+	return m.again(m.memo[i])
 }

@@ -151,7 +151,7 @@ func opDup(m *machine) error {
 	if err != nil {
 		return err
 	}
-	return m.push(v)
+	return m.again(v)
 }
 
 func opPut(m *machine) error {

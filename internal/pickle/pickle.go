@@ -16,7 +16,8 @@ type Options struct {
 	// MaxObjects bounds the values that the pickle's opcodes may put on the
 	// stack, and the steps of a full walk over the result, in which a value that
 	// is shared counts each time. A vocabulary of a million words takes ten
-	// million. Small files have a smaller bound (machine.go). Default 16,777,216.
+	// million. The memory that values take is bounded by the file's size besides
+	// (machine.go). Default 16,777,216.
 	MaxObjects int
 	// MaxDepth bounds how deep values are nested in the result. Default 256.
 	MaxDepth int
