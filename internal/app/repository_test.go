@@ -229,6 +229,12 @@ func TestWhoMayLoad(t *testing.T) {
 	if _, err := client.RepositoryModelUnload(t.Context(), &pb.RepositoryModelUnloadRequest{ModelName: "fraud"}); err != nil {
 		t.Error(err)
 	}
+	if is, err := client.ModelReady(t.Context(), &pb.ModelReadyRequest{Name: "fraud"}); err != nil || is.GetReady() {
+		t.Errorf("a model that rests: ready is %v, %v", is, err)
+	}
+	if _, err := client.ModelReady(t.Context(), &pb.ModelReadyRequest{Name: "spam"}); rpcstatus.Code(err) != codes.NotFound {
+		t.Errorf("whether a model that nobody knows is ready: %v", err)
+	}
 	r.is("/models/fraud/predict", row, 404, "")
 	if index, err := client.RepositoryIndex(t.Context(), &pb.RepositoryIndexRequest{}); err != nil || len(index.GetModels()) != 2 || index.GetModels()[1].GetState() != "UNAVAILABLE" {
 		t.Errorf("%v %v", index, err)

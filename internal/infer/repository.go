@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 
 	"serin/internal/infer/inferencepb"
 	"serin/internal/model"
@@ -94,6 +95,11 @@ func (s *service) RepositoryModelUnload(ctx context.Context, in *inferencepb.Rep
 		return nil, s.lost.status(err)
 	}
 	return &inferencepb.RepositoryModelUnloadResponse{}, nil
+}
+
+// rests tells a model that is known and not loaded from one that is not known.
+func (p *Protocols) rests(ctx context.Context, name string) bool {
+	return p.repository != nil && slices.Contains(p.repository.Resting(ctx), name)
 }
 
 func (s *service) manage(name string, parameters map[string]*inferencepb.ModelRepositoryParameter, do func(Repository, string) error) error {

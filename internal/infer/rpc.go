@@ -116,12 +116,12 @@ func (s *service) ServerMetadata(context.Context, *inferencepb.ServerMetadataReq
 	return &inferencepb.ServerMetadataResponse{Name: "serin", Version: s.server, Extensions: extensions}, nil
 }
 
-func (s *service) ModelReady(_ context.Context, in *inferencepb.ModelReadyRequest) (*inferencepb.ModelReadyResponse, error) {
+func (s *service) ModelReady(ctx context.Context, in *inferencepb.ModelReadyRequest) (*inferencepb.ModelReadyResponse, error) {
 	d, err := s.find(in.GetName())
 	if err == nil {
 		_, _, err = d.choose(choice{version: in.GetVersion()})
 	}
-	if t, ok := errors.AsType[*trouble](err); ok && t.status == http.StatusServiceUnavailable {
+	if t, ok := errors.AsType[*trouble](err); ok && (t.status == http.StatusServiceUnavailable || s.rests(ctx, in.GetName())) {
 		return &inferencepb.ModelReadyResponse{}, nil
 	}
 	if err != nil {

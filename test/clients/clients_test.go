@@ -87,6 +87,11 @@ func TestRealClients(t *testing.T) {
 			})
 		}
 	})
+	t.Run("several models", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, binary, folder, "--data", "several-data", "--model", "churn=models/model_v1.joblib", "--model", "fraud=models/model_v2.joblib")
+		script(t, interpreter, "repository.py", s.URL, s.GRPC, folder)
+	})
 	t.Run("a model of texts", func(t *testing.T) {
 		t.Parallel()
 		script(t, interpreter, "words.py", "fit", filepath.Join(folder, "words.joblib"))
