@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import tracemalloc
 from typing import Any, Callable, Dict
 
 import numpy as np
@@ -170,6 +172,32 @@ def test_parts_are_answered_by_one_version(
     assert len(parts) == 8 and len({p.model_version for p in parts}) == 1
 
 
+def test_memory_is_that_of_a_part(client: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_calls, "CHUNK_ROWS", 1000)
+    c = client("numbers")
+
+    def peak(rows: int) -> int:
+        some = ([i % 7, 1, 2, 3, 4] for i in range(rows))
+        tracemalloc.start()
+        assert sum(len(part) for part in c.stream(some)) == rows
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(2000)  # what is made once
+    few, many = peak(4000), peak(40_000)
+    print(f"{few} bytes for 4,000 rows, {many} for 40,000")
+    assert many < 1.3 * few
+
+
+def test_threads_share_a_client(url: str, cases: Dict[str, Case]) -> None:
+    case = cases["numbers"]
+    want = case.model.predict_proba(case.X)
+    with serin.Client(url) as c, concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda i: c.predict_proba(case.X[i : i + 1]), range(64)))
+    np.testing.assert_allclose(np.concatenate(answers), want[:64], rtol=0, atol=1e-12)
+
+
 def test_a_version_that_is_taken_out_while_it_answers(
     client: Callable[[str], Any], cases: Dict[str, Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +234,9 @@ WRONG = [
     ("numbers", lambda X: np.zeros((2, 2, 2)), "X has 3 dimensions"),
     ("numbers", lambda X: [[1, 2, 3, 4, float("inf")]], "Row 0, feature 'late': inf is no finite number"),
     ("numbers", lambda X: [[1, 2, 3, 4, object()]], "Row 0, feature 'late': .* is an object"),
-    ("numbers", lambda X: X.astype(object).assign(late="much"), "Feature 'late' is a number, and 'much' is a text"),
+    ("numbers", lambda X: X.astype(object).assign(late="much"), "Feature 'late' is a number, and 'much' is none"),
+    ("numbers", lambda X: X.astype(object).assign(late=10**400), "Feature 'late' is a number, and 1000"),
+    ("numbers", lambda X: [[10**400, 1, 2, 3, 4]], "outside the range of a 64-bit float"),
     ("numbers", lambda X: [["much", 1, 2, 3, 4]], "expected a number, got a string"),
     ("numbers", lambda X: X.assign(late=np.nan), "it is missing .* and this model does not take that"),
     ("numbers", lambda X: X / 0.0, "no finite number"),

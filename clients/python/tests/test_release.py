@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import pathlib
+import subprocess
 from typing import Any, Callable, Dict
 
 import joblib
@@ -57,14 +58,20 @@ def test_an_object_becomes_a_canary_and_stable(
     assert c.wait(10).ended and "tried elsewhere" in repr(c.verdict())
 
 
-def test_a_file_becomes_a_canary(client: Callable[[str], Any], cases: Dict[str, Case], tmp_path: pathlib.Path) -> None:
+def test_a_file_becomes_a_canary(
+    client: Callable[[str], Any], cases: Dict[str, Case], tmp_path: pathlib.Path, binary: str
+) -> None:
     case, c = cases["mixed"], client("mixed")
     path = tmp_path / "tuned.joblib"
     joblib.dump(case.model, path)
     assert c.deploy(path).version == "tuned"
     assert c.rollback("a try").message == "canary tuned is rolled back; mixed answers every request"
+    for model, name in ((path, "v1.2"), (path, "v1.2.joblib"), (case.model, "v1.2")):
+        assert c.deploy(model, name).version == "v1.2"
+        c.rollback()
     beside = serin.export_check(case.model, case.X[:30], path)
     assert beside == f"{path}.golden.jsonl" and len(pathlib.Path(beside).read_text().splitlines()) == 30
+    subprocess.run([binary, "predict", str(path), "--check", beside], check=True, stdout=subprocess.DEVNULL)
     change = c.deploy(str(path), name="renamed")
     assert change.version == "renamed" and change.rollout["canary"]["golden_rows"] == 30
     c.rollback()
@@ -116,12 +123,19 @@ def test_what_is_refused(client: Callable[[str], Any], cases: Dict[str, Case], t
     with pytest.raises(serin.Refused, match=r"client.rollback\(\)") as caught:
         c.deploy(case.model)
     assert caught.value.code == "canary_active" and caught.value.status == 409 and caught.value.next
+    large = tmp_path / "large.joblib"
+    large.write_bytes(bytes(20_000_000))
+    with pytest.raises(serin.Refused) as caught:  # before all of it was sent
+        c.deploy(large)
+    assert caught.value.code == "canary_active"
     with pytest.raises(serin.Refused) as caught:
         c.promote()
     assert caught.value.code == "evidence_insufficient"
 
 
-def test_a_drill_raises_an_alert(client: Callable[[str], Any], cases: Dict[str, Case]) -> None:
+def test_a_drill_raises_an_alert(
+    client: Callable[[str], Any], connect: Callable[..., Any], cases: Dict[str, Case]
+) -> None:
     case, c = cases["numbers"], client("numbers")
     assert c.check().ended and c.slowdown(False) is False
     c.deploy(case.model, "slow", weight=0.5)
@@ -138,6 +152,9 @@ def test_a_drill_raises_an_alert(client: Callable[[str], Any], cases: Dict[str, 
     with pytest.raises(serin.Refused) as caught:
         c.promote()
     assert caught.value.code == "canary_unhealthy" and "client.rollback()" in str(caught.value)
+    c.weight(1.0)
+    with pytest.raises(serin.SerinError, match="in time|deadline"):  # a drill adds 20 ms
+        connect(c.url, timeout=0.01).predict(case.X[:1])
     assert c.slowdown(False) is False
 
 

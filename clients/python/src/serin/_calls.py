@@ -84,14 +84,15 @@ class Calls:
 
     def stream(self, X: Any, s: Signature) -> Iterator[Plan[Prediction]]:
         """A plan for each part of X."""
-        dealt: List[Answer] = []
+        dealt: Optional[Answer] = None
 
         def part(chunk: Chunk) -> Plan[Prediction]:
+            nonlocal dealt
             try:
-                answers = yield from self.chunk(chunk, s, dealt[0] if dealt else None, alone=False)
+                answers = yield from self.chunk(chunk, s, dealt, alone=False)
             except _Gone as gone:
                 raise gone.refused() from None
-            dealt.extend(answers[:1])
+            dealt = dealt or answers[0]
             return Prediction(s, answers)
 
         for chunk, _ in self.cut(X, s):
@@ -175,19 +176,20 @@ class Calls:
                         next="Give the fitted object, or write them with serin.golden(model, X, path).",
                     )
                 lines, _ = _golden.beside(model, golden)
-                called = name or os.path.basename(os.fspath(model))
+                called = os.path.basename(os.fspath(model))
             else:
                 lines = None if golden is None else _golden.golden_bytes(model, golden)
                 _golden.dump(model, file)
-                called = name or type(model).__name__
+                called = f"{type(model).__name__}.joblib"
             digest = options["sha256"] = _digest(file)
             if lines is not None:
                 options["golden_sha256"] = _digest(io.BytesIO(lines))
-            if not name and not _golden.is_path(model):
+            called, suffix = os.path.splitext(called)
+            if name:
+                called = name[: -len(suffix)] if suffix and name.endswith(suffix) else name
+            elif not _golden.is_path(model):
                 called += f"-{digest[:8]}"
-            if not os.path.splitext(called)[1]:
-                called += ".joblib"
-            form = Form(json.dumps(options), lines, called, file)
+            form = Form(json.dumps(options), lines, called + suffix, file)
             document = yield from self.ask(
                 Ask("POST", f"{self._admin}/deploy-canary", form=form, timeout=DEPLOY_TIMEOUT)
             )

@@ -56,7 +56,14 @@ class _Settings:
         self._options: Dict[str, Any] = {
             "base_url": self._url,
             "timeout": timeout,
-            "headers": {"Serin-Actor": _printable(actor or _user()), "User-Agent": "serin-python"},
+            "headers": {
+                "Serin-Actor": _printable(actor or _user()),
+                "Serin-Timeout-Ms": str(max(1, int(timeout * 1e3))),  # after that nobody waits
+                "User-Agent": "serin-python",
+            },
+            # Without TLS there is no certificate to hold against a list, which takes
+            # longer to read than most calls; redirects are not followed.
+            "verify": where.scheme == "https",
             # A proxy is no way to this machine.
             "trust_env": where.hostname not in ("127.0.0.1", "localhost", "::1"),
         }
@@ -100,15 +107,10 @@ class Client(_Settings):
             result = self._do(effect)
 
     def _do(self, effect: Effect) -> Result:
-        import httpx
-
         if isinstance(effect, Pause):
             time.sleep(effect.seconds)
             return None
-        try:
-            return _reply(self._http.request(effect.method, effect.path, **_request(effect)))
-        except httpx.TransportError as e:
-            return _lost(e)
+        return _exchange(self._http, effect)
 
     def close(self) -> None:
         """Closes the connections. Leaving a with block does it, too."""
@@ -252,10 +254,21 @@ class AsyncClient(_Settings):
         if isinstance(effect, Pause):
             await anyio.sleep(effect.seconds)
             return None
+        if effect.form is not None:
+            return await anyio.to_thread.run_sync(self._upload, effect)
         try:
             return _reply(await self._http.request(effect.method, effect.path, **_request(effect)))
         except httpx.TransportError as e:
             return _lost(e)
+
+    def _upload(self, ask: Ask) -> Result:
+        """Sends a file, in a thread: reading it would hold up the loop, and asyncio
+        loses the answer of who refuses before all was sent.
+        """
+        import httpx
+
+        with httpx.Client(**self._options) as http:
+            return _exchange(http, ask)
 
     async def close(self) -> None:
         """Closes the connections. Leaving an async with block does it, too."""
@@ -337,6 +350,15 @@ class AsyncClient(_Settings):
 for _name, _method in vars(AsyncClient).items():
     if not _name.startswith("_") and _method.__doc__ is None:
         _method.__doc__ = getattr(Client, _name).__doc__
+
+
+def _exchange(http: httpx.Client, ask: Ask) -> Result:
+    import httpx
+
+    try:
+        return _reply(http.request(ask.method, ask.path, **_request(ask)))
+    except httpx.TransportError as e:
+        return _lost(e)
 
 
 def _request(ask: Ask) -> Dict[str, Any]:

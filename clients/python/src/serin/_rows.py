@@ -110,7 +110,7 @@ def chunks(X: Any, s: Signature, size: int) -> Iterator[Chunk]:
         none = False
         yield chunk
     if none:
-        _invalid("X has no rows.", "Give one at least.")
+        invalid("X has no rows.", "Give one at least.")
 
 
 def _cut(X: Any, s: Signature, size: int) -> Iterator[Chunk]:
@@ -142,13 +142,13 @@ def _many(X: Any, s: Signature) -> Any:
     if _is_array(X):
         if X.ndim == 1:
             return X.reshape(-1, 1) if single else X.reshape(1, -1)
-        _invalid(f"X has {X.ndim} dimensions.", "Give rows and columns, or one row.")
+        invalid(f"X has {X.ndim} dimensions.", "Give rows and columns, or one row.")
     if hasattr(X, "index") and hasattr(X, "to_dict"):  # a Series
         return [[v] for v in X] if single else [_of_series(X)]
     if isinstance(X, (list, tuple)) and X and not _is_row(X[0]):
         return [[v] for v in X] if single else [X]
     if isinstance(X, (str, bytes)) or not isinstance(X, Iterable) or hasattr(X, "toarray"):
-        _invalid(
+        invalid(
             f"X is {_a(type(X).__name__)}.",
             "Give a DataFrame, an array, a list of rows, or one row as a list or a dict.",
         )
@@ -181,7 +181,7 @@ def _labels(frame: Any, s: Signature) -> List[Any]:
         return have
     if len(set(have)) < len(have):
         double = next(c for c in have if have.count(c) > 1)
-        _invalid(f"X has the column {double!r} twice.", "Leave one out.")
+        invalid(f"X has the column {double!r} twice.", "Leave one out.")
     _names(have, s, "X", "column")
     return [f.name if f.name in set(have) else None for f in s.features]
 
@@ -196,13 +196,13 @@ def _names(have: Iterable[str], s: Signature, what: str, noun: str) -> None:
 
         near = difflib.get_close_matches(str(unknown[0]), absent or sorted(known), 1)
         hint = f"Is it {near[0]!r}?" if near else "Leave it out."
-        _invalid(
+        invalid(
             f"{what} has the {noun} {unknown[0]!r}, which model {s.model!r} does not know. {hint}",
             f"It takes {s.row()}.",
             str(unknown[0]),
         )
     if absent:
-        _invalid(
+        invalid(
             f"{what} lacks the {noun} {absent[0]!r}"
             + (f" and {len(absent) - 1} more." if len(absent) > 1 else "."),
             f"Model {s.model!r} takes {s.row()}.",
@@ -212,7 +212,7 @@ def _names(have: Iterable[str], s: Signature, what: str, noun: str) -> None:
 
 def _width(have: int, s: Signature, what: str) -> None:
     if have != len(s.features):
-        _invalid(f"{what} {'of ' if 'rows' in what else ''}{have} values.", f"Model {s.model!r} takes {s.row()}.")
+        invalid(f"{what} {'of ' if 'rows' in what else ''}{have} values.", f"Model {s.model!r} takes {s.row()}.")
 
 
 def _of_frame(frame: Any, labels: Sequence[Any], s: Signature, at: int) -> Chunk:
@@ -243,14 +243,14 @@ def _of_rows(rows: List[Any], s: Signature, at: int) -> Chunk:
             row = _of_series(row)
         if isinstance(row, Mapping):
             if not s.named:
-                _invalid(
+                invalid(
                     f"Row {at + i} is a dict, and model {s.model!r} knows no names.",
                     f"Give lists of {s.row()}.",
                 )
             _names(row, s, f"Row {at + i}", "feature")
             row = [row.get(f.name) for f in s.features]
         elif not _is_row(row):
-            _invalid(f"Row {at + i} is {_a(type(row).__name__)}.", f"Give lists of {s.row()}.")
+            invalid(f"Row {at + i} is {_a(type(row).__name__)}.", f"Give lists of {s.row()}.")
         if len(row) != width:
             _width(len(row), s, f"Row {at + i} has")
         flat.append(row)
@@ -260,6 +260,8 @@ def _of_rows(rows: List[Any], s: Signature, at: int) -> Chunk:
 
 def _column(values: List[Any], s: Signature, i: int, at: int) -> List[Any]:
     """A column as JSON has it. The usual one is of plain values already."""
+    if s.features[i].kind == "unused":
+        return [None] * len(values)
     for k, v in enumerate(values):
         kind = type(v)
         if kind is str or kind is int or kind is bool or v is None:
@@ -267,7 +269,7 @@ def _column(values: List[Any], s: Signature, i: int, at: int) -> List[Any]:
         try:
             values[k] = plain(v)
         except ValueError as e:
-            _invalid(f"Row {at + k}, feature {s.label(i)}: {e}", location=s.features[i].name)
+            invalid(f"Row {at + k}, feature {s.label(i)}: {e}", location=s.features[i].name)
     return values
 
 
@@ -296,6 +298,6 @@ def _a(noun: str) -> str:
     return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"
 
 
-def _invalid(detail: str, next: str = "", location: str = "") -> NoReturn:
+def invalid(detail: str, next: str = "", location: str = "") -> NoReturn:
     errors = [{"location": location, "message": detail}] if location else []
     raise InvalidInput(detail, code="invalid_request", next=next, errors=errors)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import array
 import json
+import math
 import sys
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, TypeVar, Union
 
 from ._errors import SerinError
-from ._rows import Chunk, Signature
+from ._rows import Chunk, Signature, invalid
 
 T = TypeVar("T")
 
@@ -177,13 +178,12 @@ def ask_tensors(chunk: Chunk, s: Signature, path: str) -> Ask:
 
 
 def _floats(column: List[Any], s: Signature, i: int) -> bytes:
-    try:
-        data = array.array("d", [float("nan") if v is None else v for v in column])
-    except TypeError:
-        from ._rows import _invalid
-
-        wrong = next(k for k, v in enumerate(column) if isinstance(v, str))
-        _invalid(f"Feature {s.label(i)} is a number, and {column[wrong]!r} is a text.", "Give numbers.")
+    data = array.array("d")
+    for v in column:
+        try:
+            data.append(math.nan if v is None else v)
+        except (TypeError, OverflowError):
+            invalid(f"Feature {s.label(i)} is a number, and {v!r} is none that a 64-bit float can hold.", "Give numbers.")
     if sys.byteorder == "big":
         data.byteswap()
     return data.tobytes()
