@@ -72,7 +72,7 @@ func live() control.Health {
 func serve(t *testing.T, p *scripted) *httptest.Server {
 	mux := http.NewServeMux()
 	Register(mux, func() []Model { return []Model{{"churn", true, p, p, plan}} }, "test", 1<<20)
-	server := httptest.NewServer(Guard([]string{"models.example"}, mux))
+	server := httptest.NewServer(Guard(mux))
 	t.Cleanup(server.Close)
 	return server
 }
@@ -327,17 +327,10 @@ func TestGuard(t *testing.T) {
 		want                      int
 	}{
 		{"as it is", "", "", "", 200},
-		{"localhost", "localhost:8000", "", "", 200},
-		{"IPv6", "[::1]:8000", "", "", 200},
-		{"IPv6 without a port", "[::1]", "", "", 200},
-		{"an allowed name", "models.example", "", "", 200},
-		{"rebinding", "evil.example:8000", "", "", 403},
-		{"a name that begins well", "localhost.evil.example", "", "", 403},
 		{"another origin", "localhost:8000", "Origin", "http://evil.example", 403},
 		{"the same origin", "localhost:8000", "Origin", "http://localhost:8000", 200},
 		{"another site", "", "Sec-Fetch-Site", "cross-site", 403},
 		{"no origin of its own", "", "Origin", "null", 403},
-		{"capitals", "LOCALHOST:8000", "", "", 200},
 	}
 	for i, tt := range append(tests, tests...) {
 		method, path := http.MethodPost, "/admin/rollback-canary"

@@ -143,7 +143,7 @@ func open(t *testing.T, e *exhibit) (url string, end func()) {
 	t.Helper()
 	mux := http.NewServeMux()
 	end = Register(mux, func() []Model { return []Model{{"churn", true, e, e, plan}} }, "test", 1<<20)
-	server := httptest.NewServer(Guard(nil, mux))
+	server := httptest.NewServer(Guard(mux))
 	t.Cleanup(server.Close)
 	t.Cleanup(end)
 	return server.URL, end

@@ -22,7 +22,7 @@ func twoModels(t *testing.T) (churn, fraud *scripted, server *httptest.Server) {
 	Register(mux, func() []Model {
 		return []Model{{"churn", true, churn, churn, plan}, {"fraud", false, fraud, fraud, plan}}
 	}, "test", 1<<20)
-	server = httptest.NewServer(Guard(nil, mux))
+	server = httptest.NewServer(Guard(mux))
 	t.Cleanup(server.Close)
 	return churn, fraud, server
 }

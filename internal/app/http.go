@@ -26,13 +26,13 @@ type gate struct{ ready, draining atomic.Bool }
 func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.Registry, g *gate) (handler http.Handler, end func()) {
 	admin := http.NewServeMux()
 	end = api.Register(admin, y.controls, c.Version, c.MaxModelBytes)
-	guarded := api.Guard(c.AllowedHosts, unhurried(admin))
+	guarded := api.Guard(unhurried(admin))
 
 	mux := http.NewServeMux()
 	front := y.standard.front // the default model's, also while that is unloaded
 	mux.Handle("POST /predict", front)
 	protocols.Register(mux)
-	protocols.Manage(mux, y, func(h http.Handler) http.Handler { return api.Guard(c.AllowedHosts, unhurried(h)) })
+	protocols.Manage(mux, y, func(h http.Handler) http.Handler { return api.Guard(unhurried(h)) })
 	mux.Handle("/admin/", guarded)
 	mux.Handle("/gate/", guarded)
 	mux.Handle("/models/{model}/gate/", guarded)
@@ -70,6 +70,10 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.draining.Load() {
 			w.Header().Set("Connection", "close")
+		}
+		if !knownHost(c.AllowedHosts, r.Host) {
+			protocols.Forbid(w, r, foreignHost(r.Host))
+			return
 		}
 		if r.URL.Path == "/predict" && r.Method == http.MethodPost { // nearly always; the mux has dozens of patterns to look through
 			front.ServeHTTP(w, r)

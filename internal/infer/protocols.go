@@ -101,6 +101,20 @@ func (p *Protocols) find(name string) (*desk, error) {
 	return p.lost, troubled(http.StatusNotFound, "There is no model %q: this server %s.", model.Clip(name), here)
 }
 
+// Forbid refuses a request before anybody has looked at it, in the words of the
+// protocol that its path is of.
+func (p *Protocols) Forbid(w http.ResponseWriter, r *http.Request, detail string) {
+	t := p.lost.front.refusal(troubled(http.StatusForbidden, "%s", detail))
+	switch path := r.URL.Path; {
+	case strings.HasPrefix(path, "/v2"), strings.HasPrefix(path, "/v1/"):
+		t.plain(w)
+	case strings.HasSuffix(path, "/invocations"):
+		t.scoring(w)
+	default:
+		t.problem(w)
+	}
+}
+
 func (k *desks) names(write func(string) string) []string {
 	names := make([]string, len(k.all))
 	for i, d := range k.all {

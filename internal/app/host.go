@@ -1,0 +1,48 @@
+package app
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"serin/internal/model"
+)
+
+// knownHost tells whether a request's Host means this server: a loopback address,
+// localhost, or one of the names that it is called by beside them. An address
+// cannot be made to mean another machine, as a name can. It allocates nothing.
+func knownHost(hosts []string, hostport string) bool {
+	host := hostOf(hostport)
+	if host == "127.0.0.1" || strings.EqualFold(host, "localhost") {
+		return true
+	}
+	if slices.ContainsFunc(hosts, func(k string) bool { return strings.EqualFold(k, host) }) {
+		return true
+	}
+	if host == "" || host[0] != ':' && (host[0] < '0' || host[0] > '9') {
+		return false
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback()
+}
+
+// foreignHost says what is wrong with a Host that is not known, and what to do.
+func foreignHost(hostport string) string {
+	return fmt.Sprintf("This server is not called %q. Use http://localhost or 127.0.0.1, or start serin serve with --allowed-host and the name.", model.Clip(hostOf(hostport)))
+}
+
+// hostOf leaves out the port; what is no host and port comes back as it is.
+func hostOf(hostport string) string {
+	if strings.HasPrefix(hostport, "[") {
+		address, port, closed := strings.Cut(hostport[1:], "]")
+		if closed && (port == "" || port[0] == ':') {
+			return address
+		}
+		return hostport
+	}
+	if host, port, _ := strings.Cut(hostport, ":"); !strings.Contains(port, ":") {
+		return host
+	}
+	return hostport // an IPv6 address without brackets
+}
