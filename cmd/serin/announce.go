@@ -19,6 +19,7 @@ func announce(w io.Writer, r app.Ready, c app.Config, given []string) {
 	} else {
 		announceAll(w, r.URL, r.Models)
 	}
+	fmt.Fprintf(w, "  dashboard   %s/\n", r.URL)
 	if r.GRPC != "" {
 		fmt.Fprintf(w, "  gRPC        %s, Open Inference Protocol\n", r.GRPC)
 	}

@@ -48,6 +48,8 @@ CREATE TABLE evidence (
 	checksum BLOB NOT NULL,
 	UNIQUE (model, rollout, number)
 ) STRICT;`,
+	// The latest events of one model are asked for, and may be far apart.
+	`CREATE INDEX journal_of_model ON journal (model);`,
 }
 
 // oldestSQLite is the first version without a bug that could lose a

@@ -90,7 +90,8 @@ interface FrameProps {
   says: string
   hint?: string
   wide?: boolean
-  table?: Table
+  /** Made when somebody asks for it. */
+  table?: () => Table
   tools?: ComponentChildren
   legend?: ComponentChildren
   children: ComponentChildren
@@ -106,7 +107,7 @@ export function Frame({ title, says, hint, wide, table, tools, legend, children 
         <h3 id={id}>{title}</h3>
         <div class="tools">
           {tools}
-          {table && table.rows.length > 0 && (
+          {table && (
             <button type="button" class="quiet" aria-pressed={open} onClick={() => set(!open)}>
               Table
             </button>
@@ -114,7 +115,7 @@ export function Frame({ title, says, hint, wide, table, tools, legend, children 
         </div>
       </div>
       <p class="says">{says}</p>
-      {open && table ? <DataTable title={title} {...table} /> : children}
+      {open && table ? <DataTable title={title} {...table()} /> : children}
       {!open && legend && <div class="legend">{legend}</div>}
       {hint && <p class="hint">{hint}</p>}
     </section>

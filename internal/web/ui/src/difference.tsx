@@ -1,5 +1,6 @@
 // The difference over time, with its confidence sequence.
 import { useState } from 'preact/hooks'
+import type { TargetedPointerEvent } from 'preact'
 import { area, Feet, Frame, Grid, line, linear, ticks, timeTicks, useWidth } from './chart'
 import { clock, digits, duration, latency, percent, signed, span, typical, unit } from './words'
 import type { Moment, Plan, Point } from './wire'
@@ -55,14 +56,14 @@ export function Difference({ points, plan, marks }: { points: Point[]; plan: Pla
     relative ? [100 * (p.ratio_lower! - 1), 100 * (p.ratio! - 1), 100 * (p.ratio_upper! - 1)] : [p.ms_lower!, p.ms!, p.ms_upper!]
   const says = last ? reading(last, tolerance, relative) : waiting(plan, points)
   const u = relative ? { name: '%', per: 1 } : unit(Math.max(tolerance, last ? Math.abs(last.ms_upper!) : 0))
-  const table = {
+  const table = () => ({
     head: ['Observed', 'At', 'Difference', 'At least', 'At most', 'Canary requests'],
     rows: [...known].reverse().map(p => {
       const [low, mid, high] = of(p)
       const say = (v: number) => signed(relative ? digits(v) + ' %' : latency(v))
       return [duration(p.t), clock(p.at), say(mid), say(low), say(high), p.canary.toLocaleString('en-GB')]
     }),
-  }
+  })
   return (
     <Frame
       title="Difference of typical latency, canary minus stable"
@@ -127,9 +128,14 @@ function Drawing({ width, known, of, tolerance, marks, u, says, plan }: DrawingP
   const [low, high] = reach(known.map(of), tolerance)
   const y = linear([low, high], [bottom, top])
   const shown = known.map(p => [x(p.t), ...of(p)] as const)
+  const [over, setOver] = useState<Point | null>(null)
+  const seek = (e: TargetedPointerEvent<SVGSVGElement>) => {
+    const px = e.clientX - e.currentTarget.getBoundingClientRect().left
+    setOver(known.length ? known.reduce((a, b) => (Math.abs(x(b.t) - px) < Math.abs(x(a.t) - px) ? b : a)) : null)
+  }
   const clip = (v: number) => Math.max(top - 40, Math.min(bottom + 40, y(v)))
   return (
-    <svg width={width} height={height} role="img" aria-label={says}>
+    <svg width={width} height={height} role="img" aria-label={says} onPointerMove={seek} onPointerLeave={() => setOver(null)}>
       <clipPath id="difference-clip">
         <rect x={left} y={top - 6} width={right - left} height={bottom - top + 12} />
       </clipPath>
@@ -151,7 +157,36 @@ function Drawing({ width, known, of, tolerance, marks, u, says, plan }: DrawingP
       </g>
       {shown.length > 0 && <circle class="dot canary" cx={shown.at(-1)![0]} cy={clip(shown.at(-1)![2])} r="4" />}
       <Marks marks={marks} x={x} top={top} bottom={bottom} right={right} />
+      {over && <Reading p={over} x={x(over.t)} of={of(over)} u={u} top={top} bottom={bottom} left={left} right={right} />}
     </svg>
+  )
+}
+
+interface ReadingProps {
+  p: Point
+  x: number
+  of: [number, number, number]
+  u: { name: string; per: number }
+  top: number
+  bottom: number
+  left: number
+  right: number
+}
+
+/** What one look said, where the pointer is. The table has the same for all. */
+function Reading({ p, x, of: [low, mid, high], u, top, bottom, left, right }: ReadingProps) {
+  const say = (v: number) => signed(digits(v * u.per))
+  const text = `${duration(p.t)}: ${say(mid)} ${u.name} (${say(low)} to ${say(high)}), ${p.canary.toLocaleString('en-GB')} canary requests`
+  const wide = text.length * 6.9 + 16
+  const at = Math.max(left, Math.min(right - wide, x - wide / 2))
+  return (
+    <g class="reading" aria-hidden="true">
+      <line x1={x} x2={x} y1={top} y2={bottom} />
+      <rect x={at} y={bottom - 30} width={wide} height="22" rx="5" />
+      <text x={at + wide / 2} y={bottom - 15} text-anchor="middle">
+        {text}
+      </text>
+    </g>
   )
 }
 

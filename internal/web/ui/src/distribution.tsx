@@ -61,7 +61,7 @@ export function Distribution({ seen, both }: { seen: Seen; both: boolean }) {
       : p95
         ? `At ${name(at(0.95)?.diff ? 0.95 : 0.5)} the canary takes ${signed(latency(p95[1]))} (${span(p95[0], p95[2])}) compared with stable.`
         : `${count(nC)} canary requests are too few to compare quantiles.`
-  const table = {
+  const table = () => ({
     head: ['Quantile', 'Stable', 'Canary', 'Difference', '95 % interval'],
     rows: all.map(l => [
       name(l.q),
@@ -70,7 +70,7 @@ export function Distribution({ seen, both }: { seen: Seen; both: boolean }) {
       l.diff ? signed(latency(l.diff[1])) : '–',
       l.diff ? span(l.diff[0], l.diff[2]) : 'too few',
     ]),
-  }
+  })
   return (
     <Frame
       title="Latency distributions"

@@ -77,12 +77,15 @@ export function useLive(url: string | null): View {
 
 /** The seconds since the server was heard, as long as that is worth saying; else 0. */
 export function useStale(view: View): number {
-  const [, tick] = useState(0)
+  const [stale, set] = useState(0)
   useEffect(() => {
-    const timer = window.setInterval(() => tick(n => n + 1), 1000)
+    const look = () => {
+      const silent = performance.now() - view.heard
+      set(view.heard && silent > patience ? Math.round(silent / 1000) : 0)
+    }
+    look()
+    const timer = window.setInterval(look, 1000)
     return () => clearInterval(timer)
-  }, [])
-  if (!view.heard) return 0
-  const silent = performance.now() - view.heard
-  return silent > patience ? Math.round(silent / 1000) : 0
+  }, [view.heard])
+  return stale
 }

@@ -1,4 +1,5 @@
 // One model: the verdict first, then why.
+import { useMemo } from 'preact/hooks'
 import { Actions } from './actions'
 import type { Answer } from './call'
 import { Difference, marksOf } from './difference'
@@ -8,7 +9,9 @@ import { Badge } from './badge'
 import { Errors, Evidence, Scores, Share } from './panels'
 import { Timeline } from './timeline'
 import { count, duration, latency, share, slower, split, standOf } from './words'
-import type { Judgement, Now } from './wire'
+import type { Judgement, Now, Point } from './wire'
+
+const nobody: Point[] = []
 
 interface Props {
   view: View
@@ -18,8 +21,11 @@ interface Props {
 }
 
 export function Model({ view, base, stale, say }: Props) {
-  const now = view.now
-  if (!now) return <Waiting />
+  if (!view.now) return <Waiting />
+  return <Known {...{ view, base, stale, say }} now={view.now} />
+}
+
+function Known({ view, now, base, stale, say }: Props & { now: Now }) {
   const s = now.state
   const live = split(s)
   const stand = standOf(s)
@@ -28,7 +34,10 @@ export function Model({ view, base, stale, say }: Props) {
   const seen = final?.seen ?? now.seen
   const stable = final?.welch.stable ?? s.canary_metrics.stable.latencies_ms
   const canary = final?.welch.canary ?? s.canary_metrics.canary.latencies_ms
-  const points = live || final ? view.points : []
+  const points = live || final ? view.points : nobody
+  // A look comes each ten seconds and an event seldom: in between these stay as they are.
+  const difference = useMemo(() => <Difference points={points} plan={now.plan} marks={marksOf(view.journal, view.rollout, points)} />, [points, view.journal])
+  const timeline = useMemo(() => <Timeline journal={view.journal} base={base} />, [view.journal, base])
   return (
     <>
       <section class={'verdict ' + stand.kind} aria-labelledby="verdict">
@@ -52,7 +61,7 @@ export function Model({ view, base, stale, say }: Props) {
         <Facts now={now} judgement={judgement} ended={!!final} />
       </section>
       <div class="cards">
-        {judgement && <Difference points={points} plan={now.plan} marks={marksOf(view.journal, view.rollout, points)} />}
+        {judgement && difference}
         <Distribution seen={seen} both={!!judgement} />
         {judgement && (
           <>
@@ -62,7 +71,7 @@ export function Model({ view, base, stale, say }: Props) {
             <Evidence j={judgement} />
           </>
         )}
-        <Timeline journal={view.journal} base={base} />
+        {timeline}
       </div>
     </>
   )

@@ -7,7 +7,7 @@ import type { Standing } from './wire'
 
 const link = (name: string) => '#/' + encodeURIComponent(name)
 
-const sorted = (models: Standing[]) => [...models].sort((a, b) => brief(a).order - brief(b).order || a.model.localeCompare(b.model))
+const sorted = (models: Standing[]) => [...models].sort((a, b) => brief(a).order - brief(b).order || a.model.localeCompare(b.model, 'en', { numeric: true }))
 
 /** How all models stand, in one line. */
 export function summary(models: Standing[]): string {
@@ -77,7 +77,7 @@ function Row({ m }: { m: Standing }) {
       <td>
         {r && m.phase !== 'loading' ? (
           <>
-            {m.phase === 'due' ? 'over' : duration(r.remaining_seconds)}
+            <span class="left">{m.phase === 'due' ? 'over' : duration(r.remaining_seconds)}</span>
             <Progress part={r.elapsed_seconds / r.period_seconds} label={`${duration(r.elapsed_seconds)} of ${duration(r.period_seconds)} observed`} />
           </>
         ) : (

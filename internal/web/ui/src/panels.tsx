@@ -1,4 +1,5 @@
 // The smaller pictures: the split, errors, scores, and what the monitor weighs.
+import { useMemo } from 'preact/hooks'
 import { Feet, Frame, Grid, Key, line, linear, ticks, timeTicks, useWidth } from './chart'
 import { count, digits, duration, percent, share, signals } from './words'
 import type { Arm, Judgement, Plan, Point, Seen } from './wire'
@@ -27,15 +28,16 @@ function Lines({ points, says, stable, canary, limit, least, label }: LinesProps
   const x = linear([0, end], [left, right])
   const y = linear([0, high], [bottom, top])
   const path = (f: (p: Point) => number) => line(points.map(p => [x(p.t), y(f(p))]))
+  const paths = useMemo(() => [path(limit), stable && path(stable), path(canary)], [points, width])
   return (
     <div ref={ref} class="plot">
       {width > 0 && points.length > 0 && (
         <svg width={width} height={height} role="img" aria-label={says}>
           <Grid at={ticks(0, high, 3)} y={y} x0={left} x1={right} label={label} />
           <Feet at={timeTicks(end, width < 400 ? 3 : 5)} x={x} y={bottom} label={duration} />
-          <path class="stroke limit" d={path(limit)} />
-          {stable && <path class="stroke stable" d={path(stable)} />}
-          <path class="stroke canary" d={path(canary)} />
+          <path class="stroke limit" d={paths[0]} />
+          {stable && <path class="stroke stable" d={paths[1]} />}
+          <path class="stroke canary" d={paths[2]} />
         </svg>
       )}
     </div>
@@ -44,11 +46,12 @@ function Lines({ points, says, stable, canary, limit, least, label }: LinesProps
 
 export function Share({ points, planned, real }: { points: Point[]; planned: number; real: number }) {
   const says = real ? `${share(real)} of the requests were the canary’s; ${share(planned)} were planned.` : `${share(planned)} of the requests are planned for the canary.`
+  const dealt = useMemo(() => points.filter(p => p.planned > 0), [points])
   return (
     <Frame
       title="Traffic share"
       says={says}
-      table={{ head: ['Observed', 'Canary’s share', 'Planned'], rows: [...points].reverse().map(p => [duration(p.t), share(p.share), share(p.planned)]) }}
+      table={() => ({ head: ['Observed', 'Canary’s share', 'Planned'], rows: [...points].reverse().map(p => [duration(p.t), share(p.share), share(p.planned)]) })}
       legend={
         <>
           <Key kind="canary">real</Key>
@@ -56,7 +59,7 @@ export function Share({ points, planned, real }: { points: Point[]; planned: num
         </>
       }
     >
-      <Lines points={points.filter(p => p.planned > 0)} says={says} canary={p => 100 * p.share} limit={p => 100 * p.planned} least={1} label={v => digits(v) + ' %'} />
+      <Lines points={dealt} says={says} canary={p => 100 * p.share} limit={p => 100 * p.planned} least={1} label={v => digits(v) + ' %'} />
     </Frame>
   )
 }
@@ -75,10 +78,10 @@ export function Errors({ points, stable, canary }: { points: Point[]; stable: Ar
       title="Errors"
       says={says}
       hint={`Stable: ${gone[0]}. Canary: ${gone[1]}.`}
-      table={{
+      table={() => ({
         head: ['Observed', 'Stable failed', 'Canary failed', 'Stable requests', 'Canary requests'],
         rows: [...points].reverse().map(p => [duration(p.t), p.stable_failures, p.canary_failures, count(p.stable), count(p.canary)]),
-      }}
+      })}
       legend={
         <>
           <Key kind="stable">stable</Key>
@@ -141,10 +144,10 @@ export function Scores({ seen, plan, drift }: { seen: Seen; plan: Plan; drift: n
     <Frame
       title="Scores"
       says={says}
-      table={{
+      table={() => ({
         head: ['Score', 'Stable', 'Canary'],
         rows: nS ? a.map((v, i) => [`${digits(i / 20)} to ${digits((i + 1) / 20)}`, percent(v), nC ? percent(b[i]) : '–']) : [],
-      }}
+      })}
       legend={
         nS > 0 && (
           <>
@@ -201,10 +204,10 @@ export function Evidence({ j }: { j: Judgement }) {
       title="What the monitor weighs"
       says={says}
       hint="A full bar is an alarm, or for the bar that can let it pass, the proof. Bars may fall again; an alarm stays."
-      table={{
+      table={() => ({
         head: ['Signal', 'Evidence, ln e', 'Threshold', 'What it watches'],
         rows: rows.map(r => [r.name, digits(r.log), digits(r.need), r.what]),
-      }}
+      })}
     >
       <ul class="evidence">
         {rows.map(r => (

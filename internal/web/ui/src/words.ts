@@ -29,10 +29,12 @@ export function unit(largest: number): { name: string; per: number } {
   return { name: 'ns', per: 1e6 }
 }
 
-/** Two signed differences in ms, in one unit. */
+/** Two signed differences in ms, in one unit and with as many places. */
 export function span(low: number, high: number): string {
   const u = unit(Math.max(Math.abs(low), Math.abs(high)))
-  const say = (v: number) => (v === 0 ? '0' : signed(digits(v * u.per)))
+  const most = Math.max(Math.abs(low), Math.abs(high)) * u.per
+  const places = Math.max(0, 2 - Math.floor(Math.log10(most || 1)))
+  const say = (v: number) => signed((v * u.per).toFixed(places))
   return `${say(low)} to ${say(high)}${nb}${u.name}`
 }
 

@@ -50,7 +50,13 @@ function Storybook() {
   }, [])
   const story = views[name]?.()
   const view = story?.view
-  if (view) return <Page key={name} view={view} stale={story.stale ?? 0} model={name.includes('many') ? null : view.now?.state.model ?? ''} />
+  if (view) {
+    return (
+      <div data-view={name} key={name}>
+        <Page view={view} stale={story.stale ?? 0} model={name.includes('many') ? null : view.now?.state.model ?? ''} />
+      </div>
+    )
+  }
   return (
     <main>
       <h1>Every view</h1>
