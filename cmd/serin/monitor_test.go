@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"serin/internal/api"
+	"serin/internal/report"
 )
 
 // TestTheMonitorOfARealServer releases a canary that is slowed down, sees the
@@ -58,7 +59,7 @@ func TestTheMonitorOfARealServer(t *testing.T) {
 func explain(t *testing.T, args ...string) string {
 	t.Helper()
 	code, out, errs := command(append([]string{"explain", "--output", "json"}, args...)...)
-	var e explanation
+	var e report.Explanation
 	if err := json.Unmarshal([]byte(out), &e); err != nil || code != api.ExitOK {
 		t.Fatalf("exit %d, %v: %s", code, err, errs)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -23,6 +25,8 @@ type console struct {
 	out, err io.Writer
 	// step is called around each durable step of a server; nil outside tests.
 	step func(string)
+	// every is how often a server is asked by who waits or watches; 0 is each second.
+	every time.Duration
 }
 
 // terminal says whether somebody watches the output.
@@ -30,6 +34,8 @@ func (c console) terminal() bool {
 	f, ok := c.out.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
+
+func (c console) pace() time.Duration { return cmp.Or(c.every, time.Second) }
 
 // run carries out one command line.
 func run(args []string, c console) api.ExitCode {
@@ -109,6 +115,7 @@ func newRoot(c console) *cobra.Command {
 	root.AddCommand(
 		newServe(c), newDemo(c), newTrain(c), newPredict(c), newInspect(c), newPower(c), newSimulate(c), newJudge(c), newCalc(c), newBench(c),
 		newDeploy(c), newWeight(c), newRollback(c), newPromote(c), newCheck(c), newExplain(c), newSlowdown(c), newStatus(c),
+		newWait(c), newWatch(c), newHistory(c), newReport(c),
 	)
 	return root
 }
@@ -147,6 +154,7 @@ func (r *remote) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&r.server, "server", server, "address of the server (SERIN_SERVER)")
 	cmd.Flags().StringVarP(&r.output, "output", "o", "text", "text or json")
 	cmd.Flags().StringVarP(&r.model, "model", "m", "", "name of the model, where the server has several (default: its default model)")
+	_ = cmd.RegisterFlagCompletionFunc("model", r.completeModels) // the flag is there
 	cmd.Flags().StringVar(&r.actor, "actor", actor, "who acts; goes into the journal")
 }
 
@@ -154,11 +162,53 @@ func (r *remote) client() (*api.Client, error) {
 	if err := checkOutput(r.output); err != nil {
 		return nil, err
 	}
+	return r.ask()
+}
+
+// ask is client for a command with outputs of its own.
+func (r *remote) ask() (*api.Client, error) {
 	client, err := api.NewClient(r.server, r.actor)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	return client.For(r.model), nil
+}
+
+// completion bounds what a shell waits for.
+const completion = 500 * time.Millisecond
+
+// complete offers names that a server knows; without a server, none.
+func (r *remote) complete(cmd *cobra.Command, names func(context.Context, *api.Client) []string) ([]string, cobra.ShellCompDirective) {
+	client, err := r.ask()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), completion)
+	defer cancel()
+	return names(ctx, client), cobra.ShellCompDirectiveNoFileComp
+}
+
+func (r *remote) completeModels(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return r.complete(cmd, func(ctx context.Context, client *api.Client) (names []string) {
+		all, _ := client.Models(ctx) // an error is no name
+		for _, m := range all {
+			names = append(names, m.Model)
+		}
+		return names
+	})
+}
+
+func (r *remote) completeRollouts(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return r.complete(cmd, func(ctx context.Context, client *api.Client) (names []string) {
+		if len(args) > 0 {
+			return nil
+		}
+		all, _ := client.Rollouts(ctx, 20)
+		for _, x := range all {
+			names = append(names, x.Rollout+"\t"+x.Version+" "+x.Outcome)
+		}
+		return names
+	})
 }
 
 func checkOutput(output string) error {

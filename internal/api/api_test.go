@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,6 +36,8 @@ type scripted struct {
 	asked  control.Command
 	past   []judge.Case
 	broken error // after the past
+	// journal is newest first.
+	journal []control.Entry
 }
 
 func (s *scripted) Cases(_ context.Context, _ string, yield func(judge.Case) error) error {
@@ -56,7 +59,13 @@ func (s *scripted) Gauges() control.Gauges                        { return contr
 func (s *scripted) Looks(context.Context, string, uint64, int) ([]control.Look, error) {
 	return nil, nil
 }
-func (s *scripted) Recent(context.Context, int) ([]control.Entry, error) { return nil, nil }
+func (s *scripted) Recent(_ context.Context, before uint64, limit int) ([]control.Entry, error) {
+	newer := slices.IndexFunc(s.journal, func(e control.Entry) bool { return before == 0 || e.Seq < before })
+	if newer < 0 {
+		return nil, s.broken
+	}
+	return s.journal[newer:min(newer+limit, len(s.journal))], s.broken
+}
 
 func live() control.Health {
 	r := &rollout.Rollout{ID: "r1", Canary: rollout.Version{Name: "model_v2", Path: "models/model_v2.joblib"}, Plan: plan, Weight: plan.Weight, Started: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}

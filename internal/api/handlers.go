@@ -35,8 +35,9 @@ type History interface {
 	Cases(ctx context.Context, rolloutID string, yield func(judge.Case) error) error
 	// Looks are those of the monitor that come after a number, oldest first.
 	Looks(ctx context.Context, rolloutID string, after uint64, limit int) ([]control.Look, error)
-	// Recent are the latest events of the model, newest first.
-	Recent(ctx context.Context, limit int) ([]control.Entry, error)
+	// Recent are events of the model, newest first: those below a number, or for 0
+	// the latest. One that cannot be read has nothing but its number.
+	Recent(ctx context.Context, before uint64, limit int) ([]control.Entry, error)
 }
 
 // Register puts the admin calls and /openapi.json on the mux. The models are
@@ -64,6 +65,7 @@ func Register(mux *http.ServeMux, models func() []Model, version string, maxMode
 	each(api, here, post("canary-weight", "Change the canary's share", "Gives the canary another share of the requests. What was observed at the old one stays evidence, judged apart."), (*handlers).reweigh)
 	each(api, here, get("check-canary-health", "Judge the canary", "Welch's t-test on the latencies of both arms, which counts as a look, and what the monitor says."), (*handlers).check)
 	each(api, here, get("state", "Read the state", "What is stable, what is on trial, and what was observed."), (*handlers).state)
+	each(api, here, rolloutsOperation, (*handlers).rollouts)
 	each(api, here, casesOperation, (*handlers).cases)
 	each(api, here, liveOperation, (*handlers).watch)
 	registerGates(api, here)

@@ -309,7 +309,7 @@ func (p *page) send(ctx context.Context) error {
 	}
 	var entries []control.Entry
 	if news {
-		entries, _ = p.live.past.Recent(ctx, liveEvents) // a store that is down says nothing, and the state says the rest
+		entries, _ = p.live.past.Recent(ctx, 0, liveEvents) // a store that is down says nothing, and the state says the rest
 		if err := p.event("journal", momentsOf(entries)); err != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ func (e *exhibit) Looks(_ context.Context, _ string, after uint64, limit int) ([
 	return rest[:min(limit, len(rest))], nil
 }
 
-func (e *exhibit) Recent(_ context.Context, limit int) ([]control.Entry, error) {
+func (e *exhibit) Recent(_ context.Context, _ uint64, limit int) ([]control.Entry, error) {
 	return e.entries[:min(limit, len(e.entries))], nil
 }
 

@@ -78,9 +78,9 @@ func (h history) Looks(ctx context.Context, rolloutID string, after uint64, limi
 	return looks, err
 }
 
-// Recent are the latest events of the model, newest first.
-func (h history) Recent(ctx context.Context, limit int) ([]control.Entry, error) {
-	page, err := h.store.Recent(ctx, h.model, limit)
+// Recent are the events of the model below a number, or the latest, newest first.
+func (h history) Recent(ctx context.Context, before uint64, limit int) ([]control.Entry, error) {
+	page, err := h.store.Recent(ctx, h.model, before, limit)
 	entries := make([]control.Entry, len(page))
 	for i := range page {
 		entries[i] = control.Entry(page[i])

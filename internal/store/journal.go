@@ -134,10 +134,10 @@ func (s *Store) Journal(ctx context.Context, name, rolloutID string, after uint6
 	return page, unreadable
 }
 
-// Recent returns the latest entries of one model, newest first: at most limit of
-// them, and fewer if they are large. One that cannot be read holds nothing but its
+// Recent returns entries of one model, newest first, from the latest or from the
+// last one below a number: at most limit of them, and fewer if they are large. One that cannot be read holds nothing but its
 // number, and keeps nobody from those before it.
-func (s *Store) Recent(ctx context.Context, name string, limit int) ([]Entry, error) {
+func (s *Store) Recent(ctx context.Context, name string, before uint64, limit int) ([]Entry, error) {
 	end, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -145,8 +145,8 @@ func (s *Store) Recent(ctx context.Context, name string, limit int) ([]Entry, er
 	defer end()
 	var page []Entry
 	size := 0
-	query := "SELECT " + columns + " FROM journal WHERE model = ? ORDER BY seq DESC LIMIT ?"
-	err = s.db.each(ctx, query, []any{name, min(max(limit, 0), pageRows)}, func(rows *sql.Rows) (bool, error) {
+	query := "SELECT " + columns + " FROM journal WHERE model = ? AND (? = 0 OR seq < ?) ORDER BY seq DESC LIMIT ?"
+	err = s.db.each(ctx, query, []any{name, int64(min(before, math.MaxInt64)), int64(min(before, math.MaxInt64)), min(max(limit, 0), pageRows)}, func(rows *sql.Rows) (bool, error) {
 		var r row
 		if err := r.scan(rows.Scan); err != nil {
 			return false, err

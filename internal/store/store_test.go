@@ -216,8 +216,11 @@ func TestJournalPages(t *testing.T) {
 	if page, err := s.Journal(t.Context(), "other", "", math.MaxUint64, 1); len(page) != 0 || err != nil {
 		t.Errorf("after the end: got %d entries, %v", len(page), err)
 	}
-	if page, err := s.Recent(t.Context(), "other", 3); len(page) != 3 || page[0].Seq != 14 || page[2].Seq != 10 || err != nil {
+	if page, err := s.Recent(t.Context(), "other", 0, 3); len(page) != 3 || page[0].Seq != 14 || page[2].Seq != 10 || err != nil {
 		t.Errorf("the latest three of one model: %+v, %v", page, err)
+	}
+	if page, err := s.Recent(t.Context(), "other", 14, 1); len(page) != 1 || page[0].Seq >= 14 || page[0].Seq <= 10 || err != nil {
+		t.Errorf("the one before that: %+v, %v", page, err)
 	}
 	for id, want := range map[string][]rollout.Kind{"r2": {rollout.Deploy, rollout.Alert}, "r9": nil} {
 		page, err := s.Journal(t.Context(), "churn", id, 0, 100)
@@ -279,7 +282,7 @@ func TestAnEntryThatCannotBeRead(t *testing.T) {
 		if page, err := s.Journal(t.Context(), "churn", "", 3, 10); len(page) != 1 || page[0].Seq != 4 || err != nil {
 			t.Errorf("%s: %d entries after it, %v", tt.name, len(page), err)
 		}
-		recent, err := s.Recent(t.Context(), "churn", 3)
+		recent, err := s.Recent(t.Context(), "churn", 0, 3)
 		if len(recent) != 3 || recent[0].Seq != 4 || !cmp.Equal(recent[1], Entry{Seq: 3}) || recent[2].Event == "" || err != nil {
 			t.Errorf("%s: the latest three are %+v, %v", tt.name, recent, err)
 		}
