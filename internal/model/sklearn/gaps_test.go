@@ -48,3 +48,24 @@ func TestGaps(t *testing.T) {
 		}
 	}
 }
+
+// TestGapsOfSomeColumns: members that see some columns know what was filled there.
+func TestGapsOfSomeColumns(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("testdata/gaps-bagged.joblib")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := pickle.Read(bytes.NewReader(content), pickle.Options{Allow: allowed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := v.(*pickle.Object)
+	wantRefusal(t, "gaps-bagged.joblib", root, "hold None behind an imputer that fills only NaN")
+	imputer := step(t, root, "steps", 0).Items[1].(*pickle.Object)
+	forget(imputer, "missing_values")
+	set(imputer, "missing_values", nil)
+	if _, err := FromValue(root); err != nil {
+		t.Errorf("filling None: %v", err)
+	}
+}

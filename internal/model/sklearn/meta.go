@@ -142,7 +142,7 @@ func (m *meta) features() ([]model.Feature, *model.Refusal) {
 
 // inner reads a member that gets the whole row.
 func (m *meta) inner(where string, v pickle.Value) fitted {
-	f := m.apart(where, v, m.n)
+	f := m.apart(where, v, m.n, m.place.filled)
 	if m.err == nil {
 		m.n = f.in
 		m.members = append(m.members, f)
@@ -150,16 +150,14 @@ func (m *meta) inner(where string, v pickle.Value) fitted {
 	return f
 }
 
-// apart reads a member that gets rows of so many numbers, 0 where it decides.
-func (m *meta) apart(where string, v pickle.Value, width int) fitted {
+// apart reads a member that gets rows of so many numbers, 0 where it decides, in
+// which imputers have filled what filled says.
+func (m *meta) apart(where string, v pickle.Value, width int, filled []gap) fitted {
 	if m.err != nil {
 		return fitted{}
 	}
 	p := m.place
-	if width != p.width {
-		p.filled = nil
-	}
-	p.path, p.width, p.sparse = p.path+" "+where, width, false
+	p.path, p.width, p.sparse, p.filled = p.path+" "+where, width, false, filled
 	f, err := p.step(v)
 	if err == nil && f.methods == nil {
 		err = p.refuse(nextRefit, "it is a transformer, and no estimator")

@@ -111,7 +111,7 @@ func stacking(m *meta) *methods {
 		rest = m.n
 		m.onlyNumbers("passthrough")
 	}
-	final := m.apart("final_estimator_", m.value("final_estimator_"), width+rest)
+	final := m.apart("final_estimator_", m.value("final_estimator_"), width+rest, slices.Concat(make([]gap, width), m.place.filled))
 	if m.err == nil && classes != nil {
 		m.encoded([]fitted{final}, len(classes))
 	}
@@ -168,7 +168,11 @@ func bagging(m *meta) *methods {
 			return nil
 		}
 		chosen := m.columnsOf(subsets[i])
-		f := m.apart(fmt.Sprintf("member %d", i+1), v, len(chosen))
+		filled := make([]gap, len(chosen))
+		for k, column := range chosen {
+			filled[k] = m.place.filledIn(column)
+		}
+		f := m.apart(fmt.Sprintf("member %d", i+1), v, len(chosen), filled)
 		if m.err == nil && f.features != nil && len(chosen) != m.n {
 			m.onlyPlain(f, i)
 		}
