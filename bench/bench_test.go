@@ -162,7 +162,7 @@ func paper() *page {
 	p := &page{
 		settings: settings{rounds: 2, duration: 3 * time.Second}, took: 10 * time.Minute, starts: []float64{90, 100, 200},
 		machine: machine{processor: "paper", cores: 2, system: "Linux 1.0", memory: "4 GiB", busy: "0.10", date: "2026-01-02", versions: []string{"serin 1", "Go 1"}},
-		absent:  []absence{{"BentoML", "no wheel"}},
+		absent:  []absence{{"BentoML", "no wheel"}}, repeated: []string{"measuring serin: 1 of 9 requests failed"},
 		services: []*series{
 			one("floor: net/http, a constant", false, false, rates(1000, 1100), rates(1200, 1000), rates(500, 500)),
 			one("serin", false, false, rates(950, 880), rates(1200, 1100), rates(490, 480)),

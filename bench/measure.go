@@ -67,13 +67,12 @@ func takeTurns(ctx context.Context, s settings, k *kit, services []*service, tel
 
 // saturate finds how much the service can do, and what it costs.
 func (s *series) saturate(ctx context.Context, k *kit, duration time.Duration) error {
-	before := familyOf(s.cmd.Process.Pid).cpu()
 	r, err := k.predictions(ctx, s.service, duration, few, 0)
 	if err != nil {
 		return err
 	}
 	s.few = append(s.few, r)
-	s.cpu = append(s.cpu, 1e6*(familyOf(s.cmd.Process.Pid).cpu()-before)/float64(r.Requests))
+	s.cpu = append(s.cpu, 1e6*r.cpu/float64(r.Requests))
 	return nil
 }
 

@@ -16,6 +16,8 @@ type kit struct {
 	root   string // the repository's, absolute
 	self   string // this program
 	absent []absence
+	// repeated are the errors after which something was measured again.
+	repeated []string
 	// pythons are the interpreters of the environments that could be made.
 	pythons map[string]string
 }
