@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import pickle
 import tracemalloc
 from typing import Any, Callable, Dict
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import accuracy_score
 
 import serin
 from serin import _calls, _wire
@@ -132,6 +134,11 @@ def test_types_of_numbers(client: Callable[[str], Any], cases: Dict[str, Case]) 
     want = case.model.predict(nullable.astype("float64").to_numpy())
     np.testing.assert_allclose(c.predict(nullable), want, rtol=1e-12)
     np.testing.assert_allclose(c.predict(nullable.astype(object)[:4]), want[:4], rtol=1e-12)
+    masked = np.ma.masked_array(np.arange(400).reshape(80, 5), mask=np.zeros((80, 5), bool))
+    masked.mask[3, 2] = True
+    np.testing.assert_allclose(c.predict(masked), want, rtol=1e-12)
+    turned = np.asfortranarray(case.X).astype(">f8")
+    np.testing.assert_allclose(c.predict(turned), case.model.predict(case.X), rtol=1e-12)
 
 
 def test_an_answer_is_its_array(client: Callable[[str], Any], cases: Dict[str, Case]) -> None:
@@ -143,6 +150,12 @@ def test_an_answer_is_its_array(client: Callable[[str], Any], cases: Dict[str, C
     assert np.array(p).sum() == pytest.approx(400)
     assert p.predictions.tolist() == case.model.predict(case.X).tolist()
     assert repr(p).endswith("# stable numbers")
+    assert np.allclose(-p, -want) and abs(p - 1).max() < 1 and (p @ np.ones(2)).sum() == pytest.approx(400)
+    assert np.log(p).shape == want.shape
+    p = client("numbers").predict(case.X)
+    assert accuracy_score(case.y, p) == accuracy_score(case.y, case.model.predict(case.X))
+    assert case.X.assign(p=p)["p"].tolist() == pd.Series(p).tolist() == p.tolist()
+    assert pickle.loads(pickle.dumps(p)).model_version == "numbers"
 
 
 def test_a_stream_is_answered_by_one_version(client: Callable[[str], Any], cases: Dict[str, Case]) -> None:
@@ -224,7 +237,7 @@ WRONG = [
     ("numbers", lambda X: X.assign(goes=1), "has the column 'goes'.*Leave it out. It takes 5 values: tenure, "),
     ("numbers", lambda X: X.drop(columns=["usage", "late"]), "lacks the column 'usage' and 1 more"),
     ("numbers", lambda X: X[["tenure", *X.columns]], "has the column 'tenure' twice"),
-    ("numbers", lambda X: X.values[:, :4], "rows of 4 values. Model 'numbers' takes 5 values: tenure, "),
+    ("numbers", lambda X: X.values[:, :4], "X has 4 columns. Model 'numbers' takes 5 values: tenure, "),
     ("numbers", lambda X: [[1, 2, 3, 4, 5], [1, 2, 3, 4]], "Row 1 has 4 values"),
     ("numbers", lambda X: [{"tenure": 1, "charge": 2, "calls": 3, "usage": 4, "late": 5}], "Row 0 has the feature 'charge'.*Is it 'charges'"),
     ("numbers", lambda X: {"tenure": 1}, "Row 0 lacks the feature 'charges' and 3 more"),
@@ -265,3 +278,12 @@ def test_no_probabilities(client: Callable[[str], Any], cases: Dict[str, Case]) 
 def test_a_long_text_is_sent_in_parts(client: Callable[[str], Any], cases: Dict[str, Case]) -> None:
     texts = ["good " * 200_000, "bad " * 200_000] * 6  # 11 MB, and the server takes 8 MiB at once
     assert client("texts").predict(texts).tolist() == ["g", "b"] * 6
+
+
+def test_a_model_that_is_not_there(connect: Callable[..., Any], url: str) -> None:
+    c = connect(url, model="<nobody>")
+    for call in (lambda: c.predict([1]), c.state, c.rollback):
+        with pytest.raises(serin.Refused, match="here is no model .?<nobody>.*numbers") as caught:
+            call()
+        assert caught.value.status == 404
+    assert "mixed" in c.models() and "numbers" in c.models()

@@ -6,6 +6,7 @@ import datetime
 import json
 import pathlib
 import subprocess
+import sys
 from typing import Any, Callable, Dict
 
 import joblib
@@ -166,6 +167,16 @@ def test_golden_lines(cases: Dict[str, Case], tmp_path: pathlib.Path) -> None:
     assert any(v is None for line in lines for v in line["features"].values())
     path = serin.golden(cases["scores"].model, cases["scores"].X[:2], tmp_path / "m")
     assert set(json.loads(pathlib.Path(path).read_text().splitlines()[0])) == {"features", "score", "prediction"}
+
+
+def test_without_joblib(
+    client: Callable[[str], Any], cases: Dict[str, Case], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    with pytest.raises(serin.SerinError, match="pip install joblib, or give the path") as caught:
+        client("numbers").deploy(cases["numbers"].model)
+    assert caught.value.code == "joblib_missing"
+    assert client("numbers").deploy(cases["numbers"].path).version == "numbers"
 
 
 def test_no_server(connect: Callable[..., Any]) -> None:

@@ -29,6 +29,7 @@ from ._answers import Change, Prediction, Verdict
 from ._client import AsyncClient, Client
 from ._errors import InvalidInput, Overloaded, Refused, SerinError, TimedOut, Unreachable
 from ._golden import export_check, golden
+from ._rows import Feature, Signature
 
 __version__ = "0.1.0"
 
@@ -36,11 +37,13 @@ __all__ = [
     "AsyncClient",
     "Change",
     "Client",
+    "Feature",
     "InvalidInput",
     "Overloaded",
     "Prediction",
     "Refused",
     "SerinError",
+    "Signature",
     "TimedOut",
     "Unreachable",
     "Verdict",

@@ -104,6 +104,15 @@ class Prediction:
     __rmul__ = _operator("__rmul__")
     __truediv__ = _operator("__truediv__")
     __rtruediv__ = _operator("__rtruediv__")
+    __matmul__ = _operator("__matmul__")
+    __rmatmul__ = _operator("__rmatmul__")
+    __pow__ = _operator("__pow__")
+
+    def __neg__(self) -> Any:
+        return -self.values
+
+    def __abs__(self) -> Any:
+        return abs(self.values)
 
 
 def _joined(parts: List[Any], dtype: Any = None) -> Any:

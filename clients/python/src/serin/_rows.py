@@ -119,7 +119,7 @@ def _cut(X: Any, s: Signature, size: int) -> Iterator[Chunk]:
         for at in range(0, len(X), size):
             yield _of_frame(X.iloc[at : at + size], labels, s, at)
     elif _is_array(X):
-        _width(X.shape[1], s, "X has rows")
+        _width(X.shape[1], s, "X has", "columns")
         for at in range(0, len(X), size):
             yield _of_array(X[at : at + size], s, at)
     else:
@@ -137,9 +137,13 @@ def _many(X: Any, s: Signature) -> Any:
     single = len(s.features) == 1
     if isinstance(X, Mapping) or isinstance(X, (str, bytes)) and single:
         return [X if isinstance(X, Mapping) else [X]]
-    if _is_frame(X) or getattr(X, "ndim", None) == 2 and _is_array(X):
+    if _is_frame(X):
         return X
     if _is_array(X):
+        if hasattr(X, "filled"):  # what is masked is missing
+            X = X.astype("float64").filled(float("nan"))
+        if X.ndim == 2:
+            return X
         if X.ndim == 1:
             return X.reshape(-1, 1) if single else X.reshape(1, -1)
         invalid(f"X has {X.ndim} dimensions.", "Give rows and columns, or one row.")
@@ -177,7 +181,7 @@ def _labels(frame: Any, s: Signature) -> List[Any]:
     """The frame's columns in the model's order; None for one that it may leave out."""
     have = list(frame.columns)
     if not s.named or not all(isinstance(c, str) for c in have):
-        _width(len(have), s, "X has")
+        _width(len(have), s, "X has", "columns")
         return have
     if len(set(have)) < len(have):
         double = next(c for c in have if have.count(c) > 1)
@@ -210,9 +214,9 @@ def _names(have: Iterable[str], s: Signature, what: str, noun: str) -> None:
         )
 
 
-def _width(have: int, s: Signature, what: str) -> None:
+def _width(have: int, s: Signature, what: str, noun: str = "values") -> None:
     if have != len(s.features):
-        invalid(f"{what} {'of ' if 'rows' in what else ''}{have} values.", f"Model {s.model!r} takes {s.row()}.")
+        invalid(f"{what} {have} {noun}.", f"Model {s.model!r} takes {s.row()}.")
 
 
 def _of_frame(frame: Any, labels: Sequence[Any], s: Signature, at: int) -> Chunk:

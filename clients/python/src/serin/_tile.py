@@ -9,7 +9,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any, List, Mapping, Tuple
 
-# A sign and a word with each colour, for those who see none.
+# A sign and a word with each colour, for those who see none. White on each of them is
+# easy to read, whether the notebook is light or dark.
 _LOOKS = {
     "alert": ("\u25b2", "alert", "#c62828"),
     "healthy": ("\u2713", "healthy", "#2e7d32"),
@@ -33,7 +34,8 @@ def html(h: Mapping[str, Any]) -> str:
     parts = [
         f'<div role="group" aria-label="verdict" style="font:14px/1.45 system-ui,sans-serif;max-width:46em;'
         f'border:1px solid rgba(128,128,128,.4);border-left:6px solid {colour};border-radius:4px;padding:.7em 1em">',
-        f'<div><b style="color:{colour}">{sign} {escape(word)}</b> &middot; {escape(str(h["model"]))}'
+        f'<div><b style="background:{colour};color:#fff;border-radius:3px;padding:.1em .5em">{sign} {escape(word)}</b>'
+        f' {escape(str(h["model"]))}'
         + (f' &middot; {escape(str(h["rollout"]))}' if h["rollout"] else "")
         + "</div>",
         f'<div style="font-size:16px;margin:.35em 0">{escape(_sentence(h["finding"]))}</div>',
@@ -63,7 +65,7 @@ def _table(h: Mapping[str, Any]) -> str:
             )
         )
     cell = "padding:.1em .8em .1em 0;text-align:"
-    out = ['<table style="border-collapse:collapse;background:none"><thead><tr>']
+    out = ['<table style="border-collapse:collapse;margin:.3em 0;background:none;color:inherit;font:inherit"><thead><tr>']
     out += [f'<th scope="col" style="{cell}{_side(i)};font-weight:600">{name}</th>' for i, name in enumerate(heads)]
     out.append("</tr></thead><tbody>")
     for row in rows:
