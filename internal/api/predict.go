@@ -9,7 +9,7 @@ import (
 )
 
 // describePredict puts POST /predict into the API's description. Its handler is
-// not huma's, for speed, so this is the one call that is described by hand; a
+// not huma's, for speed, so it is described by hand, as are the protocols'; a
 // test in app holds it against a real answer.
 func describePredict(api huma.API) {
 	number := func(description string) *huma.Schema {
@@ -51,7 +51,12 @@ func describePredict(api huma.API) {
 	operation := huma.Operation{
 		OperationID: "predict", Method: http.MethodPost, Path: "/predict", Summary: "Predict", Tags: []string{"inference"},
 		Description: "Answers with stable or, for its share of the requests, with the canary.",
-		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: request}}},
+		Parameters:  []*huma.Param{timeoutHeader},
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			"application/json":     {Schema: request},
+			"application/x-ndjson": {Schema: text("A stream of rows, one a line, answered line by line.")},
+			"text/csv":             {Schema: text("A stream of rows with a header.")},
+		}},
 		Responses: map[string]*huma.Response{
 			"200":     {Description: "OK", Content: map[string]*huma.MediaType{"application/json": {Schema: answer}}},
 			"default": {Description: "Error", Content: map[string]*huma.MediaType{problemType: {Schema: problem}}},
@@ -59,7 +64,7 @@ func describePredict(api huma.API) {
 	}
 	named := operation
 	named.OperationID, named.Path, named.Summary = "predict-by-model", "/models/{model}/predict", "Predict with a model"
-	named.Parameters = []*huma.Param{nameOfModel}
+	named.Parameters = []*huma.Param{timeoutHeader, nameOfModel}
 	api.OpenAPI().AddOperation(&operation)
 	api.OpenAPI().AddOperation(&named)
 }
