@@ -3,14 +3,17 @@ package app
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // newHTTP2 is a client that begins with HTTP/2, all of it on one connection.
@@ -129,4 +132,48 @@ func TestRowsStreamBothWaysOverHTTP2(t *testing.T) {
 		})
 	}
 	streams.Wait()
+}
+
+// TestSlowClientsOfHTTP2 are let go like those of HTTP/1.1: a stream whose body
+// does not come is answered, and a connection on which no request comes is closed.
+func TestSlowClientsOfHTTP2(t *testing.T) {
+	t.Parallel()
+	r := hurried(t, time.Minute)
+	defer r.stop()
+	client, _ := newHTTP2(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // far beyond the server's patience
+	defer cancel()
+	body, sender := io.Pipe()
+	defer sender.Close()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url+"/predict", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if answer, err := client.Do(request); err != nil {
+		t.Errorf("a body that does not come: %v", err)
+	} else if _ = answer.Body.Close(); answer.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("a body that does not come: %s", answer.Status)
+	}
+	const hello, settings = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+	for name, sent := range map[string]string{
+		"half a hello":        hello[:20],
+		"nothing after hello": hello,
+		"no request":          hello + settings,
+		"half a frame":        hello + settings + "\x00\x00\x08",
+		"half a head":         hello + settings + "\x00\x00\x01\x01\x00\x00\x00\x00\x01\x83", // without END_HEADERS
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.WriteString(conn, sent); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: it was not let go", name)
+		}
+		_ = conn.Close()
+	}
 }

@@ -51,8 +51,16 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := &streaming{front: h, w: w, control: http.NewResponseController(w), r: r, signature: table.Stable.Predictor.Signature()}
-	stop := context.AfterFunc(h.streams, func() { _ = s.control.SetReadDeadline(time.Now()) })
-	defer stop()
+	woken := make(chan struct{})
+	stop := context.AfterFunc(h.streams, func() {
+		defer close(woken)
+		_ = s.control.SetReadDeadline(time.Now())
+	})
+	defer func() {
+		if !stop() {
+			<-woken // when we have returned, the writer is no longer ours
+		}
+	}()
 	err := s.answer()
 	if s.arm != nil {
 		s.observe()
