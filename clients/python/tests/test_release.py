@@ -169,6 +169,32 @@ def test_golden_lines(cases: Dict[str, Case], tmp_path: pathlib.Path) -> None:
     assert set(json.loads(pathlib.Path(path).read_text().splitlines()[0])) == {"features", "score", "prediction"}
 
 
+class Parrot:
+    """Answers what it is told, to whatever."""
+
+    def __init__(self, answer: float) -> None:
+        self.answer = answer
+
+    def predict(self, X: Any) -> Any:
+        return [self.answer for _ in X]
+
+
+def test_forms_of_golden_rows(tmp_path: pathlib.Path) -> None:
+    for X, want in (
+        ([{"a": 1, "b": np.float32(0.5)}], {"a": 1, "b": 0.5}),
+        (["text"], ["text"]),
+        ([np.str_("text")], ["text"]),
+        (np.array([[1.0, np.nan]]), [1.0, None]),
+        ([(1, None)], [1, None]),
+    ):
+        path = serin.golden(Parrot(2.0), X, tmp_path / "m")
+        assert json.loads(pathlib.Path(path).read_text()) == {"features": want, "prediction": 2.0}
+    for model, X in ((Parrot(float("nan")), [[1]]), (Parrot(1.0), [[float("inf")]]), (Parrot(1.0), [])):
+        with pytest.raises(serin.InvalidInput):
+            serin.golden(model, X, tmp_path / "n")
+    assert not (tmp_path / "n.golden.jsonl").exists()
+
+
 def test_without_joblib(
     client: Callable[[str], Any], cases: Dict[str, Case], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, BinaryIO, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from ._errors import InvalidInput, SerinError
 from ._rows import _is_frame, _is_row, plain
@@ -56,7 +56,10 @@ def golden_bytes(model: Any, X: Any) -> bytes:
     lines = []
     for i, features in enumerate(_features(X)):
         line = {"features": features, **{name: values[i] for name, values in answers.items()}}
-        lines.append(json.dumps(line, allow_nan=False) + "\n")
+        try:
+            lines.append(json.dumps(line, allow_nan=False) + "\n")
+        except ValueError as e:
+            raise InvalidInput(f"The model answers no finite number to row {i}.", next="Leave the row out.") from e
     return "".join(lines).encode()
 
 
@@ -76,6 +79,9 @@ def _features(X: Any) -> Iterator[Any]:
             yield dict(zip(names, cells)) if named else cells
         return
     for at, row in enumerate(X.tolist() if hasattr(X, "tolist") else X):
+        if isinstance(row, Mapping):
+            yield {name: _value(v, at) for name, v in row.items()}
+            continue
         yield [_value(v, at) for v in (row if _is_row(row) else [row])]
 
 

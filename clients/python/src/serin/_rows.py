@@ -243,6 +243,9 @@ def _of_array(array: Any, s: Signature, at: int) -> Chunk:
 def _of_rows(rows: List[Any], s: Signature, at: int) -> Chunk:
     width, flat = len(s.features), []
     for i, row in enumerate(rows):
+        if type(row) is list and len(row) == width:  # nearly always
+            flat.append(row)
+            continue
         if hasattr(row, "to_dict"):
             row = _of_series(row)
         if isinstance(row, Mapping):
@@ -268,8 +271,8 @@ def _column(values: List[Any], s: Signature, i: int, at: int) -> List[Any]:
         return [None] * len(values)
     for k, v in enumerate(values):
         kind = type(v)
-        if kind is str or kind is int or kind is bool or v is None:
-            continue
+        if kind is float and v - v == 0 or kind is str or kind is int or kind is bool or v is None:
+            continue  # a float that is finite
         try:
             values[k] = plain(v)
         except ValueError as e:
