@@ -51,8 +51,12 @@ func TestEveryView(t *testing.T) {
 			if n := evaluate[int](b, "document.images.length"); n != 0 {
 				t.Errorf("%s has %d images: a name became markup", name, n)
 			}
-			if wide := evaluate[bool](b, "document.documentElement.scrollWidth > innerWidth"); wide {
-				t.Errorf("%s is wider than its window", name)
+			for _, width := range []int64{390, 1280} {
+				b.do(chromedp.EmulateViewport(width, 900))
+				b.settle()
+				if wide := evaluate[int](b, "document.documentElement.scrollWidth"); wide > int(width) {
+					t.Errorf("%s is %d pixels wide in a window of %d", name, wide, width)
+				}
 			}
 			b.picture(name, scheme)
 			b.accessible(name, scheme)

@@ -11,8 +11,10 @@ export function App() {
   const named = useNamed()
   const view = useLive(baseOf(named) + '/live')
   const stale = useStale(view)
-  const several = view.models.length > 1
-  return <Page view={view} stale={stale} model={named || !several ? named : null} />
+  // Without a name it is all of them, if there are several or none is meant.
+  const all = view.models.length > (view.now ? 1 : 0)
+  if (named && !view.now && all && !view.models.some(m => m.model === named)) return <Page view={view} stale={stale} model={null} unknown={named} />
+  return <Page view={view} stale={stale} model={named || !all ? named : null} />
 }
 
 /** Where the calls of a model are; "" is the default model. */
@@ -38,9 +40,10 @@ function useNamed(): string {
 
 /**
  * Everything that is drawn, from what is known; the storybook draws it, too. The
- * model is "" for the default one and null for the list of all.
+ * model is "" for the default one and null for the list of all; unknown is one
+ * that was asked for and is not there.
  */
-export function Page({ view, stale, model }: { view: View; stale: number; model: string | null }) {
+export function Page({ view, stale, model, unknown }: { view: View; stale: number; model: string | null; unknown?: string }) {
   const [said, say] = useState<Answer | null>(null)
   const now = view.now
   const verdict = now && model !== null ? standOf(now.state) : undefined
@@ -68,7 +71,12 @@ export function Page({ view, stale, model }: { view: View; stale: number; model:
       <main>
         {stale > 0 && now && (
           <p class="banner" role="alert">
-            <strong>Not live.</strong> The server was last heard {stale} s ago; what is shown is as of {clock(now.at)}. Trying again by itself.
+            <strong>Not live.</strong> The server does not answer. What is shown is as of {clock(now.at)}; the page tries again by itself.
+          </p>
+        )}
+        {unknown && (
+          <p class="banner" role="alert">
+            There is no model {unknown} on this server. These are:
           </p>
         )}
         {said && (

@@ -44,6 +44,16 @@ export function useLive(url: string | null): View {
       source = undefined
       clearTimeout(timer)
     }
+    // A model that is not there does not say which are.
+    const others = async () => {
+      try {
+        const res = await fetch('admin/models')
+        const { models } = (await res.json()) as { models: Standing[] }
+        set(v => ({ ...v, models }))
+      } catch {
+        // the page says that it is not live
+      }
+    }
     const open = () => {
       close()
       source = new EventSource(url)
@@ -58,7 +68,9 @@ export function useLive(url: string | null): View {
       on<Standing[]>('models', (v, models) => ({ ...v, models }))
       on<Moment[]>('journal', (v, journal) => ({ ...v, journal }))
       source.onerror = () => {
+        const refused = source?.readyState === EventSource.CLOSED
         close()
+        if (refused) void others()
         set(v => ({ ...v, missing: true }))
         timer = window.setTimeout(open, wait)
         wait = Math.min(2 * wait, 4000)
