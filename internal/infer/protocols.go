@@ -227,9 +227,7 @@ func (d *desk) answer(ctx context.Context, a *asking, to choice, read func() err
 		return t
 	}
 	if dealer != nil { // only now: a request that is refused is dealt to nobody
-		if now := d.front.table.Table(); now != nil { // else it is unloaded, and finishes who is here
-			dealer = now
-		}
+		// By the same table: on another one may be a model that takes other rows.
 		a.arm = dealer.Pick()
 	}
 	if _, err = a.request.answer(ctx, a.arm, dealer != nil); err != nil {

@@ -198,15 +198,8 @@ func (s *streaming) Predict(in model.Rows, out model.Answers) (err error) {
 		return s.fail(stopping)
 	}
 	first := s.arm == nil
-	switch {
-	case s.onTable():
-	case first: // the model was unloaded meanwhile
-		return s.fail(s.front.away.Load())
-	default:
-		return s.fail(&trouble{
-			status: http.StatusServiceUnavailable, code: "version_gone",
-			detail: fmt.Sprintf("Version %s, which answered so far, was taken out: send the rows without an answer again.", s.arm.Version.Name),
-		})
+	if t := s.onTable(); t != nil {
+		return s.fail(t)
 	}
 	begun := time.Now()
 	defer func() {
@@ -232,24 +225,35 @@ func (s *streaming) Predict(in model.Rows, out model.Answers) (err error) {
 	return err
 }
 
-// onTable deals the arm when the first rows are there, and tells afterwards
-// whether its version is still one that may answer.
-func (s *streaming) onTable() bool {
+// onTable deals the arm when the first rows are there, and afterwards looks whether
+// its version is still one that may answer. Trouble says that there is none.
+func (s *streaming) onTable() *trouble {
 	table := s.front.table.Table()
-	if table == nil {
-		return false
-	}
-	if s.arm == nil {
-		s.arm = table.Pick()
+	switch {
+	case s.arm == nil && table == nil: // the model was unloaded meanwhile
+		return s.front.away.Load()
+	case s.arm == nil:
+		arm := table.Pick()
+		if why := arm.Predictor.Signature().Compatible(s.signature); why != "" { // another model was loaded: its rows are others
+			return &trouble{
+				status: http.StatusServiceUnavailable, code: "version_gone",
+				detail: fmt.Sprintf("The model was replaced while its rows came (%s): send them again.", why),
+			}
+		}
+		s.arm = arm
 		s.arm.Evidence.Begin()
-		return true
-	}
-	for _, arm := range []*route.Arm{table.Stable, table.Canary} {
-		if arm != nil && arm.Version.SHA256 == s.arm.Version.SHA256 {
-			return true
+		return nil
+	case table != nil:
+		for _, arm := range []*route.Arm{table.Stable, table.Canary} {
+			if arm != nil && arm.Version.SHA256 == s.arm.Version.SHA256 {
+				return nil
+			}
 		}
 	}
-	return false
+	return &trouble{
+		status: http.StatusServiceUnavailable, code: "version_gone",
+		detail: fmt.Sprintf("Version %s, which answered so far, was taken out: send the rows without an answer again.", s.arm.Version.Name),
+	}
 }
 
 // fail keeps what went wrong, and blames a row in its place.

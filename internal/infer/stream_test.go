@@ -203,3 +203,46 @@ func TestAStreamFindsTheServerBusy(t *testing.T) {
 		t.Errorf("%d %v", res.StatusCode, res.Header)
 	}
 }
+
+// TestAStreamWhoseModelWasReplaced: rows that were read for one model go to no
+// other, whose rows may be wider.
+func TestAStreamWhoseModelWasReplaced(t *testing.T) {
+	t.Parallel()
+	var sw route.Switch
+	sw.Swap(&route.Table{Stable: armFor(scales(), route.Stable)})
+	h := NewHandler(&sw, DefaultLimits(), slog.New(slog.DiscardHandler))
+	arrived := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = &announced{r.Body, arrived}
+		h.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	body, rows := io.Pipe()
+	go func() {
+		<-arrived
+		wide := armFor(twoClasses(), route.Stable)
+		sw.Swap(&route.Table{Stable: wide})
+		fmt.Fprintln(rows, `[60,"gold"]`)
+	}()
+	res := stream(t, server.URL, "application/x-ndjson", body)
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(text), `"code":"version_gone"`) || !strings.Contains(string(text), "was replaced") {
+		t.Errorf("%d %s %v", res.StatusCode, text, err)
+	}
+	_ = rows.Close()
+}
+
+// announced tells when its body is first read.
+type announced struct {
+	io.ReadCloser
+	arrived chan struct{}
+}
+
+func (a *announced) Read(b []byte) (int, error) {
+	if a.arrived != nil {
+		close(a.arrived)
+		a.arrived = nil
+	}
+	return a.ReadCloser.Read(b)
+}
