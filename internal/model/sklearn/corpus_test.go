@@ -50,27 +50,35 @@ func corpora(t testing.TB) []*corpus {
 
 func readCorpus(t testing.TB, path string) *corpus {
 	t.Helper()
+	c := &corpus{files: unpacked(t, path, "")}
+	if err := json.Unmarshal(c.files["expected.json"], c); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return c
+}
+
+// unpacked are the files of an archive whose names end so.
+func unpacked(t testing.TB, path, suffix string) map[string][]byte {
+	t.Helper()
 	archive, err := zip.OpenReader(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer archive.Close()
-	c := &corpus{files: map[string][]byte{}}
+	files := map[string][]byte{}
 	for _, file := range archive.File {
+		if !strings.HasSuffix(file.Name, suffix) {
+			continue
+		}
 		r, err := file.Open()
 		if err != nil {
 			t.Fatal(err)
 		}
-		content, err := io.ReadAll(r)
-		if err != nil {
+		if files[file.Name], err = io.ReadAll(r); err != nil {
 			t.Fatalf("%s: %s: %v", path, file.Name, err)
 		}
-		c.files[file.Name] = content
 	}
-	if err := json.Unmarshal(c.files["expected.json"], c); err != nil {
-		t.Fatalf("%s: %v", path, err)
-	}
-	return c
+	return files
 }
 
 // TestAgreement compares every answer with scikit-learn's predict_proba and

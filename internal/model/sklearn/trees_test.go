@@ -1,10 +1,8 @@
 package sklearn
 
 import (
-	"archive/zip"
 	"bytes"
 	"errors"
-	"io"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -28,25 +26,8 @@ func familyFiles(t testing.TB, family string, least int) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
 	for _, version := range []string{"1.0.2", "1.9.1"} {
-		archive, err := zip.OpenReader("../format/testdata/corpus/" + family + "-sklearn-" + version + ".zip")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer archive.Close()
-		for _, file := range archive.File {
-			name, isModel := strings.CutSuffix(file.Name, ".joblib")
-			if !isModel {
-				continue
-			}
-			r, err := file.Open()
-			if err != nil {
-				t.Fatal(err)
-			}
-			content, err := io.ReadAll(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files[version+" "+name] = content
+		for name, content := range unpacked(t, "../format/testdata/corpus/"+family+"-sklearn-"+version+".zip", ".joblib") {
+			files[version+" "+strings.TrimSuffix(name, ".joblib")] = content
 		}
 	}
 	if len(files) < least {

@@ -1,10 +1,8 @@
 package sklearn
 
 import (
-	"archive/zip"
 	"bytes"
 	"errors"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -21,23 +19,8 @@ func wrapperFiles(t testing.TB) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
 	for _, environment := range []string{"0b", "4"} {
-		archive, err := zip.OpenReader("../format/testdata/corpus/gbdt-gbdt-" + environment + ".zip")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer archive.Close()
-		for _, file := range archive.File {
-			name, isJoblib := strings.CutSuffix(file.Name, ".joblib")
-			if !isJoblib {
-				continue
-			}
-			r, err := file.Open()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if files[name+" "+environment], err = io.ReadAll(r); err != nil {
-				t.Fatal(err)
-			}
+		for name, content := range unpacked(t, "../format/testdata/corpus/gbdt-gbdt-"+environment+".zip", ".joblib") {
+			files[strings.TrimSuffix(name, ".joblib")+" "+environment] = content
 		}
 	}
 	if len(files) < 30 {
