@@ -10,7 +10,7 @@
 //	          float32 as ONNX Runtime has it, to the bit (single.go says why)
 //
 // Two forms of the same loops stand side by side: assembly with AVX2 and FMA
-// (kernel_amd64.s, kernel_expit_amd64.s), used where the processor has both, and
+// (kernel_amd64.s and its neighbours), used where the processor has both, and
 // plain Go (plain.go, expit.go) for everything else. Where the processor also has
 // AVX-512, whole eights of rows go through wide layers in kernel_wide_amd64.s, and
 // layers behind a ReLU pass over the inputs that are 0 there, about half of them.

@@ -40,3 +40,11 @@ func dots64(x *float64, rows, inputs int, w, bias, out *float64, step int)
 
 //go:noescape
 func expit64(x *float64, n int)
+
+// The functions of kernel_single_amd64.s.
+
+//go:noescape
+func lanes32(x, w *float32, n int, sums *[8]float32)
+
+//go:noescape
+func ratio32(x *float32, n int, c *[17]float32)

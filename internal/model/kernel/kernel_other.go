@@ -26,3 +26,7 @@ func sparse64(_ *float64, _, _ int, _ *float64, _ int, _, _ *float64, _ int, _ f
 func dots64(_ *float64, _, _ int, _, _, _ *float64, _ int) {}
 
 func expit64(_ *float64, _ int) {}
+
+func lanes32(_, _ *float32, _ int, _ *[8]float32) {}
+
+func ratio32(_ *float32, _ int, _ *[17]float32) {}

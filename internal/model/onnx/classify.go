@@ -65,17 +65,11 @@ type transform func(row []float32)
 
 func readTransform(c *graph.Call) transform {
 	name := c.Text("post_transform", "NONE")
-	t, ok := map[string]transform{"NONE": nil, "LOGISTIC": logistics, "SOFTMAX": softmax32, "SOFTMAX_ZERO": softmaxZero, "PROBIT": probits}[name]
+	t, ok := map[string]transform{"NONE": nil, "LOGISTIC": kernel.Logistic32, "SOFTMAX": softmax32, "SOFTMAX_ZERO": softmaxZero, "PROBIT": probits}[name]
 	if !ok {
 		c.Refuse("transforms its scores by %s", model.Quote(name))
 	}
 	return t
-}
-
-func logistics(row []float32) {
-	for i, v := range row {
-		row[i] = kernel.Logistic32(v)
-	}
 }
 
 func logistic(x float32) float32 {

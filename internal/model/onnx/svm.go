@@ -79,8 +79,9 @@ func (s *svm) apply(x []float32, rows int, out []float32) {
 		}
 	case "SIGMOID":
 		for i, v := range out {
-			out[i] = kernel.Tanh32(kernel.Single(s.gamma, v, s.shift))
+			out[i] = kernel.Single(s.gamma, v, s.shift)
 		}
+		kernel.Tanh32(out)
 	}
 }
 

@@ -1,0 +1,80 @@
+#include "textflag.h"
+
+// The loops of single.go with AVX2 and FMA.
+
+// func lanes32(x, w *float32, n int, sums *[8]float32)
+// n is a multiple of 8 and above 0. Products are rounded before they are added.
+TEXT ·lanes32(SB), NOSPLIT, $0-32
+	MOVQ x+0(FP), SI
+	MOVQ w+8(FP), DI
+	MOVQ n+16(FP), CX
+	MOVQ sums+24(FP), DX
+	VXORPS Y0, Y0, Y0
+
+next:
+	VMOVUPS (SI), Y1
+	VMULPS (DI), Y1, Y1
+	VADDPS Y1, Y0, Y0
+	ADDQ $32, SI
+	ADDQ $32, DI
+	SUBQ $8, CX
+	JNZ  next
+
+	VMOVUPS Y0, (DX)
+	VZEROUPPER
+	RET
+
+// func ratio32(x *float32, n int, c *[17]float32)
+// n is a multiple of 8 and above 0.
+TEXT ·ratio32(SB), NOSPLIT, $0-24
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	MOVQ c+16(FP), DX
+	VBROADCASTSS (DX), Y15 // most
+	VXORPS Y14, Y14, Y14
+	VSUBPS Y15, Y14, Y14   // least
+
+next:
+	VMOVUPS (SI), Y0
+	VMAXPS Y0, Y14, Y0 // of a NaN and a number these take the operand that is named first
+	VMINPS Y0, Y15, Y0
+	VMULPS Y0, Y0, Y1  // square
+	VBROADCASTSS 4(DX), Y2 // above
+	VBROADCASTSS 32(DX), Y3 // below
+	VBROADCASTSS 8(DX), Y4
+	VFMADD213PS Y4, Y1, Y2
+	VBROADCASTSS 12(DX), Y4
+	VFMADD213PS Y4, Y1, Y2
+	VBROADCASTSS 16(DX), Y4
+	VFMADD213PS Y4, Y1, Y2
+	VBROADCASTSS 20(DX), Y4
+	VFMADD213PS Y4, Y1, Y2
+	VBROADCASTSS 24(DX), Y4
+	VFMADD213PS Y4, Y1, Y2
+	VBROADCASTSS 28(DX), Y4
+	VFMADD213PS Y4, Y1, Y2
+	VMULPS Y0, Y2, Y2
+	VBROADCASTSS 36(DX), Y4
+	VFMADD213PS Y4, Y1, Y3
+	VBROADCASTSS 40(DX), Y4
+	VFMADD213PS Y4, Y1, Y3
+	VBROADCASTSS 44(DX), Y4
+	VFMADD213PS Y4, Y1, Y3
+	VBROADCASTSS 48(DX), Y4
+	VFMADD213PS Y4, Y1, Y3
+	VBROADCASTSS 52(DX), Y4
+	VFMADD213PS Y4, Y1, Y3
+	VDIVPS Y3, Y2, Y2
+	VBROADCASTSS 56(DX), Y4
+	VADDPS Y4, Y2, Y2
+	VBROADCASTSS 60(DX), Y4
+	VMAXPS Y2, Y4, Y2
+	VBROADCASTSS 64(DX), Y4
+	VMINPS Y2, Y4, Y2
+	VMOVUPS Y2, (SI)
+	ADDQ $32, SI
+	SUBQ $8, CX
+	JNZ  next
+
+	VZEROUPPER
+	RET
