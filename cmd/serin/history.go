@@ -134,7 +134,7 @@ func tell(ctx context.Context, client *api.Client, dir, model, rollout string) (
 	if dir != "" {
 		return report.Tell(h, cases), nil
 	}
-	all, err := client.Rollouts(ctx, 1000)
+	all, err := client.Rollouts(ctx, 100)
 	if err != nil {
 		return nil, err
 	}

@@ -178,6 +178,23 @@ func registerGates(api huma.API, here *roll) {
 	}
 }
 
+// describeJudge adds what another room answers, in words that are not serin's, to
+// the description.
+func describeJudge(api huma.API) {
+	object := func(description string) map[string]*huma.MediaType {
+		return map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: huma.TypeObject, Description: description}}}
+	}
+	api.OpenAPI().AddOperation(&huma.Operation{
+		OperationID: "judge", Method: http.MethodPost, Path: "/judge", Summary: "Judge for Kayenta", Tags: []string{"gates"},
+		Description: "A remote judge for Spinnaker's Kayenta: two series of measurements for each metric in, classifications and a score out. It has nothing to do with the models here.",
+		RequestBody: &huma.RequestBody{Required: true, Content: object("Kayenta's canaryConfig, scoreThresholds and metricSetPairList.")},
+		Responses: map[string]*huma.Response{
+			"200":     {Description: "OK", Content: object("Kayenta's judgeName, results, groupScores and score.")},
+			"default": {Description: "Error", Content: map[string]*huma.MediaType{problemType: {Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}}}},
+		},
+	})
+}
+
 // ask opens a gate or leaves it shut. Model and version are as the address names
 // them and as the metadata does.
 func (r *roll) ask(g *gate, model, version [2]string) *word {

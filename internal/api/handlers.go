@@ -78,6 +78,7 @@ func Register(mux *http.ServeMux, models func() []Model, version string, maxMode
 	}
 	describePredict(api)
 	describeProtocols(api)
+	describeJudge(api)
 	describeUploads(api)
 	mux.Handle("/admin/", NotFound("GET /openapi.json lists the calls below /admin/."))
 	mux.Handle("/gate/", NotFound("There are /gate/verdict, /gate/advance, /gate/promote and /gate/rollback."))
