@@ -161,7 +161,7 @@ func paper() *page {
 	}
 	p := &page{
 		settings: settings{rounds: 2, duration: 3 * time.Second}, took: 10 * time.Minute, starts: []float64{90, 100, 200},
-		machine: machine{processor: "paper", cores: 2, system: "Linux 1.0", memory: "4 GiB", busy: "0.10", date: "2026-01-02", versions: []string{"serin 1", "Go 1"}},
+		machine: machine{processor: "paper", cores: 2, system: "Linux 1.0", memory: "4 GiB", load: 0.1, date: "2026-01-02", versions: []string{"serin 1", "Go 1"}},
 		absent:  []absence{{"BentoML", "no wheel"}}, repeated: []string{"measuring serin: 1 of 9 requests failed"},
 		services: []*series{
 			one("floor: net/http, a constant", false, false, rates(1000, 1100), rates(1200, 1000), rates(500, 500)),
@@ -193,6 +193,9 @@ func TestPage(t *testing.T) {
 		t.Errorf("%s (rewrite with go test ./bench -update):\n%s", path, diff)
 	}
 	// A short run and a run in which little could be measured have pages, too.
+	if m := (machine{cores: 4, load: 1.1}); !m.busy() {
+		t.Error("a load of more than a quarter of the cores is busy")
+	}
 	few := &page{settings: settings{short: true, rounds: 1}, services: paper().services[:3]}
 	few.write(&b)
 	few.plots()

@@ -16,16 +16,19 @@ type machine struct {
 	cores     int
 	system    string // as uname says it
 	memory    string
-	busy      string // the load average before anything was started
+	load      float64 // the load average before anything was started; 0 where nobody tells
 	date      string
 	versions  []string
 }
+
+// busy says whether others had so much to do that the numbers tell of them.
+func (m *machine) busy() bool { return m.load > float64(m.cores)/4 }
 
 // describeMachine is to be called before anything is started.
 func describeMachine(ctx context.Context, k *kit) machine {
 	m := machine{
 		processor: field("/proc/cpuinfo", "model name", "a processor without a name"), cores: runtime.NumCPU(),
-		system: output(ctx, runtime.GOOS, "uname", "-srm"), memory: "unknown", busy: "unknown",
+		system: output(ctx, runtime.GOOS, "uname", "-srm"), memory: "unknown memory",
 		date: time.Now().UTC().Format(time.DateOnly),
 		versions: []string{
 			"serin " + strings.TrimPrefix(output(ctx, "of an unknown version", k.serin(), "--version"), "serin version "),
@@ -37,7 +40,7 @@ func describeMachine(ctx context.Context, k *kit) machine {
 		m.memory = fmt.Sprintf("%.0f GiB", kilobytes/(1<<20))
 	}
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		m.busy, _, _ = strings.Cut(string(text), " ")
+		_, _ = fmt.Sscan(string(text), &m.load) // it begins with the last minute's
 	}
 	for _, e := range environments {
 		python := k.pythons[e.name]

@@ -47,14 +47,17 @@ func (p *page) write(w io.Writer) {
 	if s.short {
 		fmt.Fprint(w, "**A short run, to try the command: one round of a second each. These numbers say nothing.**\n\n")
 	}
-	fmt.Fprintf(w, `Written by `+"`go run ./bench`"+` on %s, in %.0f minutes: %d cores of %s, %s, %s; load average before the run %s.
+	if m.busy() {
+		fmt.Fprint(w, "**The machine was busy with other things before the run: these numbers tell as much of those. Run it again.**\n\n")
+	}
+	fmt.Fprintf(w, `Written by `+"`go run ./bench`"+` on %s, in %.0f minutes: %d cores of %s, %s, %s; load average before the run %.2f.
 
 - %s
 
 The services take turns under the same load, over loopback, on the processors that the load generator (`+"`serin bench`"+`) uses, too, which
 costs the fastest most. Those in Python run as one process, as they start; serin and the floor use all cores. Medians over %d rounds of
 %v for each measurement, %d rounds for those in Python; ratios are taken within a round, and in brackets are the quartiles.
-`, m.date, p.took.Minutes(), m.cores, m.processor, m.system, m.memory, m.busy, strings.Join(m.versions, "\n- "), s.rounds, s.duration, (s.rounds+sparse-1)/sparse)
+`, m.date, p.took.Minutes(), m.cores, m.processor, m.system, m.memory, m.load, strings.Join(m.versions, "\n- "), s.rounds, s.duration, (s.rounds+sparse-1)/sparse)
 	for _, a := range p.absent {
 		fmt.Fprintf(w, "\nLeft out: %s (%s).\n", a.name, a.why)
 	}

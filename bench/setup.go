@@ -139,8 +139,8 @@ func (k *kit) plans() []plan {
 		p.path, p.body = "/predict", []byte(oneRow)
 		return p
 	}
-	alone := func(port, dir string, _ func() string) (arguments, env []string) {
-		return []string{k.serin(), "serve", "--listen", "127.0.0.1:" + port, "--grpc-listen", "off", "--data", dir}, nil
+	alone := func(port, dir string, further func() string) (arguments, env []string) {
+		return []string{k.serin(), "serve", "--listen", "127.0.0.1:" + port, "--grpc-listen", "127.0.0.1:" + further(), "--data", dir}, nil
 	}
 	return []plan{
 		floor: predict(plan{name: "floor: net/http, a constant", command: func(port, _ string, _ func() string) (arguments, env []string) {
