@@ -38,6 +38,18 @@ func TestPageLoadsNothingButItsOwn(t *testing.T) {
 	}
 }
 
+// TestWhatIsNotThere is not kept by anybody, and a folder is not shown.
+func TestWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(Handler())
+	defer server.Close()
+	for _, path := range []string{"/assets/", "/assets", "/assets/index-00000000.js", "/nothing"} {
+		if found := get(t, server.URL+path); found.StatusCode != http.StatusNotFound || found.Header.Get("Cache-Control") != "" {
+			t.Errorf("%s: %s, %q", path, found.Status, found.Header.Get("Cache-Control"))
+		}
+	}
+}
+
 // TestDistIsSmall: the page is there at once, also over a slow line.
 func TestDistIsSmall(t *testing.T) {
 	t.Parallel()

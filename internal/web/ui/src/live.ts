@@ -76,7 +76,12 @@ export function useLive(url: string | null): View {
         wait = Math.min(2 * wait, 4000)
       }
     }
-    const follow = () => (document.hidden ? close() : open())
+    const follow = () => {
+      close()
+      if (document.hidden) return
+      set(v => ({ ...v, heard: v.heard && performance.now() })) // who comes back is not told that nobody listened
+      open()
+    }
     document.addEventListener('visibilitychange', follow)
     follow()
     return () => {
