@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, List
 
 import pytest
@@ -80,12 +81,53 @@ def test_a_model_by_its_name() -> None:
     assert done[1].body == b'{"instances":[[1]]}' and list(done[2]) == [3]
 
 
-def test_what_a_model_takes_is_asked_again_after_a_refusal() -> None:
+def test_rows_that_the_server_refuses() -> None:
     c = calls()
     refused = Reply(422, {}, b'{"detail":"Wrong.","code":"invalid_request","errors":[{"location":"l","message":"m"}]}')
     done = play(c.predict([[1]]), Reply(200, {}, SIGNATURE), refused)
     assert isinstance(done[-1], serin.InvalidInput) and done[-1].errors == [{"location": "l", "message": "m"}]
-    assert kinds(play(c.predict([[1]]), Reply(200, {}, SIGNATURE), refused))[0] == "/signature"
+    for _ in range(2):
+        done = play(c.predict([[1]]), Reply(200, {}, SIGNATURE), refused, Reply(200, {}, SIGNATURE))
+        assert kinds(done)[:2] == ["/signature", "/predict"] and isinstance(done[-1], serin.InvalidInput)
+
+
+def signed(**changes: Any) -> Reply:
+    document = {"model": "m", "answers": "probabilities", "outputs": 2, "classes": ["a", "b"], **changes}
+    document.setdefault("features", [{"name": "x", "kind": "number"}])
+    return Reply(200, {}, json.dumps(document).encode())
+
+
+def answered(**row: Any) -> Reply:
+    document = {"predictions": [row], "model_used": "stable", "model_version": "v", "latency_ms": 0.1}
+    return Reply(200, {}, json.dumps(document).encode())
+
+
+TWO = signed()
+THREE = signed(outputs=3, classes=["a", "b", "c"])
+OTHER = signed(classes=["c", "d"])
+RENAMED = signed(features=[{"name": "y", "kind": "number"}])
+OF_THREE = answered(prediction="a", probability=0.5, probabilities=[0.5, 0.3, 0.2])
+
+
+def test_a_model_that_changed_meanwhile() -> None:
+    """A server that was started anew may have another model of the same name."""
+    for before, row, first, now, then, classes in (
+        (TWO, {"x": 1}, OF_THREE, THREE, OF_THREE, 3),
+        (THREE, {"x": 1}, answered(prediction="a", probability=0.5), TWO, answered(prediction="a", probability=0.5), 2),
+        (TWO, {"x": 1}, answered(prediction="d", probability=0.5), OTHER, answered(prediction="d", probability=0.5), 2),
+        (TWO, {"y": 1}, None, RENAMED, answered(prediction="b", probability=0.5), 2),
+    ):
+        c = calls()
+        play(c.signature(), before)
+        results = [r for r in (first, now, then) if r is not None]
+        *_, p = play(c.predict([row]), *results)
+        assert p.probabilities.shape == (1, classes) and len(p.classes) == classes
+    c = calls()
+    play(c.signature(), TWO)
+    error = play(c.predict([{"x": 1}]), OF_THREE, TWO)[-1]  # it says one thing and does another
+    assert error.code == "strange_answer"
+    error = play(c.predict([{"y": 1}]), TWO)[-1]
+    assert isinstance(error, serin.InvalidInput) and "the feature 'y'" in str(error)
 
 
 @pytest.mark.parametrize("status", [200, 404, 502])

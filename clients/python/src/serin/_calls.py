@@ -24,7 +24,7 @@ from . import _golden, _rows, _wire
 from ._answers import Change, Prediction, Verdict
 from ._errors import InvalidInput, Overloaded, Refused, SerinError, TimedOut, Unreachable, from_problem
 from ._rows import Chunk, Signature
-from ._wire import Answer, Ask, Effect, Form, Lost, Pause, Reply, Result
+from ._wire import Answer, Ask, Changed, Effect, Form, Lost, Pause, Reply, Result
 
 T = TypeVar("T")
 Plan = Generator[Effect, Result, T]
@@ -58,19 +58,30 @@ class Calls:
     # Predictions.
 
     def predict(self, X: Any, proba: bool = False) -> Plan[Prediction]:
-        again = not isinstance(X, Iterator)
+        known = self._signature
         try:
             parts = yield from self._predict(X)
-        except _Gone as gone:
-            if not again:
-                raise gone.refused() from None
+        except (_Gone, InvalidInput, Changed) as e:
+            self._signature = None  # it may be that of a model that was there before
+            if isinstance(X, Iterator):  # its rows are gone
+                raise self.failed(e) from None
+            if not isinstance(e, _Gone) and (known is None or known == (yield from self.signature())):
+                raise self.failed(e) from None
             try:  # all rows once more, dealt anew: one version answers a call
                 parts = yield from self._predict(X)
-            except _Gone as e:
-                raise e.refused() from None
+            except (_Gone, Changed) as again:
+                raise self.failed(again) from None
         s = yield from self.signature()
         found = Prediction(s, parts)
         return found.proba() if proba else found
+
+    def failed(self, e: Exception) -> Exception:
+        """What a caller is told."""
+        if isinstance(e, _Gone):
+            return e.refused()
+        if isinstance(e, Changed):
+            return _wire.strange("it is not of the model that was there before")
+        return e
 
     def _predict(self, X: Any) -> Plan[List[Answer]]:
         s = yield from self.signature()
@@ -90,8 +101,8 @@ class Calls:
             nonlocal dealt
             try:
                 answers = yield from self.chunk(chunk, s, dealt, alone=False)
-            except _Gone as gone:
-                raise gone.refused() from None
+            except (_Gone, Changed) as e:
+                raise self.failed(e) from None
             dealt = dealt or answers[0]
             return Prediction(s, answers)
 
@@ -136,9 +147,9 @@ class Calls:
             raise _Gone(dealt.version, None)
         return [answer]
 
-    def signature(self) -> Plan[Signature]:
-        """What the model takes; asked for once."""
-        if self._signature is None:
+    def signature(self, fresh: bool = False) -> Plan[Signature]:
+        """What the model takes; asked for once, and again where it may have changed."""
+        if fresh or self._signature is None:
             document = yield from self.ask(Ask("GET", f"{self._at}/signature"), safe=True)
             self._signature = _wire.read(Signature.of, document)
         return self._signature
@@ -277,8 +288,6 @@ class Calls:
             if reply.status < 400:
                 return reply
             error = from_problem(reply.status, reply.json(), reply.headers)
-            if reply.status in (404, 422):
-                self._signature = None  # the model may be another now
             if not isinstance(error, Overloaded) or not safe or left <= 0:
                 raise error
             waited += error.retry_after

@@ -138,13 +138,13 @@ class Client(_Settings):
         """Predicts rows in parts, as an iterator of answers: whatever X is, what is
         in memory is one part of it. One version answers all of them.
         """
-        s = self._run(self._calls.signature())
+        s = self._run(self._calls.signature(fresh=True))
         for plan in self._calls.stream(X, s):
             yield self._run(plan)
 
     def signature(self) -> Signature:
         """What the model takes and answers."""
-        return self._run(self._calls.signature())
+        return self._run(self._calls.signature(fresh=True))
 
     def deploy(
         self,
@@ -287,12 +287,12 @@ class AsyncClient(_Settings):
         return await self._run(self._calls.predict(X, proba=True))
 
     async def stream(self, X: Any) -> AsyncIterator[Prediction]:
-        s = await self._run(self._calls.signature())
+        s = await self._run(self._calls.signature(fresh=True))
         for plan in self._calls.stream(X, s):
             yield await self._run(plan)
 
     async def signature(self) -> Signature:
-        return await self._run(self._calls.signature())
+        return await self._run(self._calls.signature(fresh=True))
 
     async def deploy(
         self,

@@ -12,10 +12,11 @@ pandas are not imported here: what they made is known by its attributes.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Iterable, Iterator, List, Mapping, NoReturn, Optional, Sequence, Tuple
+from typing import Any, FrozenSet, Iterable, Iterator, List, Mapping, NoReturn, Optional, Sequence, Tuple
 
 from ._errors import InvalidInput
 
@@ -60,6 +61,11 @@ class Signature:
     def numbers(self) -> bool:
         """Whether every feature is a number."""
         return all(f.kind == "number" for f in self.features)
+
+    @functools.cached_property
+    def known(self) -> FrozenSet[Any]:
+        """The classes."""
+        return frozenset(self.classes)
 
     def label(self, i: int) -> str:
         return repr(self.features[i].name) if self.named else f"number {i}"

@@ -96,6 +96,10 @@ class Answer:
     latency_ms: Optional[float]
 
 
+class Changed(Exception):
+    """The answer is not of the model that the signature was of."""
+
+
 def numpy() -> Any:
     """The module, or None where it is not installed."""
     try:
@@ -128,6 +132,7 @@ def read_json(reply: Reply, s: Signature) -> Answer:
             values = [[1.0 - row["probability"], row["probability"]] for row in rows]
         else:
             values = [row["probabilities"] for row in rows]
+        _hold(s, predictions, "probabilities" in rows[0] and s.outputs == 2)
         return Answer(
             len(rows),
             values,
@@ -137,7 +142,13 @@ def read_json(reply: Reply, s: Signature) -> Answer:
             document["latency_ms"],
         )
     except (KeyError, TypeError) as e:
-        raise _strange(e) from e
+        raise Changed from e
+
+
+def _hold(s: Signature, predictions: Any, other: bool) -> None:
+    """Holds an answer against the signature: its classes are known."""
+    if other or s.classes and not s.known.issuperset(predictions):
+        raise Changed
 
 
 def ask_tensors(chunk: Chunk, s: Signature, path: str) -> Ask:
@@ -204,6 +215,7 @@ def read_tensors(reply: Reply, s: Signature, n: int) -> Answer:
             found[output["name"]] = _rows_of(np, reply.body[at : at + size], s.outputs)
             at += size
         predictions = found["prediction"]
+        _hold(s, predictions, False)
         values = predictions if s.answers == "quantities" else found[s.answers]
         if s.answers == "quantities" and s.outputs == 1:
             predictions = [row[0] for row in values] if np is None else values[:, 0]
@@ -216,7 +228,7 @@ def read_tensors(reply: Reply, s: Signature, n: int) -> Answer:
             None,
         )
     except (KeyError, TypeError, ValueError) as e:
-        raise _strange(e) from e
+        raise Changed from e
 
 
 def _rows_of(np: Any, data: bytes, width: int) -> Any:
@@ -233,12 +245,12 @@ def read(make: Callable[[Any], T], document: Any) -> T:
     try:
         return make(document)
     except (KeyError, TypeError) as e:
-        raise _strange(e) from e
+        raise strange(repr(e)) from e
 
 
-def _strange(e: Exception) -> SerinError:
+def strange(why: str) -> SerinError:
     return SerinError(
-        f"The server's answer is not as expected ({e!r}).",
+        f"The server's answer is not as expected: {why}.",
         code="strange_answer",
         next="Use a client and a server of the same version.",
     )
