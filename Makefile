@@ -41,8 +41,8 @@ unit: ## Run the tests that need Go alone
 	go test ./...
 
 .PHONY: test-onnxruntime
-test-onnxruntime: setup ## Test what ONNX Runtime computes, with the library of its Python wheel
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: onnxruntime
+test-onnxruntime: setup ## Test what ONNX Runtime computes, with the library of its Python wheel (Python 3.11)
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'onnxruntime>=1.24'
 	library=$$(find "$(CURDIR)/.venv" -name 'libonnxruntime.*' ! -name '*providers*' | head -n 1) && test -n "$$library" && \
 	SERIN_TEST_ONNXRUNTIME="$$library" CGO_ENABLED=1 go test -count=1 -tags onnxruntime -v ./internal/model/onnxruntime
 
