@@ -124,7 +124,7 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("slowdown %v is not between 0 and %v", c.Slowdown, longestSlowdown)
 	case c.MaxModelBytes <= 0:
 		return fmt.Errorf("the largest model file is %d bytes: give at least 1", c.MaxModelBytes)
-	case c.Limits.Concurrency < 1 || c.Limits.Queue < 0 || c.Limits.Patience < 0 || c.Limits.Timeout < 0:
+	case c.Limits.Concurrency < 1 || c.Limits.Queue < 0 || c.Limits.Patience < 0 || c.Limits.Timeout < 0 || c.Limits.Bodies < 0:
 		return fmt.Errorf("limits of %d predictions at once, %d waiting for %v, each for %v: give at least one, and nothing below zero", c.Limits.Concurrency, c.Limits.Queue, c.Limits.Patience, c.Limits.Timeout)
 	case c.Drain < 0:
 		return fmt.Errorf("drain time %v is negative", c.Drain)

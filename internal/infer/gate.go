@@ -23,6 +23,10 @@ type Limits struct {
 	// Timeout is how long a request may wait and be predicted, from when its body
 	// is there; 0 is for ever. A client may ask for less. Streams have no such end.
 	Timeout time.Duration
+	// Bodies bounds the bodies that are there at once, in bytes, all together: those
+	// that come, wait and are predicted. The first 64 KiB of each count for nothing.
+	// Who would need more is told to come again; 0 is 256 MiB.
+	Bodies int64
 	// Standstill is how long a large body may take, and a stream wait for its
 	// client, to send or to read; 0 is 30 s.
 	Standstill time.Duration
@@ -55,6 +59,7 @@ type gate struct {
 	limits  Limits
 	busy    atomic.Int64 // slots taken
 	waiting atomic.Int64 // len(queue), to be asked without the lock
+	lent    atomic.Int64 // bytes, to bodies
 
 	mu    sync.Mutex
 	queue []*waiter // the oldest first
@@ -105,6 +110,15 @@ func (g *gate) wait(ctx context.Context, w *waiter) (in bool) {
 	case <-ctx.Done():
 	}
 	return !g.quit(w) && w.in
+}
+
+// lend gives memory for a body, if there is so much.
+func (g *gate) lend(bytes int64) bool {
+	if g.lent.Add(bytes) <= g.limits.Bodies {
+		return true
+	}
+	g.lent.Add(-bytes)
+	return false
 }
 
 // take takes a free slot.

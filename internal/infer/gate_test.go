@@ -2,6 +2,7 @@ package infer
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -240,3 +241,48 @@ func TestASlowReaderHoldsItsAnswerAlone(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// TestBodiesTogetherAreBounded: who has begun goes on, who would need more than
+// there is comes again, and small requests are not concerned.
+func TestBodiesTogetherAreBounded(t *testing.T) {
+	t.Parallel()
+	limits := DefaultLimits()
+	limits.Bodies = 2_400_000 // for two of them, however their memory grew
+	mux, _, h := protocolsOf(armFor(scales(), route.Stable), limits)
+	large := `{"instances":[[60,"gold"]` + strings.Repeat(" ", 900<<10)
+	var others sync.WaitGroup
+	var ends []*io.PipeWriter
+	for range 2 {
+		body, client := io.Pipe()
+		ends = append(ends, client)
+		others.Go(func() {
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/predict", body))
+			if w.Code != http.StatusOK {
+				t.Errorf("who had begun: %d %s", w.Code, w.Body)
+			}
+		})
+		if _, err := io.WriteString(client, large); err != nil { // it has been read
+			t.Fatal(err)
+		}
+	}
+	for path, body := range map[string]string{"/predict": large + "]}", "/v2/models/churn/infer": strings.Repeat(" ", 900<<10) + v2Rows} {
+		if code, answer, header := send(mux, "POST", path, body); code != http.StatusServiceUnavailable || header.Get("Retry-After") != "1" {
+			t.Errorf("one more to %s: %d %.200s", path, code, answer)
+		}
+	}
+	if code, answer, _ := send(mux, "POST", "/predict", askInTime[0].body); code != http.StatusOK {
+		t.Errorf("a small one: %d %s", code, answer)
+	}
+	for _, client := range ends {
+		_, _ = io.WriteString(client, "]}")
+		_ = client.Close()
+	}
+	others.Wait()
+	if code, answer, _ := send(mux, "POST", "/predict", large+"]}"); code != http.StatusOK {
+		t.Errorf("afterwards: %d %.200s", code, answer)
+	}
+	if n := h.gate.lent.Load(); n != 0 {
+		t.Errorf("%d bytes are still lent", n)
+	}
+}

@@ -63,7 +63,7 @@ type Handler struct {
 // NewHandler answers from whatever table the switch holds, within limits that
 // all protocols share.
 func NewHandler(table *route.Switch, limits Limits, log *slog.Logger) *Handler {
-	limits.Standstill = cmp.Or(limits.Standstill, 30*time.Second)
+	limits.Standstill, limits.Bodies = cmp.Or(limits.Standstill, 30*time.Second), cmp.Or(limits.Bodies, 256<<20)
 	h := &Handler{table: table, gate: &gate{limits: limits}, log: log}
 	h.known.Store(&known{})
 	h.away.Store(notLoaded)
@@ -104,6 +104,8 @@ type request struct {
 	reply     []byte
 	slot      *gate     // that the request is in, nil if it is in none
 	until     time.Time // its deadline, zero if it has none
+	lender    *gate     // that has lent it memory for its body, and how much
+	lent      int64
 }
 
 var requests = sync.Pool{New: func() any { return &request{body: make([]byte, 0, 1024)} }}
@@ -141,6 +143,7 @@ func (req *request) held() int { return cap(req.body) + cap(req.reply) + req.bat
 // body may have many rows, and a few rows a huge answer.
 func (req *request) release() {
 	req.leave()
+	req.giveBack()
 	if req.held() <= keep {
 		req.batch.Reset()
 		requests.Put(req)
@@ -153,6 +156,7 @@ func (req *request) send(w io.Writer, answer []byte) {
 	req.leave()
 	if req.held() > keep {
 		req.body, req.batch = nil, rows.Batch{}
+		req.giveBack()
 	}
 	// A client that has gone does not read its answer; there is nobody to tell.
 	_, _ = w.Write(answer)
@@ -167,7 +171,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
 	req := requests.Get().(*request)
 	defer req.release()
-	if t := req.read(w, r, h.gate.limits.Standstill); t != nil {
+	if t := req.read(w, r, h.gate); t != nil {
 		h.refuse(w, t)
 		return
 	}
@@ -214,31 +218,27 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var contentTypeJSON = []string{"application/json"}
 
 // read takes the body, which must be JSON.
-func (req *request) read(w http.ResponseWriter, r *http.Request, standstill time.Duration) *trouble {
+func (req *request) read(w http.ResponseWriter, r *http.Request, g *gate) *trouble {
 	if t := checkType(r); t != nil {
 		return t
 	}
-	return req.take(w, r, standstill)
+	return req.take(w, r, g)
 }
 
-// take takes the body, which may take so long if it is large.
-func (req *request) take(w http.ResponseWriter, r *http.Request, standstill time.Duration) *trouble {
+// take takes the body, in memory that the gate lends if it is large.
+func (req *request) take(w http.ResponseWriter, r *http.Request, g *gate) *trouble {
 	if t := checkHeaders(r); t != nil {
 		return t
 	}
 	if r.ContentLength < 0 || r.ContentLength > smallBody {
 		// A server without deadlines needs none put off.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(standstill))
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.limits.Standstill))
 	}
 	body := r.Body
 	if r.ContentLength < 0 { // else net/http stops at the length that checkHeaders saw
 		body = http.MaxBytesReader(w, body, maxBody)
 	}
-	var err error
-	if req.body, err = readAll(body, req.body[:0]); err != nil {
-		return unreadable(err)
-	}
-	return nil
+	return req.readAll(body, g)
 }
 
 // decode takes the row from the body.
@@ -253,20 +253,36 @@ func (req *request) decode(schema *rows.Schema) *trouble {
 	return t
 }
 
-// readAll is io.ReadAll into memory that is there already.
-func readAll(r io.Reader, into []byte) ([]byte, error) {
+// readAll is io.ReadAll into memory that is there already, or that is lent.
+func (req *request) readAll(r io.Reader, g *gate) *trouble {
+	into := req.body[:0]
+	defer func() { req.body = into }()
 	for {
 		if len(into) == cap(into) {
 			into = append(into, 0)[:len(into)]
+			if more := int64(cap(into)) - smallBody - req.lent; more > 0 {
+				if !g.lend(more) {
+					return overloaded
+				}
+				req.lender, req.lent = g, req.lent+more
+			}
 		}
 		n, err := r.Read(into[len(into):cap(into)])
 		into = into[:len(into)+n]
 		if err == io.EOF {
-			return into, nil
+			return nil
 		}
 		if err != nil {
-			return into, err
+			return unreadable(err)
 		}
+	}
+}
+
+// giveBack gives back what was lent, once.
+func (req *request) giveBack() {
+	if req.lender != nil {
+		req.lender.lent.Add(-req.lent)
+		req.lender, req.lent = nil, 0
 	}
 }
 

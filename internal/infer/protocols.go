@@ -187,7 +187,7 @@ func (d *desk) ask(w http.ResponseWriter, r *http.Request, to choice, read func(
 	arrived := time.Now()
 	req := requests.Get().(*request)
 	defer req.release()
-	if t := req.take(w, r, d.front.gate.limits.Standstill); t != nil {
+	if t := req.take(w, r, d.front.gate); t != nil {
 		return t
 	}
 	asked, t := askedDeadline(r.Header, arrived)
