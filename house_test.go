@@ -84,7 +84,8 @@ var rooms = map[string]room{
 
 	"kayenta": {[]string{"stats"}, "it judges other systems' canaries by the rules of their judge, and knows none of ours"},
 
-	"report": {[]string{"rollout", "record", "judge"}, "it writes down what was judged, from what was stored, and asks nobody"},
+	"report":   {[]string{"rollout", "record", "judge"}, "it writes down what was judged, from what was stored, and asks nobody"},
+	"settings": {nil, "whose flags they are is the program's business"},
 
 	"judge":  {[]string{"rollout", "stats", "stats/anytime", "record"}, "a verdict is a pure function of policy and evidence, so it can be given again later and come out the same"},
 	"sim":    {[]string{"rollout", "record", "judge", "route"}, "it flies the real record, judge and rollout in virtual time, and deals requests with the real split"},
@@ -119,7 +120,7 @@ var rooms = map[string]room{
 
 	"app": {[]string{anyRoom}, "it is the one room that knows every room; programs are started by nobody"},
 	"cmd": {
-		[]string{"app", "api", "judge", "stats", "stats/anytime", "model", "model/*", "train", "sim", "load", "calc", "assay", "report"},
+		[]string{"app", "api", "judge", "stats", "stats/anytime", "model", "model/*", "train", "sim", "load", "calc", "assay", "report", "settings"},
 		"a command starts the app, calls a server through api, or works offline; it has no wiring of its own",
 	},
 }
@@ -128,7 +129,7 @@ var rooms = map[string]room{
 // binary that users run.
 var testLibraries = []string{
 	"testing", "pgregory.net/rapid", "github.com/google/go-cmp", "go.uber.org/goleak", "github.com/rogpeppe/go-internal",
-	"github.com/expr-lang/expr", "gopkg.in/yaml.v3", "github.com/chromedp", "github.com/creack/pty",
+	"github.com/expr-lang/expr", "github.com/chromedp", "github.com/creack/pty",
 }
 
 func TestHouse(t *testing.T) {

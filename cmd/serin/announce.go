@@ -10,9 +10,9 @@ import (
 	"serin/internal/model/rows"
 )
 
-// announce says what is served, and what to type next. Given are the models of
-// the command line.
-func announce(w io.Writer, r app.Ready, c app.Config, given []string) {
+// announce says what is served, and what to type next. The models are chosen where
+// somebody named them, and it is not the default one.
+func announce(w io.Writer, r app.Ready, c app.Config, chosen bool) {
 	first := &r.Models[0]
 	if len(r.Models) == 1 {
 		announceOne(w, r.URL, first)
@@ -37,7 +37,7 @@ func announce(w io.Writer, r app.Ready, c app.Config, given []string) {
 			fmt.Fprintf(w, "  canary      %s goes on in rollout %s%s with %s of the requests\n", s.Rollout.Canary.Name, s.Rollout.ID, ofModel(r, s.Model), s.Rollout.Weight)
 			next = "serin status"
 		}
-		if len(given) > 0 && m.Named && m.Given != s.Stable.Path {
+		if chosen && m.Named && m.Given != s.Stable.Path {
 			fmt.Fprintf(w, "  note        --model %s is not served: the state directory goes on with %s; release the file with serin deploy%s\n", m.Given, s.Stable.Path, of)
 		}
 		if m.Changed {

@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"github.com/expr-lang/expr"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 
 	"serin/internal/api"
 )

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -109,5 +110,31 @@ func TestKilledWithTwoCanaries(t *testing.T) {
 	s.ask("fraud", 4)
 	if err := deployV2(s); err == nil {
 		t.Error("churn took a second canary")
+	}
+}
+
+// TestAFileOfSettings serves the models that it names, each with its own plan.
+func TestAFileOfSettings(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	text := `listen: 127.0.0.1:0
+drain: 0s
+weight: 5%
+models:
+  churn: {path: models/model_v1.joblib, weight: 20%, duration: 30m}
+  fraud: {path: models/model_v2.joblib}
+`
+	if err := os.WriteFile(filepath.Join(dir, "serin.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, selfProgram(t), dir, []string{"SERIN_TEST_AS_PROGRAM=1", "SERIN_CONFIG=serin.yaml"}, "--duration", "2h").mustBeReady()
+	for name, want := range map[string]struct{ weight, period float64 }{"churn": {0.2, 1800}, "fraud": {0.05, 7200}} {
+		done, err := s.client.For(name).Deploy(t.Context(), api.DeployRequest{ModelPath: "models/model_v2.joblib"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done.Rollout.Weight != want.weight || done.Rollout.PeriodS != want.period {
+			t.Errorf("%s: %+v", name, done.Rollout)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"runtime"
@@ -240,6 +241,14 @@ type measured struct {
 	// Asked is how many runs there should have been; more than Runs if somebody
 	// has ended it.
 	Asked int `json:"asked"`
+}
+
+// write is the report for people.
+func (m measured) write(w io.Writer) {
+	if m.Runs < m.Asked {
+		fmt.Fprintf(w, "ended after %d of %d canaries\n", m.Runs, m.Asked)
+	}
+	m.Report.Write(w)
 }
 
 // fly carries out the runs and draws a bar meanwhile. If it is interrupted, it

@@ -109,7 +109,7 @@ func (a attempt) write(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%-8s  %s\n", result, a.Name)
 	for _, mark := range a.marks() {
-		fmt.Fprintf(w, "          %-26s %s\n", mark, a.Report.line(mark))
+		fmt.Fprintf(w, "          %-26s %s\n", mark, a.Report.Line(mark))
 	}
 	for _, broken := range a.Broken {
 		fmt.Fprintf(w, "          %s\n", broken)
