@@ -150,7 +150,7 @@ func (w *waiting) told(now standing) (code api.ExitCode, over bool) {
 		return api.ExitInconclusive, true
 	}
 	if w.terminal() && !w.quiet {
-		fmt.Fprintf(w.out, "\r\x1b[K%s", now.progress())
+		fmt.Fprint(w.out, "\r\x1b[K"+clip(now.progress(), w.width()))
 		w.drawn = true
 	}
 	return 0, false

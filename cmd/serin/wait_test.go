@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -94,14 +95,14 @@ func both(t *testing.T, answers []string, args ...string) string {
 }
 
 func ruled(verdict, reason, more string) string {
-	return fmt.Sprintf(`{"model":"churn","verdict":%q,"reason":%q,"rollout":"r7","canary_version":"model_v2","n_stable":1800,"n_canary":200,"elapsed_seconds":95%s}`, verdict, reason, more)
+	return fmt.Sprintf(`{"model":"churn","verdict":%q,"reason":%q,"rollout":"r7","n_stable":1800,"n_canary":200,"elapsed_seconds":95%s}`, verdict, reason, cmp.Or(more, `,"canary_version":"model_v2"`))
 }
 
 func TestWait(t *testing.T) {
 	t.Parallel()
 	loading := ruled("loading", "the canary is still loading", "")
 	waiting := ruled("insufficient", "nothing is shown", "")
-	estimate := ruled("insufficient", "nothing is shown", `,"slowdown":0.012,"lower":-0.03,"upper":0.06`)
+	estimate := ruled("insufficient", "nothing is shown", `,"slowdown":0.012,"lower":-0.03,"upper":0.06,"canary_version":"model_of_the_second_week"`)
 	var all strings.Builder
 	for _, tt := range []struct {
 		name    string

@@ -134,6 +134,14 @@ func (c console) width() int {
 	return 80
 }
 
+// clip keeps a line from being wrapped, where it could not be drawn over.
+func clip(line string, width int) string {
+	if runes := []rune(line); len(runes) >= width {
+		return string(runes[:width-2]) + "…"
+	}
+	return line
+}
+
 // draw replaces what was drawn before.
 func (v *view) draw(text string) {
 	var b strings.Builder
@@ -143,10 +151,7 @@ func (v *view) draw(text string) {
 	lines := strings.SplitAfter(text, "\n")
 	width := v.width()
 	for _, line := range lines[:len(lines)-1] {
-		if runes := []rune(line); len(runes) > width { // one that wraps would count twice
-			line = string(runes[:width-2]) + "…\n"
-		}
-		b.WriteString("\x1b[K" + line)
+		b.WriteString("\x1b[K" + clip(strings.TrimSuffix(line, "\n"), width) + "\n")
 	}
 	b.WriteString("\x1b[J")
 	v.height = len(lines) - 1
