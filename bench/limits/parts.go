@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -126,17 +127,17 @@ type counts struct {
 // live. In the evidence of both arms must be the requests that were answered, and
 // no others: who was turned away at the gate is nobody's fault.
 func (s *settings) withOverload(ctx context.Context, server *program.Server, r *report) error {
-	if err := server.Admin(ctx, "deploy-canary", map[string]any{"model_path": "models/model_v2.joblib"}, nil); err != nil {
+	if err := server.Admin(ctx, "deploy-canary", map[string]any{"model_path": forests[1]}, nil); err != nil {
 		return err
 	}
-	request := manyRows(4000, "prediction")
+	request := manyRows(500, "prediction")
 	closedLoop(ctx, addressOf(server), 1, request, min(time.Second, s.peak)) // to warm up
 	before := s.evidence(ctx, server)
 	peak := closedLoop(ctx, addressOf(server), 32, request, s.peak)
 	if n, list := peak.failures(); n > 0 || peak.ok() == 0 {
 		return fmt.Errorf("measuring the peak: %d answered, %d failed: %s", peak.ok(), n, list)
 	}
-	r.tell("overload", "peak, closed loop of 32 connections", "%.0f requests/s of 4,000 rows, p99 %v", peak.rate(), peak.quantile(99))
+	r.tell("overload", "peak, closed loop of 32 connections", "%.0f requests/s of 500 rows, p99 %v", peak.rate(), peak.quantile(99))
 	end := watching(ctx, server)
 	t := openLoop(ctx, addressOf(server), 2*peak.rate(), request, s.overload)
 	w := end()
@@ -157,7 +158,21 @@ func (s *settings) withOverload(ctx context.Context, server *program.Server, r *
 	seen, want := after.count()-before.count(), peak.ok()+t.ok()
 	clean := after.others() == before.others()
 	r.must("overload", "evidence of both arms", "the answered requests and no failure", seen == want && clean, "%d observed, %d answered, %d others", seen, want, after.others()-before.others())
+	s.hurriedOverload(ctx, server, r, peak.rate(), request)
 	return ctx.Err()
+}
+
+// hurriedOverload is another one, whose clients say how long they wait.
+func (s *settings) hurriedOverload(ctx context.Context, server *program.Server, r *report, peak float64, request []byte) {
+	waits := s.patience / 2
+	hurried := bytes.Replace(request, []byte("\r\n"), fmt.Appendf(nil, "\r\nSerin-Timeout-Ms: %d\r\n", waits.Milliseconds()), 1)
+	t := openLoop(ctx, addressOf(server), 2*peak, hurried, s.overload/6)
+	n, list := t.failures(503, 504)
+	r.must("overload", "failures other than 503 and 504, with deadlines", "none", n == 0, "%d %s, %d x 503, %d x 504", n, list, t.refused[503], t.refused[504])
+	bound := waits + s.patience/10
+	r.must("overload", "p99 of what was accepted, with deadlines", fmt.Sprintf("<= %v (Serin-Timeout-Ms: %d)", bound, waits.Milliseconds()), t.quantile(99) <= bound, "%v, p50 %v",
+		t.quantile(99), t.quantile(50))
+	r.tell("overload", "goodput, with deadlines", "%.0f %% of the peak", 100*t.rate()/peak)
 }
 
 // evidence is what both arms have; nil if it cannot be had.

@@ -119,6 +119,12 @@ var oneRow = post("/predict", `{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`)
 // manyRows asks for predictions by the Open Inference Protocol; output names what
 // is answered.
 func manyRows(rows int, output string) []byte {
-	data := strings.TrimSuffix(strings.Repeat("0.5,1.25,-0.8,0.3,1.125,", rows), ",")
-	return post("/v2/models/churn/infer", fmt.Sprintf(`{"inputs": [{"name": "features", "shape": [%d, 5], "datatype": "FP64", "data": [%s]}], "outputs": [{"name": %q}]}`, rows, data, output))
+	var data strings.Builder
+	for i := range 5 * rows {
+		if i > 0 {
+			data.WriteByte(',')
+		}
+		fmt.Fprintf(&data, "%.2f", float64(i*37%101)/20-2.5)
+	}
+	return post("/v2/models/churn/infer", fmt.Sprintf(`{"inputs": [{"name": "features", "shape": [%d, 5], "datatype": "FP64", "data": [%s]}], "outputs": [{"name": %q}]}`, rows, &data, output))
 }
