@@ -193,8 +193,8 @@ func TestPage(t *testing.T) {
 		t.Errorf("%s (rewrite with go test ./bench -update):\n%s", path, diff)
 	}
 	// A short run and a run in which little could be measured have pages, too.
-	if m := (machine{cores: 4, load: 1.1}); !m.busy() {
-		t.Error("a load of more than a quarter of the cores is busy")
+	if m := (machine{cores: 4, load: 2.1}); !m.busy() {
+		t.Error("a load of more than half of the cores is busy")
 	}
 	few := &page{settings: settings{short: true, rounds: 1}, services: paper().services[:3]}
 	few.write(&b)

@@ -22,13 +22,20 @@ type machine struct {
 }
 
 // busy says whether others had so much to do that the numbers tell of them.
-func (m *machine) busy() bool { return m.load > float64(m.cores)/4 }
+func (m *machine) busy() bool { return m.load > float64(m.cores)/2 }
 
-// describeMachine is to be called before anything is started.
-func describeMachine(ctx context.Context, k *kit) machine {
+// loadAverage is that of the last minute; 0 where nobody tells.
+func loadAverage() (load float64) {
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		_, _ = fmt.Sscan(string(text), &load)
+	}
+	return load
+}
+
+func describeMachine(ctx context.Context, k *kit, load float64) machine {
 	m := machine{
 		processor: field("/proc/cpuinfo", "model name", "a processor without a name"), cores: runtime.NumCPU(),
-		system: output(ctx, runtime.GOOS, "uname", "-srm"), memory: "unknown memory",
+		system: output(ctx, runtime.GOOS, "uname", "-srm"), memory: "unknown memory", load: load,
 		date: time.Now().UTC().Format(time.DateOnly),
 		versions: []string{
 			"serin " + strings.TrimPrefix(output(ctx, "of an unknown version", k.serin(), "--version"), "serin version "),
@@ -38,9 +45,6 @@ func describeMachine(ctx context.Context, k *kit) machine {
 	var kilobytes float64
 	if _, err := fmt.Sscan(field("/proc/meminfo", "MemTotal", ""), &kilobytes); err == nil {
 		m.memory = fmt.Sprintf("%.0f GiB", kilobytes/(1<<20))
-	}
-	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		_, _ = fmt.Sscan(string(text), &m.load) // it begins with the last minute's
 	}
 	for _, e := range environments {
 		python := k.pythons[e.name]

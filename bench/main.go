@@ -105,11 +105,12 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 
 // measureAll sets everything up, measures it and takes it down.
 func measureAll(ctx context.Context, s settings, tell *reporter) (p *page, err error) {
+	load := loadAverage() // before setting up, which makes a load of its own
 	kit, err := setUp(ctx, tell)
 	if err != nil {
 		return nil, err
 	}
-	p = &page{settings: s, machine: describeMachine(ctx, kit), absent: kit.absent}
+	p = &page{settings: s, machine: describeMachine(ctx, kit, load), absent: kit.absent}
 	plans := kit.plans()
 	if p.starts, err = measureStarts(ctx, plans[serin], s.starts, tell); err != nil {
 		return nil, err
