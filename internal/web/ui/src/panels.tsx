@@ -185,7 +185,7 @@ export function Evidence({ j }: { j: Judgement }) {
     })),
     {
       name: 'Fast enough to pass', what: `Evidence that it is not ${percent(j.promote.tolerance)} slower.`, log: j.promote.log_e, need: j.promote.log_threshold,
-      loud: false, good: true, note: j.promote.shown ? 'shown' : '',
+      loud: false, good: j.alarms.length === 0, note: !j.promote.shown ? '' : j.alarms.length ? 'shown, but an alarm stands' : 'shown',
     },
     {
       name: 'Split not as planned', what: 'Evidence that requests are not dealt as planned: then nothing can be compared.', log: j.guard.log_e, need: j.guard.log_threshold,

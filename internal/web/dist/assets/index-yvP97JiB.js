@@ -1,1 +1,0 @@
-import{r as e,s as t,t as n}from"./style-BW_YF6l2.js";t(e(n,{}),document.getElementById(`serin`));
