@@ -175,7 +175,7 @@ func (r *remote) ask() (*api.Client, error) {
 }
 
 // completion bounds what a shell waits for.
-const completion = 500 * time.Millisecond
+const completion = time.Second
 
 // complete offers names that a server knows; without a server, none.
 func (r *remote) complete(cmd *cobra.Command, names func(context.Context, *api.Client) []string) ([]string, cobra.ShellCompDirective) {

@@ -159,7 +159,7 @@ func TestWatchEndsInTime(t *testing.T) {
 		fmt.Fprint(w, `{"model":"churn","phase":"idle","stable":{"name":"model_v1"}}`)
 	}))
 	defer forever.Close()
-	if code, out := unwatched("watch", "--for", "50ms", "--server", forever.URL); code != api.ExitOK || out != "churn idle: model_v1 answers every request\n" {
+	if code, out := unwatched("watch", "--for", "1s", "--server", forever.URL); code != api.ExitOK || out != "churn idle: model_v1 answers every request\n" {
 		t.Errorf("exit %d: %s", code, out)
 	}
 }
