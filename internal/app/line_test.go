@@ -304,3 +304,35 @@ func TestDeploysOfTwoModelsAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestOneKillIsCountedOnceForAll: a model that cannot be loaded keeps the server
+// from starting, again and again, and its neighbour's canary is not blamed for it.
+func TestOneKillIsCountedOnceForAll(t *testing.T) {
+	t.Parallel()
+	c := twoModels(t)
+	r := launch(t, c)
+	if err := r.deploy("models/model_v2.joblib"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.client.For("fraud").Deploy(t.Context(), api.DeployRequest{ModelPath: "models/model_v1.joblib"}); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	if err := os.WriteFile(filepath.Join(c.Data, "crash.txt"), nil, 0o600); err != nil { // as a kill leaves it
+		t.Fatal(err)
+	}
+	c.Models = append(c.Models, Model{Name: "spam", Path: "models/none.joblib"})
+	for range 4 {
+		if err := Run(t.Context(), c, func(Ready) { t.Error("started") }); err == nil || !strings.HasPrefix(err.Error(), "model spam: there is no file models/none.joblib") {
+			t.Fatalf("%v", err)
+		}
+	}
+	c.Models = c.Models[:2]
+	r = launch(t, c)
+	defer r.stop()
+	for _, name := range []string{"churn", "fraud"} {
+		if s := r.state(name); s.Phase != "canary" {
+			t.Errorf("%s is %s, last %+v", name, s.Phase, s.Last)
+		}
+	}
+}
