@@ -92,6 +92,13 @@ var here = map[string][]hostile{
 			return whole(p, "", `{"features":{"`+strings.Repeat("x", 1<<20)+`":1}}`)
 		}), 422},
 		{"a name twice", says(func(p string) string { return whole(p, "", `{"features":[1,2,3,4,5],"features":[1,2,3,4,5]}`) }), 400},
+		{"a stream with a name of a million letters", says(func(p string) string {
+			return strings.Replace(whole(p, "", `{"`+strings.Repeat("x", 1<<20)+`":1}`), "/json", "/x-ndjson", 1)
+		}), 422},
+		{"a table with a name of a million letters, twice", says(func(p string) string {
+			name := strings.Repeat("x", 1<<20)
+			return strings.Replace(whole(p, "", name+","+name+"\n1,2\n"), "application/json", "text/csv", 1)
+		}), 422},
 		{"half a stream", says(func(p string) string {
 			return strings.Replace(head(p, "Transfer-Encoding: chunked\r\n"), "/json", "/x-ndjson", 1) + "4\r\n[1,2\r\n"
 		}), 408},

@@ -289,7 +289,7 @@ func (req *request) giveBack() {
 func checkType(r *http.Request) *trouble {
 	if ct := r.Header["Content-Type"]; len(ct) > 0 && ct[0] != contentTypeJSON[0] {
 		if media, _, err := mime.ParseMediaType(ct[0]); err != nil || media != contentTypeJSON[0] {
-			return troubled(http.StatusUnsupportedMediaType, "The content type is %q: send JSON with the header Content-Type: application/json.", model.Clip(ct[0]))
+			return troubled(http.StatusUnsupportedMediaType, "The content type is %s: send JSON with the header Content-Type: application/json.", model.Quote(ct[0]))
 		}
 	}
 	return nil
@@ -297,7 +297,7 @@ func checkType(r *http.Request) *trouble {
 
 func checkHeaders(r *http.Request) *trouble {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return troubled(http.StatusUnsupportedMediaType, "The body is encoded as %q: send it uncompressed.", model.Clip(encoding))
+		return troubled(http.StatusUnsupportedMediaType, "The body is encoded as %s: send it uncompressed.", model.Quote(encoding))
 	}
 	if r.ContentLength > maxBody {
 		return tooLarge

@@ -80,7 +80,7 @@ func parameter(name string) error {
 	if name == "unload_dependents" {
 		return nil
 	}
-	return troubled(http.StatusBadRequest, "The parameter %q is not taken: a model is loaded as the server knows it; release another version with serin deploy.", model.Clip(name))
+	return troubled(http.StatusBadRequest, "The parameter %s is not taken: a model is loaded as the server knows it; release another version with serin deploy.", model.Quote(name))
 }
 
 func (s *service) RepositoryModelLoad(ctx context.Context, in *inferencepb.RepositoryModelLoadRequest) (*inferencepb.RepositoryModelLoadResponse, error) {

@@ -214,7 +214,7 @@ func tensors(in *inferencepb.ModelInferRequest) (r *oip.Request, raw bool, err e
 		}
 		if raw {
 			if input.GetContents() != nil {
-				return nil, raw, troubled(http.StatusBadRequest, "Input %q has contents and raw_input_contents: give one of them.", model.Clip(t.Name))
+				return nil, raw, troubled(http.StatusBadRequest, "Input %s has contents and raw_input_contents: give one of them.", model.Quote(t.Name))
 			}
 			t.Raw = in.GetRawInputContents()[i]
 		} else if err := contents(&t, input.GetContents()); err != nil {
@@ -255,7 +255,7 @@ func contents(t *oip.Tensor, c *inferencepb.InferTensorContents) error {
 			t.Texts = append(t.Texts, string(v))
 		}
 	case "FP16":
-		return troubled(http.StatusBadRequest, "Input %q is FP16, which has no contents: send raw_input_contents.", model.Clip(t.Name))
+		return troubled(http.StatusBadRequest, "Input %s is FP16, which has no contents: send raw_input_contents.", model.Quote(t.Name))
 	}
 	return t.Within()
 }

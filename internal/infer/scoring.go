@@ -45,7 +45,7 @@ func (d *desk) invocations(w http.ResponseWriter, r *http.Request) {
 		case "", "application/json":
 			return readScoring(a.body, &a.batch, schema)
 		default:
-			return troubled(http.StatusUnsupportedMediaType, "The content type is %q: send application/json or text/csv.", model.Clip(media))
+			return troubled(http.StatusUnsupportedMediaType, "The content type is %s: send application/json or text/csv.", model.Quote(media))
 		}
 	}, func(a *asking) []byte {
 		w.Header()["Content-Type"] = contentTypeJSON
@@ -165,7 +165,7 @@ func placed(columns []string, schema *rows.Schema) ([]int, error) {
 	at := make(map[string]int, len(columns))
 	for i, name := range columns {
 		if _, twice := at[name]; twice {
-			return nil, troubled(http.StatusBadRequest, "Two columns are called %q: rename or remove one of them.", model.Clip(name))
+			return nil, troubled(http.StatusBadRequest, "Two columns are called %s: rename or remove one of them.", model.Quote(name))
 		}
 		at[name] = i
 	}

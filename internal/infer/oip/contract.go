@@ -133,10 +133,10 @@ func (c *Contract) Read(r *Request, b *rows.Batch, maxRows int) error {
 	for _, w := range r.Outputs {
 		i := c.output(w.Name)
 		if i < 0 {
-			return fault("The model has no output %s: it has %s.", quoted(w.Name), c.names())
+			return fault("The model has no output %s: it has %s.", model.Quote(w.Name), c.names())
 		}
 		if wished[i] { // each of them would be a copy of all rows
-			return fault("Output %s is wished twice.", quoted(w.Name))
+			return fault("Output %s is wished twice.", model.Quote(w.Name))
 		}
 		wished[i] = true
 	}

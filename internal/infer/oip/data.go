@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"serin/internal/model"
 )
 
 // decode reads the data of a tensor from JSON that is known to be valid: one
@@ -12,11 +14,11 @@ import (
 func (t *Tensor) decode(data jsontext.Value) error {
 	d, known := datatypeOf(t.Datatype)
 	if !known {
-		return fault("Input %s has the datatype %s, which the protocol does not have: use FP64.", quoted(t.Name), quoted(t.Datatype))
+		return fault("Input %s has the datatype %s, which the protocol does not have: use FP64.", model.Quote(t.Name), model.Quote(t.Datatype))
 	}
 	r := reader{tensor: t, datatype: d, json: data}
 	if r.peek() != '[' {
-		return fault("Input %s: data is no array.", quoted(t.Name))
+		return fault("Input %s: data is no array.", model.Quote(t.Name))
 	}
 	if d.number == nil {
 		t.Texts = []string{}
@@ -77,7 +79,7 @@ func (r *reader) nest(shape []int64) error {
 		case len(shape) == 1:
 			err = r.element()
 		case c != '[':
-			err = fault("Input %s: data are nested and are not nested everywhere.", quoted(r.tensor.Name))
+			err = fault("Input %s: data are nested and are not nested everywhere.", model.Quote(r.tensor.Name))
 		default:
 			err = r.nest(shape[1:])
 		}
@@ -87,7 +89,7 @@ func (r *reader) nest(shape []int64) error {
 	}
 	r.at++
 	if n != shape[0] {
-		return fault("Input %s: data are nested otherwise than shape %v says: %d elements where %d are expected.", quoted(r.tensor.Name), r.tensor.Shape, n, shape[0])
+		return fault("Input %s: data are nested otherwise than shape %v says: %d elements where %d are expected.", model.Quote(r.tensor.Name), r.tensor.Shape, n, shape[0])
 	}
 	return nil
 }
@@ -97,7 +99,7 @@ func (r *reader) element() error {
 	start, t := r.at, r.tensor
 	switch c := r.json[r.at]; c {
 	case '[', '{':
-		return fault("Input %s, element %d: expected %s, got something nested.", quoted(t.Name), r.count(), r.datatype.name)
+		return fault("Input %s, element %d: expected %s, got something nested.", model.Quote(t.Name), r.count(), r.datatype.name)
 	case '"':
 		r.skipString()
 	default:
@@ -212,5 +214,5 @@ func (r *reader) present() {
 }
 
 func (r *reader) unfit(raw []byte) error {
-	return fault("Input %s, element %d: %s is no %s.", quoted(r.tensor.Name), r.count(), quoted(string(raw)), r.datatype.name)
+	return fault("Input %s, element %d: %s is no %s.", model.Quote(r.tensor.Name), r.count(), model.Quote(string(raw)), r.datatype.name)
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"serin/internal/model"
 )
 
 // Parse reads the body of an infer request. With the binary extension, header is
@@ -159,7 +161,7 @@ func (p *parser) request() error {
 // timeout reads Triton's parameter.
 func (p *parser) timeout(v jsontext.Value) (err error) {
 	if p.r.Timeout, err = strconv.ParseInt(string(v), 10, 64); err != nil || p.r.Timeout < 0 {
-		return fault("The parameter timeout is %s, and must be a whole number of microseconds.", quoted(string(v)))
+		return fault("The parameter timeout is %s, and must be a whole number of microseconds.", model.Quote(string(v)))
 	}
 	return nil
 }
@@ -172,7 +174,7 @@ func (p *parser) parameters(f func(name string, v jsontext.Value) error) error {
 			return err
 		}
 		if kind := v.Kind(); kind == '{' || kind == '[' || kind == 'n' {
-			return fault("Parameter %s is no string, number or boolean.", quoted(name))
+			return fault("Parameter %s is no string, number or boolean.", model.Quote(name))
 		}
 		return f(name, v)
 	})
@@ -222,7 +224,7 @@ func (p *parser) tensor() error {
 			err = p.parameters(func(name string, v jsontext.Value) (err error) {
 				if name == "binary_data_size" {
 					if size, err = strconv.Atoi(string(v)); err != nil || size < 0 {
-						return fault("binary_data_size is %s, and must be a number of bytes.", quoted(string(v)))
+						return fault("binary_data_size is %s, and must be a number of bytes.", model.Quote(string(v)))
 					}
 				}
 				return nil
@@ -240,15 +242,15 @@ func (p *parser) tensor() error {
 	}
 	switch {
 	case size >= 0 && !p.binary:
-		return fault("Input %s has binary_data_size, and the request no header Inference-Header-Content-Length.", quoted(t.Name))
+		return fault("Input %s has binary_data_size, and the request no header Inference-Header-Content-Length.", model.Quote(t.Name))
 	case size > len(p.rest):
-		return fault("Input %s claims %d bytes of binary data and %d are left.", quoted(t.Name), size, len(p.rest))
+		return fault("Input %s claims %d bytes of binary data and %d are left.", model.Quote(t.Name), size, len(p.rest))
 	case size >= 0 && data != nil:
-		return fault("Input %s has both data and binary_data_size.", quoted(t.Name))
+		return fault("Input %s has both data and binary_data_size.", model.Quote(t.Name))
 	case size >= 0:
 		t.Raw, p.rest = p.rest[:size:size], p.rest[size:]
 	case data == nil:
-		return fault("Input %s has no data.", quoted(t.Name))
+		return fault("Input %s has no data.", model.Quote(t.Name))
 	default:
 		if err := t.decode(data); err != nil {
 			return err
@@ -267,7 +269,7 @@ func (p *parser) shape() ([]int64, error) {
 		}
 		n, err := strconv.ParseInt(string(v), 10, 64)
 		if err != nil || n < 0 {
-			return fault("A shape is made of whole numbers, not of %s.", quoted(string(v)))
+			return fault("A shape is made of whole numbers, not of %s.", model.Quote(string(v)))
 		}
 		if len(shape) == MaxAxes {
 			return fault("A shape has more than %d axes.", MaxAxes)

@@ -106,16 +106,16 @@ func (r *Request) columns(s *model.Signature) ([]int, error) {
 			at = numbered(name, width)
 		}
 		if at < 0 {
-			return nil, fault("The model has no input %s: send %s.", quoted(name), expected(s))
+			return nil, fault("The model has no input %s: send %s.", model.Quote(name), expected(s))
 		}
 		if seen[at] {
-			return nil, fault("Input %s is there twice.", quoted(name))
+			return nil, fault("Input %s is there twice.", model.Quote(name))
 		}
 		seen[at] = true
 		columns = append(columns, at)
 	}
 	if at := slices.Index(seen, false); at >= 0 {
-		return nil, fault("Input %s is missing: send %s.", quoted(inputName(s, at)), expected(s))
+		return nil, fault("Input %s is missing: send %s.", model.Quote(inputName(s, at)), expected(s))
 	}
 	return columns, nil
 }
@@ -143,16 +143,16 @@ func (r *Request) rows(s *model.Signature) (int, error) {
 		case len(t.Shape) == 1 && width == 1 && t.Shape[0] > 0 && t.Shape[0] <= math.MaxInt32:
 			return int(t.Shape[0]), nil
 		}
-		return 0, fault("Input %s has shape %v: send %s.", quoted(t.Name), t.Shape, expected(s))
+		return 0, fault("Input %s has shape %v: send %s.", model.Quote(t.Name), t.Shape, expected(s))
 	}
 	n := int64(0)
 	for i := range r.Inputs {
 		t := &r.Inputs[i]
 		if len(t.Shape) == 0 || len(t.Shape) > 2 || len(t.Shape) == 2 && t.Shape[1] != 1 || t.Shape[0] < 1 || t.Shape[0] > math.MaxInt32 {
-			return 0, fault("Input %s has shape %v: send %s.", quoted(t.Name), t.Shape, expected(s))
+			return 0, fault("Input %s has shape %v: send %s.", model.Quote(t.Name), t.Shape, expected(s))
 		}
 		if i > 0 && t.Shape[0] != n {
-			return 0, fault("Inputs %s and %s have %d and %d rows: send the same number in each.", quoted(r.Inputs[0].Name), quoted(t.Name), n, t.Shape[0])
+			return 0, fault("Inputs %s and %s have %d and %d rows: send the same number in each.", model.Quote(r.Inputs[0].Name), model.Quote(t.Name), n, t.Shape[0])
 		}
 		n = t.Shape[0]
 	}
@@ -176,20 +176,20 @@ func (t *Tensor) elements() int {
 func (t *Tensor) check() error {
 	d, known := datatypeOf(t.Datatype)
 	if !known {
-		return fault("Input %s has the datatype %s, which the protocol does not have: use FP64.", quoted(t.Name), quoted(t.Datatype))
+		return fault("Input %s has the datatype %s, which the protocol does not have: use FP64.", model.Quote(t.Name), model.Quote(t.Datatype))
 	}
 	want := t.elements()
 	if want < 0 {
-		return fault("Input %s has shape %v, which is too large.", quoted(t.Name), t.Shape)
+		return fault("Input %s has shape %v, which is too large.", model.Quote(t.Name), t.Shape)
 	}
 	have := max(len(t.Numbers), len(t.Texts))
 	if t.Raw != nil {
 		switch {
 		case d.size > 0 && len(t.Raw) != want*d.size:
-			return fault("Input %s has %d bytes of data: shape %v of %s needs %d.", quoted(t.Name), len(t.Raw), t.Shape, t.Datatype, want*d.size)
+			return fault("Input %s has %d bytes of data: shape %v of %s needs %d.", model.Quote(t.Name), len(t.Raw), t.Shape, t.Datatype, want*d.size)
 		case d.name == "BOOL":
 			if i := slices.IndexFunc(t.Raw, func(b byte) bool { return b > 1 }); i >= 0 {
-				return fault("Input %s, element %d: %d is no BOOL: send 0 or 1.", quoted(t.Name), i, t.Raw[i])
+				return fault("Input %s, element %d: %d is no BOOL: send 0 or 1.", model.Quote(t.Name), i, t.Raw[i])
 			}
 			return nil
 		case d.size > 0:
@@ -197,12 +197,12 @@ func (t *Tensor) check() error {
 		}
 		var err error
 		if t.Texts, err = texts(t.Raw, want); err != nil {
-			return fault("Input %s: %v.", quoted(t.Name), err)
+			return fault("Input %s: %v.", model.Quote(t.Name), err)
 		}
 		have = len(t.Texts)
 	}
 	if have != want {
-		return fault("Input %s has %d values: shape %v needs %d.", quoted(t.Name), have, t.Shape, want)
+		return fault("Input %s has %d values: shape %v needs %d.", model.Quote(t.Name), have, t.Shape, want)
 	}
 	return nil
 }
@@ -232,7 +232,7 @@ func (t *Tensor) Within() error {
 	}
 	for i, v := range t.Numbers {
 		if _, ok := d.hold(v); !ok && !math.IsNaN(v) {
-			return fault("Input %s, element %d: %v is no %s.", quoted(t.Name), i, v, t.Datatype)
+			return fault("Input %s, element %d: %v is no %s.", model.Quote(t.Name), i, v, t.Datatype)
 		}
 	}
 	return nil
@@ -248,7 +248,7 @@ func (t *Tensor) fill(b *rows.Batch, s *model.Signature, first, columns int) err
 	}
 	if columns == width && t.Numbers != nil && t.Absent == nil && allNumbers(s) {
 		copy(b.Numbers, t.Numbers)
-		return finite(b, s, quoted(t.Name))
+		return finite(b, s, model.Quote(t.Name))
 	}
 	for i := range b.N {
 		for c := range columns {
@@ -285,7 +285,7 @@ func (t *Tensor) copyNumbers(b *rows.Batch, s *model.Signature) error {
 	if carry>>63 == 0 {
 		return nil
 	}
-	return finite(b, s, quoted(t.Name))
+	return finite(b, s, model.Quote(t.Name))
 }
 
 // finite holds the numbers of a batch to what its features may be.
@@ -300,9 +300,9 @@ func finite(b *rows.Batch, s *model.Signature, input string) error {
 
 func notFinite(input string, s *model.Signature, row, at int, v float64) error {
 	if math.IsNaN(v) {
-		return fault("Input %s, row %d, feature %s: it is missing (NaN or null), and this model does not take that: send a number.", input, row, quoted(inputName(s, at)))
+		return fault("Input %s, row %d, feature %s: it is missing (NaN or null), and this model does not take that: send a number.", input, row, model.Quote(inputName(s, at)))
 	}
-	return fault("Input %s, row %d, feature %s: %v is no finite number.", input, row, quoted(inputName(s, at)), v)
+	return fault("Input %s, row %d, feature %s: %v is no finite number.", input, row, model.Quote(inputName(s, at)), v)
 }
 
 // put takes one element to its cell.
@@ -320,9 +320,9 @@ func (t *Tensor) put(b *rows.Batch, s *model.Signature, d datatype, from, row, a
 		b.Numbers[cell] = math.NaN()
 		return nil
 	case absent:
-		return notFinite(quoted(t.Name), s, row, at, math.NaN())
+		return notFinite(model.Quote(t.Name), s, row, at, math.NaN())
 	case (f.Kind == model.Text) != (d.number == nil):
-		return fault("Input %s has the datatype %s, and feature %s is a %s: send %s.", quoted(t.Name), t.Datatype, quoted(inputName(s, at)), f.Kind, datatypeFor(f.Kind))
+		return fault("Input %s has the datatype %s, and feature %s is a %s: send %s.", model.Quote(t.Name), t.Datatype, model.Quote(inputName(s, at)), f.Kind, datatypeFor(f.Kind))
 	case f.Kind == model.Text:
 		b.Numbers[cell], b.Texts[cell] = 0, t.Texts[from]
 		return nil
@@ -334,10 +334,10 @@ func (t *Tensor) put(b *rows.Batch, s *model.Signature, d datatype, from, row, a
 		v = d.number(t.Raw[from*d.size:])
 	}
 	if math.IsInf(v, 0) || math.IsNaN(v) && !f.Missing {
-		return notFinite(quoted(t.Name), s, row, at, v)
+		return notFinite(model.Quote(t.Name), s, row, at, v)
 	}
 	if f.Kind == model.Bool && v != 0 && v != 1 && !math.IsNaN(v) {
-		return fault("Input %s, row %d, feature %s: %v is neither true nor false.", quoted(t.Name), row, quoted(inputName(s, at)), v)
+		return fault("Input %s, row %d, feature %s: %v is neither true nor false.", model.Quote(t.Name), row, model.Quote(inputName(s, at)), v)
 	}
 	b.Numbers[cell] = v
 	return nil
@@ -389,6 +389,3 @@ func expected(s *model.Signature) string {
 	}
 	return "an input of shape [rows, 1] for each feature: " + strings.Join(parts, ", ")
 }
-
-// quoted is how a client's own text is sent back to it.
-func quoted(s string) string { return strconv.Quote(model.Clip(s)) }

@@ -44,7 +44,7 @@ func (s *Schema) header(names []string) (*columns, error) {
 		case !known:
 			c.unused = append(c.unused, name)
 		case c.at[i] >= 0:
-			return nil, &Fault{"", fmt.Sprintf("two columns are called %q", name), "Rename or remove one of them."}
+			return nil, &Fault{"", "two columns are called " + model.Quote(name), "Rename or remove one of them."}
 		default:
 			c.at[i] = column
 		}
@@ -101,7 +101,7 @@ func (s *Schema) cell(b *Batch, i int, text string) *Fault {
 	feature := &s.signature.Features[i]
 	cell := len(b.Numbers) - len(s.signature.Features) + i
 	wrong := func(next string) *Fault {
-		return s.fault(i, s.index != nil, fmt.Sprintf("expected %s, got %q", wanted(feature.Kind), model.Clip(text)), next)
+		return s.fault(i, s.index != nil, "expected "+wanted(feature.Kind)+", got "+model.Quote(text), next)
 	}
 	if feature.Kind != model.Text {
 		text = strings.TrimSpace(text)

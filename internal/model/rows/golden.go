@@ -118,7 +118,7 @@ func (g *golden) read(d *jsontext.Decoder) (expected, error) {
 			}
 			want[name] = value.Clone()
 		default:
-			return nil, fmt.Errorf("%q is unknown", model.Clip(name))
+			return nil, errors.New(model.Quote(name) + " is unknown")
 		}
 	}
 	if _, err := d.ReadToken(); err != nil {

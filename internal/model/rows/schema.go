@@ -188,7 +188,7 @@ func (s *Schema) byName(d *jsontext.Decoder, b *Batch) error {
 		}
 		i, ok := s.index[token.String()]
 		if !ok {
-			return &Fault{"." + token.String(), "this model has no such feature", "Its features are " + list(s.signature.Names()) + "."}
+			return &Fault{"." + model.Clip(token.String()), "this model has no such feature", "Its features are " + list(s.signature.Names()) + "."}
 		}
 		if err := s.value(d, b, i, true); err != nil {
 			return err

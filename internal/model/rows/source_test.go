@@ -147,3 +147,18 @@ func FuzzSource(f *testing.F) {
 		}
 	})
 }
+
+// TestLongNamesAreNotSentBack: what is said of a name does not grow with it.
+func TestLongNamesAreNotSentBack(t *testing.T) {
+	t.Parallel()
+	name := strings.Repeat("x", 1<<16)
+	for _, text := range []string{`{"` + name + `": 1}`, name + "," + name + "\n1,2\n", "tenure,calls,plan,vip,extra\n" + name + ",1,gold,true,0\n"} {
+		source, err := NewSource("rows", strings.NewReader(text), NewSchema(&mixed))
+		if err == nil {
+			err = source.All(&Batch{}, 10)
+		}
+		if err == nil || len(err.Error()) > 1000 {
+			t.Errorf("%.20q: %.300v", text, err)
+		}
+	}
+}
