@@ -63,6 +63,16 @@ func TestTwoModelsByTheCommandLine(t *testing.T) {
 	do(api.ExitOK, "model_v2 is stable now", "promote", "--force", "--reason", "test", "--model", "churn")
 	do(api.ExitConflict, "", "rollback", "--model", "fraud")
 	do(api.ExitUsage, "there is no model spam. This server has churn, fraud.", "status", "--model", "spam")
+	res, err := http.Post(s.url+"/v2/repository/models/churn/unload", "", nil)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%v %v", res, err)
+	}
+	res.Body.Close()
+	do(api.ExitOK, "model   fraud, idle", "status") // the only one, and not the default
+	if res, err = http.Post(s.url+"/v2/repository/models/churn/load", "", nil); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%v %v", res, err)
+	}
+	res.Body.Close()
 	do(api.ExitOK, "churn (default)  idle   model_v2  -       -      -         -\nfraud            idle   model_v2", "status")
 }
 

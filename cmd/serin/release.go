@@ -204,6 +204,7 @@ Where the server has several models and none is named, a line for each.`,
 				if len(all) != 1 {
 					return c.print(r.output, all, func(w io.Writer) { writeModels(w, all) })
 				}
+				client = client.For(all[0].Model) // the default model may be unloaded
 			}
 			s, err := client.State(cmd.Context())
 			if err != nil {

@@ -96,7 +96,9 @@ func (p *Protocols) find(name string) (*desk, error) {
 		here = "has " + strings.Join(known.names(strconv.Quote), " and ")
 	}
 	if name == "" {
-		return p.lost, troubled(http.StatusServiceUnavailable, "The default model %q is not loaded: load it with POST /v2/repository/models/%[1]s/load, or ask for another by its name. This server %s.", known.standard, here)
+		t := troubled(http.StatusServiceUnavailable, "The default model %q is not loaded: load it with POST /v2/repository/models/%[1]s/load, or ask for another by its name. This server %s.", known.standard, here)
+		t.code = notLoaded.code
+		return p.lost, t
 	}
 	return p.lost, troubled(http.StatusNotFound, "There is no model %q: this server %s.", model.Clip(name), here)
 }
