@@ -92,7 +92,7 @@ performance: ## Measure serin beside other servers, into docs/performance.md: a 
 	go run ./bench
 
 .PHONY: swaps
-swaps: ## Deploy, roll back and promote 200 times under full load, looking at every answer: two minutes
+swaps: ## Deploy, roll back and promote 200 times under full load, looking at every answer: three minutes
 	go run ./test/swaps
 
 .PHONY: limits

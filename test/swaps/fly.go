@@ -143,6 +143,7 @@ func (f *flight) round(ctx context.Context, stable, other string) error {
 		{func() error { return f.deploy(ctx, other) }, moment{stable: stable, canary: other}},
 		{func() error { return f.promote(ctx) }, moment{stable: other}},
 	} {
+		next := time.After(f.every)
 		f.now.Store(&moment{swapping: true})
 		if err := step.do(); err != nil {
 			return err
@@ -152,6 +153,11 @@ func (f *flight) round(ctx context.Context, stable, other string) error {
 		// The load must have its say before the next call.
 		if err := f.fewAnswers(ctx); err != nil {
 			return err
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	return nil

@@ -12,7 +12,9 @@
 //
 // The load shares the machine's cores with the server, so the server is always
 // busy; on a machine with other work the latencies are worthless, and the answers
-// must hold all the same.
+// must hold all the same. Admin calls come every 100 ms: one right after the other
+// they would take a good part of a core from the server, and what was measured
+// would be that.
 //
 // What may not happen here: load on any address but the server's that was started
 // for it, a run without an end, a request that is tried again.
@@ -33,10 +35,11 @@ import (
 
 // settings are what a run is made of.
 type settings struct {
-	serin       string // the binary; empty to build it
-	rounds      int    // each has two deploys, a rollback and a promotion
-	blocks      int    // the rounds come in so many blocks, with a pause after each
-	connections int    // of each protocol
+	serin       string        // the binary; empty to build it
+	rounds      int           // each has two deploys, a rollback and a promotion
+	blocks      int           // the rounds come in so many blocks, with a pause after each
+	connections int           // of each protocol
+	every       time.Duration // at least, from one admin call to the next
 }
 
 func main() {
@@ -57,10 +60,11 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	flags.IntVar(&s.rounds, "rounds", 200, "how many rollbacks, and how many promotions, with a deploy before each; 1 to 10000")
 	flags.IntVar(&s.blocks, "blocks", 10, "in how many blocks, with a pause after each; 1 to the rounds")
 	flags.IntVar(&s.connections, "connections", 4, "how many requests of each protocol are under way; 1 to 100")
+	flags.DurationVar(&s.every, "every", 100*time.Millisecond, "from one admin call to the next, at least; 0 is one after the other, up to 1m")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if s.rounds < 1 || s.rounds > 10_000 || s.blocks < 1 || s.blocks > s.rounds || s.connections < 1 || s.connections > 100 {
+	if s.rounds < 1 || s.rounds > 10_000 || s.blocks < 1 || s.blocks > s.rounds || s.connections < 1 || s.connections > 100 || s.every < 0 || s.every > time.Minute {
 		return errors.New("a setting is out of its range; see swaps -help")
 	}
 	r, err := measure(ctx, s, progress)
