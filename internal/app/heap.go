@@ -69,7 +69,9 @@ func (h *heap) load() (loaded func()) {
 		runtime.GC() // or what the file left behind would be taken for alive
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.loads--
+		if h.loads--; h.loads == 0 { // at once: until the next look there may be many collections
+			h.set(gcPercent(alive()))
+		}
 	}
 }
 

@@ -30,6 +30,9 @@ func TestHeapWhileLoading(t *testing.T) { //nolint:paralleltest // GOGC is the p
 	if first(); h.loads != 0 {
 		t.Errorf("%d loads after the last", h.loads)
 	}
+	if alive() < headroom/2 && h.percent == goPercent {
+		t.Error("GOGC is still that of a load after the last")
+	}
 	if h.set(800); h.percent != 800 {
 		t.Errorf("GOGC is %d after they have", h.percent)
 	}
