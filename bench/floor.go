@@ -13,10 +13,10 @@ import (
 
 // serveFloor is the least that an HTTP service in Go can do: read the body,
 // answer a constant. It has what serin's server has, so that what is left between
-// them is the prediction: the same limits on slow clients, and the same 32 MiB
-// between two garbage collections (4 MiB, Go's smallest heap, times 800 %).
+// them is the prediction: the same limits on slow clients, and the same 24 MiB
+// between two garbage collections (4 MiB, Go's smallest heap, times 600 %).
 func serveFloor(ctx context.Context, l net.Listener) error {
-	debug.SetGCPercent(800)
+	debug.SetGCPercent(600)
 	answer := []byte(`{"probability":0.8,"prediction":1,"model_used":"stable","model_version":"model_v1","latency_ms":0.003}`)
 	contentType := []string{"application/json"}
 	server := &http.Server{
@@ -30,7 +30,7 @@ func serveFloor(ctx context.Context, l net.Listener) error {
 			_, _ = w.Write(answer)
 		}),
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
+		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

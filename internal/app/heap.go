@@ -13,7 +13,7 @@ import (
 
 // headroom is how much may be allocated between two garbage collections, in
 // bytes, where less than that is alive.
-const headroom = 32 << 20
+const headroom = 24 << 20
 
 // leastLive is the smallest heap that Go reckons with, in bytes: GOGC is of that
 // where less is alive.
