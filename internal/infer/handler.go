@@ -287,7 +287,11 @@ func (req *request) giveBack() {
 }
 
 func checkType(r *http.Request) *trouble {
-	if ct := r.Header["Content-Type"]; len(ct) > 0 && ct[0] != contentTypeJSON[0] {
+	ct := r.Header["Content-Type"]
+	if len(ct) == 0 && crossOrigin.Check(r) != nil {
+		return foreign
+	}
+	if len(ct) > 0 && ct[0] != contentTypeJSON[0] {
 		if media, _, err := mime.ParseMediaType(ct[0]); err != nil || media != contentTypeJSON[0] {
 			return troubled(http.StatusUnsupportedMediaType, "The content type is %s: send JSON with the header Content-Type: application/json.", model.Quote(ct[0]))
 		}

@@ -166,9 +166,12 @@ func (p *Protocols) Register(mux *http.ServeMux) {
 	p.registerScoring(mux)
 }
 
-// crossOrigin keeps web pages out: these protocols take bodies of any type, so
+// crossOrigin keeps web pages out where a body may be of any type or of none, so
 // that a browser would not ask first, as it does for JSON.
 var crossOrigin = http.NewCrossOriginProtection()
+
+// foreign is told to such a page.
+var foreign = troubled(http.StatusForbidden, "A page of another origin may not ask for predictions here: its rows would be evidence.")
 
 // asking is one request on its way.
 type asking struct {
@@ -183,8 +186,8 @@ type asking struct {
 // prediction, its answer (write, which returns the body). What it returns is for
 // the protocol to say.
 func (d *desk) ask(w http.ResponseWriter, r *http.Request, to choice, read func(a *asking) error, write func(a *asking) []byte) error {
-	if err := crossOrigin.Check(r); err != nil {
-		return troubled(http.StatusForbidden, "A page of another origin may not ask for predictions here: its rows would be evidence.")
+	if crossOrigin.Check(r) != nil {
+		return foreign
 	}
 	arrived := time.Now()
 	req := requests.Get().(*request)

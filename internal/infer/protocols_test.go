@@ -270,6 +270,10 @@ func TestPagesOfOthersAreNoEvidence(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, answer)
 		}
 	}
+	// A page may leave the type out: the body is a Blob without one.
+	if status, answer, _ := send(mux, "POST", "/predict", `{"instances":[[60,"gold"]]}`, "Origin", "http://evil.example", "Sec-Fetch-Site", "cross-site"); status != http.StatusForbidden {
+		t.Errorf("/predict: %d %s", status, answer)
+	}
 	if s, c := stable.Evidence.Snapshot(), canary.Evidence.Snapshot(); s.Started+c.Started != 0 {
 		t.Errorf("%d are counted", s.Started+c.Started)
 	}
