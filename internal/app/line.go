@@ -56,13 +56,13 @@ type yard struct {
 
 	change    sync.Mutex // one model comes or goes at a time; guards what follows
 	platforms map[string]platform
-	closed    bool // nothing comes or goes any more
+	shut      error // why nothing comes or goes, nil between start and stop
 }
 
 // newYard lays a line for each model.
 func newYard(c *Config, root *os.Root, memory *store.Store, data string, models []Model) *yard {
 	y := &yard{
-		config: c, root: root, data: data, memory: memory, heap: newHeap(), models: models,
+		config: c, root: root, data: data, memory: memory, heap: newHeap(), models: models, shut: errStarting,
 		shelf: &shelf{store: memory, log: c.Log, inHand: map[string][]string{}},
 	}
 	y.leaving, y.leave = context.WithCancel(context.Background())
@@ -188,8 +188,11 @@ func (l *line) start(ctx context.Context) {
 	l.stop = func() { cancel(); <-done }
 }
 
-// work lets all pilots work, and returns what ends them.
+// work lets all pilots work and models come and go, and returns what ends that.
 func (y *yard) work(ctx context.Context) (stop func()) {
+	y.change.Lock()
+	defer y.change.Unlock()
+	y.shut = nil
 	for _, l := range y.lines() {
 		l.start(ctx)
 	}
@@ -214,7 +217,7 @@ func (y *yard) close() {
 	y.leave()
 	y.change.Lock()
 	defer y.change.Unlock()
-	y.closed = true
+	y.shut = errClosing
 }
 
 // endDeploys calls off every deploy that is on its way.

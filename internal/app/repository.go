@@ -17,6 +17,8 @@ import (
 
 var _ infer.Repository = (*yard)(nil)
 
+var errStarting = infer.Refusal(http.StatusServiceUnavailable, "The server starts, and models neither come nor go yet: ask again when GET /readyz answers 200.")
+
 var errClosing = infer.Refusal(http.StatusServiceUnavailable, "The server stops, and models neither come nor go any more.")
 
 // Load serves a model that was named, or lies in the folder, or has a state.
@@ -24,8 +26,8 @@ func (y *yard) Load(ctx context.Context, name string) error {
 	y.change.Lock()
 	defer y.change.Unlock()
 	switch {
-	case y.closed:
-		return errClosing
+	case y.shut != nil:
+		return y.shut
 	case y.line(name) != nil:
 		return nil
 	}
@@ -76,8 +78,8 @@ func (y *yard) known(ctx context.Context, name string) (Model, error) {
 func (y *yard) Unload(ctx context.Context, name string) error {
 	y.change.Lock()
 	defer y.change.Unlock()
-	if y.closed {
-		return errClosing
+	if y.shut != nil {
+		return y.shut
 	}
 	l := y.line(name)
 	if l == nil {

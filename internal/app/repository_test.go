@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -20,6 +21,7 @@ import (
 
 	"serin/internal/api"
 	pb "serin/internal/infer/inferencepb"
+	"serin/internal/store"
 )
 
 // post sends a body and returns what came back.
@@ -250,4 +252,46 @@ func TestWhoMayLoad(t *testing.T) {
 	if _, err := client.RepositoryModelUnload(t.Context(), &pb.RepositoryModelUnloadRequest{ModelName: "spam"}); rpcstatus.Code(err) != codes.NotFound {
 		t.Error(err)
 	}
+}
+
+// TestNothingComesOrGoesDuringTheStart: the doors are open while models load, and
+// what would come or go between would be started twice.
+func TestNothingComesOrGoesDuringTheStart(t *testing.T) {
+	t.Parallel()
+	c := twoModels(t)
+	launch(t, c).stop()
+	root, err := os.OpenRoot(c.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	memory, err := store.Open(c.Data, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.Close()
+	c.Models = c.Models[:1]
+	y := newYard(&c, root, memory, c.Data, c.Models)
+	y.protocols = y.standard.front.Protocols("churn", "", func() bool { return true })
+	if err := y.Load(t.Context(), "fraud"); err == nil || !strings.Contains(err.Error(), "/readyz") {
+		t.Errorf("loading: %v", err)
+	}
+	soon, cancel := context.WithCancel(t.Context())
+	cancel() // or it would wait for the pilot
+	if err := y.Unload(soon, "churn"); err == nil || !strings.Contains(err.Error(), "/readyz") {
+		t.Errorf("unloading: %v", err)
+	}
+	box, err := openBlackBox(c.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.close()
+	if err := y.boot(t.Context(), box); err != nil {
+		t.Fatal(err)
+	}
+	stop := y.work(t.Context())
+	if err := errors.Join(y.Load(t.Context(), "fraud"), y.Unload(t.Context(), "fraud")); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	stop()
 }
