@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -40,7 +41,7 @@ type roll struct {
 	end     func() // of the streams to pages
 
 	mu    sync.Mutex
-	pages map[string]*gallery // by model
+	pages map[string]weak.Pointer[gallery] // by model; pages hold theirs, and nobody one that is unloaded
 
 	listing sync.Mutex
 	listed  time.Time
@@ -49,17 +50,17 @@ type roll struct {
 
 func newRoll(models func() []Model, version string) *roll {
 	ended := make(chan struct{})
-	return &roll{models: models, version: version, ended: ended, end: sync.OnceFunc(func() { close(ended) }), pages: map[string]*gallery{}}
+	return &roll{models: models, version: version, ended: ended, end: sync.OnceFunc(func() { close(ended) }), pages: map[string]weak.Pointer[gallery]{}}
 }
 
 // gallery is that of a model, and a new one where the model was loaded anew.
 func (r *roll) gallery(m *Model) *gallery {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	g := r.pages[m.Name]
+	g := r.pages[m.Name].Value()
 	if g == nil || g.pilot != m.Pilot {
 		g = newGallery(*m, r)
-		r.pages[m.Name] = g
+		r.pages[m.Name] = weak.Make(g)
 	}
 	return g
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
+	"weak"
 
 	"serin/internal/control"
 	"serin/internal/judge"
@@ -147,4 +149,29 @@ func TestBothFormsAreDescribed(t *testing.T) {
 	if pairs < 8 {
 		t.Errorf("only %d calls are described", pairs)
 	}
+}
+
+// TestAModelThatIsUnloadedIsLetGo: once no page shows it any more, so that its
+// memory is free.
+func TestAModelThatIsUnloadedIsLetGo(t *testing.T) {
+	t.Parallel()
+	p := &scripted{health: live()}
+	left := weak.Make(p)
+	served := []Model{{"churn", true, p, p, plan}}
+	here := newRoll(func() []Model { return served }, "test")
+	shown, problem := here.find("churn")
+	if problem != nil {
+		t.Fatal(problem)
+	}
+	runtime.GC()
+	if again, _ := here.find("churn"); again.live != shown.live {
+		t.Error("a page that is open has no part in what another one is told")
+	}
+	runtime.KeepAlive(shown)
+	served = nil
+	runtime.GC()
+	if left.Value() != nil {
+		t.Error("it is held")
+	}
+	runtime.KeepAlive(here)
 }
