@@ -10,9 +10,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// maxWaiting is how many requests may come in and wait for their turn, with their
+// bodies in memory. Behind more of them an answer would come too late to be read.
+const maxWaiting = 8
+
 // Handler answers POST /judge, one request after the other.
 func Handler() http.Handler {
-	turn := make(chan struct{}, 1)
+	turn, places := make(chan struct{}, 1), make(chan struct{}, maxWaiting)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
@@ -21,6 +25,14 @@ func Handler() http.Handler {
 		}
 		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 			refuse(w, http.StatusUnsupportedMediaType, "invalid_request", "Send JSON with the header Content-Type: application/json.")
+			return
+		}
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+		default:
+			w.Header().Set("Retry-After", "10")
+			refuse(w, http.StatusServiceUnavailable, "overloaded", "The judge is busy with other requests: ask again in ten seconds.")
 			return
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))

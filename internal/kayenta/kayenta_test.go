@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -160,4 +162,37 @@ func FuzzJudge(f *testing.F) {
 			t.Fatalf("%d %s, then %s", first.Code, first.Body, second.Body)
 		}
 	})
+}
+
+// TestFewWait: those who would wait too long hold no memory meanwhile.
+func TestFewWait(t *testing.T) {
+	t.Parallel()
+	handler := Handler()
+	send := func(body io.Reader) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodPost, "/judge", body)
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w
+	}
+	var others sync.WaitGroup
+	var ends []*io.PipeWriter
+	for range maxWaiting {
+		body, client := io.Pipe()
+		ends = append(ends, client)
+		others.Go(func() { send(body) })
+		if _, err := io.WriteString(client, "{"); err != nil { // it has been read, so it has its place
+			t.Fatal(err)
+		}
+	}
+	if w := send(strings.NewReader("{}")); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		t.Errorf("one more: %d %s", w.Code, w.Body)
+	}
+	for _, client := range ends {
+		_ = client.Close()
+	}
+	others.Wait()
+	if w := send(strings.NewReader("{}")); w.Code != http.StatusUnprocessableEntity {
+		t.Errorf("afterwards: %d %s", w.Code, w.Body)
+	}
 }
