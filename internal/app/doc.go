@@ -1,7 +1,7 @@
 // Package app is the wiring: configuration in, a running server out. It is the
 // one room that knows every room, and it decides nothing about rollouts.
 //
-//	Run: validate -> listen -> open store -> a line for each model: pilot.Recall, pilot.Boot -> serve
+//	Run: validate -> listen -> open store -> a line for each model: pilot.Recall -> answer -> pilot.Boot -> ready
 //	stop, in reverse: not ready -> deploys called off -> drain -> no new connections -> last requests
 //	                  -> pilot -> store
 //

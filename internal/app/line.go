@@ -136,10 +136,10 @@ func (j journal) SaveLook(ctx context.Context, model, rolloutID string, l contro
 	return j.Store.SaveLook(ctx, model, rolloutID, store.Look(l))
 }
 
-// boot brings all models up, together. First it is settled for each what becomes
-// of its rollout in progress, which goes by how the process before this one ended:
-// one of these canaries ended it, if a canary did.
-func (y *yard) boot(ctx context.Context, box *blackBox) error {
+// recall settles for each model what becomes of its rollout in progress, which goes
+// by how the process before this one ended: one of these canaries ended it, if a
+// canary did. Until then nobody may ask, or would hear that there is no canary.
+func (y *yard) recall(ctx context.Context, box *blackBox) error {
 	start := box.start
 	for _, l := range y.lines() {
 		state, _, err := y.memory.State(ctx, l.Name)
@@ -155,16 +155,16 @@ func (y *yard) boot(ctx context.Context, box *blackBox) error {
 			return fmt.Errorf("model %s: %w", l.Name, err)
 		}
 	}
-	if err := box.acted(); err != nil { // all is concluded, once, also if this start goes no further
-		return err
-	}
+	return box.acted() // all is concluded, once, also if this start goes no further
+}
+
+// boot brings all models up, together.
+func (y *yard) boot(ctx context.Context) error {
 	failed := make([]error, len(y.lines()))
 	var loading sync.WaitGroup
 	for i, l := range y.lines() {
 		loading.Go(func() {
-			start := start
-			start.Model = l.Path
-			if err := l.pilot.Boot(ctx, start); err != nil {
+			if err := l.pilot.Boot(ctx, control.Start{Model: l.Path}); err != nil {
 				failed[i] = fmt.Errorf("model %s: %w", l.Name, err)
 			}
 		})

@@ -286,7 +286,7 @@ func TestNothingComesOrGoesDuringTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer box.close()
-	if err := y.boot(t.Context(), box); err != nil {
+	if err := errors.Join(y.recall(t.Context(), box), y.boot(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	stop := y.work(t.Context())

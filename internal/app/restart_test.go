@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,11 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"serin/internal/api"
 	"serin/internal/rollout"
+	"serin/internal/store"
 )
 
 func TestBadStarts(t *testing.T) {
@@ -256,5 +259,55 @@ func TestHeadlines(t *testing.T) {
 		if got := headline(report); got != want {
 			t.Errorf("%q: %q, want %q", report, got, want)
 		}
+	}
+}
+
+// accepting tells of the first connection that is waited for.
+type accepting struct {
+	net.Listener
+
+	first func()
+	once  sync.Once
+}
+
+func (a *accepting) Accept() (net.Conn, error) {
+	a.once.Do(a.first)
+	return a.Listener.Accept()
+}
+
+// TestNobodyIsToldThatThereIsNoCanary: who asks while the server starts, and has
+// waited for it, is answered from the state directory or not at all.
+func TestNobodyIsToldThatThereIsNoCanary(t *testing.T) {
+	t.Parallel()
+	c := configFor(t)
+	canaryStopped(t, c)
+	root, err := os.OpenRoot(c.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	memory, err := store.Open(c.Data, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.Close()
+	box, err := openBlackBox(c.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.close()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	y := newYard(&c, root, memory, c.Data, c.Models)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	first := func() {
+		if phase := y.lines()[0].pilot.Peek().State.Phase; phase != rollout.Live {
+			t.Errorf("the first request is answered while the phase is %q", phase)
+		}
+	}
+	if err := assemble(c, y).run(ctx, &accepting{Listener: l, first: first}, nil, box, func(Ready) { cancel(ErrAtOnce) }); err != nil {
+		t.Error(err)
 	}
 }

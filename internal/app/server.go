@@ -177,6 +177,9 @@ func assemble(c Config, y *yard) *server {
 }
 
 func (s *server) run(ctx context.Context, listener, wire net.Listener, box *blackBox, ready func(Ready)) error {
+	if err := s.yard.recall(ctx, box); err != nil {
+		return err
+	}
 	failed := make(chan error, 2)
 	var serving sync.WaitGroup
 	address := ""
@@ -194,7 +197,7 @@ func (s *server) run(ctx context.Context, listener, wire net.Listener, box *blac
 		}
 	})
 	defer serving.Wait()
-	if err := s.yard.boot(ctx, box); err != nil {
+	if err := s.yard.boot(ctx); err != nil {
 		return errors.Join(err, s.close())
 	}
 	defer s.yard.work(ctx)()
