@@ -44,6 +44,9 @@ func (s *serving) configure(flags *pflag.FlagSet) (printed func(io.Writer) error
 		return nil, err
 	}
 	groups := file.Groups
+	if place, there := sources["model"]; there && len(groups) > 0 && strings.HasPrefix(place, path+":") {
+		return nil, fmt.Errorf("%s: model and the mapping of models are both there, and only one of them can be meant; put all models below models", place)
+	}
 	if len(s.given) > 0 || s.config.Folder != "" { // they go before those of the file
 		groups = nil
 	}

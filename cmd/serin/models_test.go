@@ -148,3 +148,18 @@ models:
 		}
 	}
 }
+
+// TestModelsTwiceInAFile: a list of models and a mapping of them are not mixed, and
+// none is passed over.
+func TestModelsTwiceInAFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "serin.yaml")
+	if err := os.WriteFile(path, []byte("listen: 127.0.0.1:0\nmodel: churn=a.joblib\nmodels:\n  fraud: {path: b.joblib}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, said strings.Builder
+	code := run([]string{"serve", "--config", path, "--print-config"}, console{out: &out, err: &said})
+	if code != api.ExitUsage || !strings.Contains(said.String(), path+":2: model and the mapping of models are both there") {
+		t.Errorf("%d %s%s", code, out.String(), said.String())
+	}
+}

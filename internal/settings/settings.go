@@ -116,7 +116,7 @@ func (f *File) unknown(s Setting, flags *pflag.FlagSet, known func(*pflag.Flag) 
 		}
 	})
 	meant := ""
-	if distance <= max(2, len(s.Key)/3) {
+	if nearest != "" && distance <= max(2, len(s.Key)/3) {
 		meant = fmt.Sprintf("; did you mean %s?", nearest)
 	}
 	return fmt.Errorf("%s: there is no setting %q%s", f.place(s.Line), clip(s.Key), meant)
