@@ -95,7 +95,7 @@ func named(r *http.Request) (name string, ok bool) {
 	if name, ok = strings.CutPrefix(r.URL.Path, "/models/"); ok {
 		name, ok = strings.CutSuffix(name, "/predict")
 	}
-	return name, ok && !strings.Contains(name, "/")
+	return name, ok && name != "" && !strings.Contains(name, "/")
 }
 
 func status(w http.ResponseWriter, code int, word string) {

@@ -105,6 +105,22 @@ func TestEachModelHasItsOwnRollout(t *testing.T) {
 	}
 }
 
+// TestAnEmptyName is a client whose own variable was empty: the default model does
+// not answer in the place of the one that was meant.
+func TestAnEmptyName(t *testing.T) {
+	t.Parallel()
+	r := launch(t, twoModels(t))
+	defer r.stop()
+	res, err := http.Post(r.url+"/models//predict", "application/json", strings.NewReader(row))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusNotFound {
+		t.Errorf("a prediction of the model without a name: %s", res.Status)
+	}
+}
+
 // TestMetricsOfTwoModels: each has its own under the label, what belongs to the
 // process is there once, and nobody's requests have no model.
 func TestMetricsOfTwoModels(t *testing.T) {

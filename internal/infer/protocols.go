@@ -135,7 +135,7 @@ func (k *desks) loaded() bool {
 func (p *Protocols) at(do func(*desk, http.ResponseWriter, *http.Request), say func(*trouble, http.ResponseWriter)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		name, _, _ := strings.Cut(r.PathValue("model"), ":") // V1 has a verb behind it
-		d, err := p.find(name)
+		d, err := p.find(cmp.Or(name, r.PathValue("model"))) // a verb alone is no question for the default model
 		if err != nil {
 			say(d.front.refusal(err), w)
 			return

@@ -98,6 +98,7 @@ var asks = []struct {
 	{"POST", "/v1/models/churn/labels/best:predict", `{"instances":[[60,"gold"]]}`, "", 404, `no version with the label \"best\"`},
 	{"POST", "/v1/models/churn:explain", `{}`, "", 404, `The verb \"explain\" is not served`},
 	{"POST", "/v1/models/fraud:predict", `{}`, "", 404, `There is no model \"fraud\"`},
+	{"POST", "/v1/models/:predict", `{"instances":[[60,"gold"]]}`, "", 404, `There is no model \":predict\"`},
 	{"POST", "/v1/models/churn:predict", `{"instances":[]}`, "", 400, "instances has no rows"},
 	{"POST", "/v1/models/churn:predict", `{"instances":[[1]]}`, "", 400, "instances[0]: expected 2 values, got 1"},
 	{"POST", "/v1/models/churn:predict", `{"instances":[[1,"a"]],"inputs":[]}`, "", 400, "both instances and inputs"},
