@@ -77,7 +77,7 @@ var _ control.Engines = (*engines)(nil)
 // Load parses the stored bytes, compares the signature, and warms the model up.
 func (g *engines) Load(ctx context.Context, v rollout.Version, with *rollout.Version) error {
 	begun := time.Now()
-	defer g.heap.load()()
+	defer g.heap.load(v.Size)()
 	p, err := g.parse(ctx, v)
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ const leastLive = 4 << 20
 // collects when the heap has doubled; the two megabytes of a server with small
 // models double many times a second under load. What is alive is looked at each
 // second, so that ten thousand connections or a large model get Go's own GOGC
-// again. While a model loads they have it in any case: what a file leaves behind
+// again. While a large file loads they have it in any case: what it leaves behind
 // is not worth keeping. Who sets GOGC is left alone, and GOMEMLIMIT always holds.
 type heap struct {
 	leave bool // GOGC is somebody else's
@@ -59,8 +59,17 @@ func (h *heap) tend(ctx context.Context) {
 	}
 }
 
-// load says that a model is being loaded, and what it returns that it is.
-func (h *heap) load() (loaded func()) {
+// smallFile is a model file of which loading leaves nothing worth collecting for,
+// in bytes: two collections and two stops of the world would be most of its cost to
+// those who are answered meanwhile.
+const smallFile = 1 << 20
+
+// load says that a file of so many bytes is being loaded, and what it returns that
+// it is.
+func (h *heap) load(size int64) (loaded func()) {
+	if size <= smallFile {
+		return func() {}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.loads++
