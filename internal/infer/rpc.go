@@ -18,6 +18,7 @@ import (
 	rpcmeta "google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 
 	"serin/internal/infer/inferencepb"
 	"serin/internal/infer/oip"
@@ -41,6 +42,7 @@ func (p *Protocols) GRPC() *RPC {
 		grpc.ConnectionTimeout(5*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.InTapHandle(lasting(p.lost.front.gate.limits)),
 		grpc.UnaryInterceptor(p.recovered),
 	)}
 	inferencepb.RegisterGRPCInferenceServiceServer(r.server, &service{Protocols: p})
@@ -84,6 +86,20 @@ func (r *RPC) Stop(ctx context.Context) {
 	case <-ctx.Done():
 		r.server.Stop()
 		<-done
+	}
+}
+
+// lasting ends a prediction whose client neither sends all of it nor reads the
+// answer: a connection that lives says nothing about its streams, and each holds its
+// message. Where predictions have no limit, these have none.
+func lasting(l Limits) tap.ServerInHandle {
+	return func(ctx context.Context, info *tap.Info) (context.Context, error) {
+		if l.Timeout > 0 && info.FullMethodName == inferencepb.GRPCInferenceService_ModelInfer_FullMethodName {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, l.Standstill+l.Timeout+l.Standstill) //nolint:gosec // it ends with its parent, the stream's
+			_ = cancel
+		}
+		return ctx, nil
 	}
 }
 

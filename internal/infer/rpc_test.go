@@ -3,9 +3,11 @@ package infer
 import (
 	"context"
 	"encoding/binary"
+	"io"
 	"log/slog"
 	"math"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -286,5 +288,51 @@ func BenchmarkGRPCThousandRows(b *testing.B) {
 		if _, err := client.ModelInfer(b.Context(), ask); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestGRPCThatComesToNoEnd: a message of which the rest never comes is let go, on a
+// connection that lives.
+func TestGRPCThatComesToNoEnd(t *testing.T) {
+	t.Parallel()
+	var sw route.Switch
+	sw.Swap(&route.Table{Stable: armFor(scales(), route.Stable)})
+	limits := DefaultLimits()
+	limits.Timeout, limits.Standstill = time.Millisecond, time.Millisecond
+	server := NewHandler(&sw, limits, slog.New(slog.DiscardHandler)).Protocols("churn", "0.1", func() bool { return true }).GRPC()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := server.Serve(l); err != nil {
+			t.Error(err)
+		}
+	})
+	defer serving.Wait()
+	defer server.Stop(t.Context())
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: &protocols}
+	defer transport.CloseIdleConnections()
+	body, client := io.Pipe()
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+l.Addr().String()+pb.GRPCInferenceService_ModelInfer_FullMethodName, io.MultiReader(strings.NewReader("\x00\x00\x00\x10\x00half"), body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/grpc")
+	r.Header.Set("TE", "trailers")
+	res, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body)
+	if got := res.Header.Get("Grpc-Status") + res.Trailer.Get("Grpc-Status"); got != "4" {
+		t.Errorf("status %q %v %v, want 4, deadline exceeded", got, res.Header, res.Trailer)
 	}
 }
