@@ -85,7 +85,8 @@ func (y *yard) Unload(ctx context.Context, name string) error {
 	if l == nil {
 		return infer.Refusal(http.StatusNotFound, fmt.Sprintf("There is no model %s here to unload.", control.Printable(name)))
 	}
-	if err := l.pilot.Retire(ctx); err != nil {
+	// Once it is asked for it may be done, whether or not the client waits to hear it.
+	if err := l.pilot.Retire(context.WithoutCancel(ctx)); err != nil {
 		return refusal(err)
 	}
 	l.front.Away(fmt.Sprintf("The model %s is not loaded: load it with POST /v2/repository/models/%[1]s/load, or ask another one with POST /models/NAME/predict.", name))

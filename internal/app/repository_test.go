@@ -290,7 +290,8 @@ func TestNothingComesOrGoesDuringTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := y.work(t.Context())
-	if err := errors.Join(y.Load(t.Context(), "fraud"), y.Unload(t.Context(), "fraud")); err != nil {
+	// It goes also for a client that has gone, or might stay and take no deploys any more.
+	if err := errors.Join(y.Load(t.Context(), "fraud"), y.Unload(soon, "fraud")); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 	stop()
