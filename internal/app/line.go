@@ -138,19 +138,31 @@ func (j journal) SaveLook(ctx context.Context, model, rolloutID string, l contro
 
 // recall settles for each model what becomes of its rollout in progress, which goes
 // by how the process before this one ended: one of these canaries ended it, if a
-// canary did. Until then nobody may ask, or would hear that there is no canary.
+// canary did. That process may also have served models that this one does not, which
+// were loaded while it ran. Until then nobody may ask, or would hear that there is no
+// canary.
 func (y *yard) recall(ctx context.Context, box *blackBox) error {
 	start := box.start
-	for _, l := range y.lines() {
-		state, _, err := y.memory.State(ctx, l.Name)
+	known, err := y.memory.Models(ctx)
+	if err != nil {
+		return fmt.Errorf("listing the models of the state directory: %w", err)
+	}
+	for _, name := range known {
+		state, _, err := y.memory.State(ctx, name)
 		if err != nil {
-			return fmt.Errorf("reading the state of %s: %w", l.Name, err)
+			return fmt.Errorf("reading the state of %s: %w", name, err)
 		}
 		if state.Rollout != nil {
-			start.Suspects = append(start.Suspects, l.Name)
+			start.Suspects = append(start.Suspects, name)
 		}
 	}
-	for _, l := range y.lines() {
+	lines := slices.Clone(y.lines())
+	for _, name := range start.Suspects {
+		if y.line(name) == nil && start.Killed { // after a stop there is nothing to settle
+			lines = append(lines, y.lay(Model{Name: name}))
+		}
+	}
+	for _, l := range lines {
 		if err := l.pilot.Recall(ctx, start); err != nil {
 			return fmt.Errorf("model %s: %w", l.Name, err)
 		}

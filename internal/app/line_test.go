@@ -290,6 +290,34 @@ func TestACrashOfOneOfSeveral(t *testing.T) {
 	}
 }
 
+// TestACrashOfWhatIsNotNamed: a model that was loaded while the server ran is as
+// suspect as those that were named, though the next start does not name it.
+func TestACrashOfWhatIsNotNamed(t *testing.T) {
+	t.Parallel()
+	c := twoModels(t)
+	launch(t, c).stop()
+	c.Models = c.Models[:1]
+	r := launch(t, c)
+	r.is("/v2/repository/models/fraud/load", "", 200, "")
+	for _, name := range []string{"churn", "fraud"} {
+		if _, err := r.client.For(name).Deploy(t.Context(), api.DeployRequest{ModelPath: "models/model_v1.joblib"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.stop()
+	if err := os.WriteFile(filepath.Join(c.Data, "crash.txt"), []byte("fatal error: stack overflow\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r = launch(t, c)
+	defer r.stop()
+	r.is("/v2/repository/models/fraud/load", "", 200, "")
+	for _, name := range []string{"churn", "fraud"} {
+		if s := r.state(name); s.Phase != "idle" || s.Last == nil || !strings.Contains(s.Last.Reason, "canaries of churn and fraud in progress") {
+			t.Errorf("%s is %s, last %+v", name, s.Phase, s.Last)
+		}
+	}
+}
+
 // TestDeploysOfTwoModelsAtOnce: neither puts away what the other has stored and
 // not committed yet, also where both store the same file.
 func TestDeploysOfTwoModelsAtOnce(t *testing.T) {
