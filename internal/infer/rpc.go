@@ -52,8 +52,10 @@ func (p *Protocols) GRPC() *RPC {
 	return r
 }
 
-// maxStreams bounds the requests that one connection may have under way.
-const maxStreams = 1000
+// maxStreams bounds the requests that one connection may have under way, and so
+// the messages that are half there: grpc-go reads them whole before anybody is
+// asked. Clients keep more than that back by themselves.
+const maxStreams = 100
 
 // Serve answers on a listener until Stop. It returns nil after that.
 func (r *RPC) Serve(l net.Listener) error {
