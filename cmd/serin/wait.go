@@ -53,7 +53,7 @@ such canary.`,
 			})
 			switch {
 			case cmd.Context().Err() != nil:
-				return fmt.Errorf("wait: %w", cmd.Context().Err())
+				return fmt.Errorf("wait: interrupted: %w", cmd.Context().Err())
 			case err != nil:
 				return fmt.Errorf("wait: %w", err)
 			}
@@ -112,7 +112,9 @@ func (w *waiting) until(ctx context.Context, ask func() (standing, error)) (api.
 		_, gone := errors.AsType[*api.Unreachable](err)
 		switch {
 		case ctx.Err() != nil:
-			w.say("%s", "the time is up and neither a pass nor a fail is shown")
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				w.say("%s", "the time is up and neither a pass nor a fail is shown")
+			}
 			return api.ExitInconclusive, nil
 		case err != nil && (!gone || w.last.Verdict == ""):
 			return 0, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -161,6 +163,45 @@ func TestWatchEndsInTime(t *testing.T) {
 	defer forever.Close()
 	if code, out := unwatched("watch", "--for", "1s", "--server", forever.URL); code != api.ExitOK || out != "churn idle: model_v1 answers every request\n" {
 		t.Errorf("exit %d: %s", code, out)
+	}
+}
+
+// TestInterrupted: Ctrl-C is how a watch ends, and is no verdict for who waits.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	forever := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"model":"churn","phase":"idle","stable":{"name":"model_v1"},"verdict":"insufficient"}`)
+	}))
+	defer forever.Close()
+	for name, want := range map[string]struct {
+		code api.ExitCode
+		says string
+	}{
+		"watch": {api.ExitOK, ""},
+		"wait":  {api.ExitInterrupted, "serin: wait: interrupted: context canceled\n"},
+	} {
+		cmd := exec.Command(selfProgram(t), name, "--server", forever.URL)
+		cmd.Env = append(os.Environ(), "SERIN_TEST_AS_PROGRAM=1")
+		var errs bytes.Buffer
+		cmd.Stderr = &errs
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewReader(out)
+		first, err := lines.ReadString('\n') // it is at it
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		_ = cmd.Process.Signal(os.Interrupt)
+		rest, _ := io.ReadAll(lines)
+		_ = cmd.Wait()
+		if code := api.ExitCode(cmd.ProcessState.ExitCode()); code != want.code || errs.String() != want.says || len(rest) > 0 {
+			t.Errorf("%s: exit %d, %q, %q after %q", name, code, errs.String(), rest, first)
+		}
 	}
 }
 

@@ -43,14 +43,10 @@ count as a look.`,
 			}
 			v := &view{console: c, json: r.output == "json"}
 			err = v.follow(ctx, func() (api.State, error) { return client.State(ctx) })
-			switch {
-			case cmd.Context().Err() != nil:
-				return fmt.Errorf("watch: %w", cmd.Context().Err())
-			case ctx.Err() == nil:
+			if ctx.Err() == nil { // else it was told to end
 				return fmt.Errorf("watch: %w", err)
-			default:
-				return nil
 			}
+			return nil
 		},
 	}
 	r.flags(cmd)
