@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -91,12 +92,20 @@ func (r *RPC) Stop(ctx context.Context) {
 	}
 }
 
-// lasting ends a prediction whose client neither sends all of it nor reads the
-// answer: a connection that lives says nothing about its streams, and each holds its
-// message. Where predictions have no limit, these have none.
+// lasting ends a call whose client neither sends all of it nor reads the answer: a
+// connection that lives says nothing about its streams, and each holds its message,
+// whatever it asks for. Loading a model may take longer, and who watches stays.
+// Where predictions have no limit, these have none.
 func lasting(l Limits) tap.ServerInHandle {
 	return func(ctx context.Context, info *tap.Info) (context.Context, error) {
-		if l.Timeout > 0 && info.FullMethodName == inferencepb.GRPCInferenceService_ModelInfer_FullMethodName {
+		brief := strings.HasPrefix(info.FullMethodName, "/"+inferencepb.GRPCInferenceService_ServiceDesc.ServiceName+"/")
+		switch info.FullMethodName {
+		case healthpb.Health_Check_FullMethodName:
+			brief = true
+		case inferencepb.GRPCInferenceService_RepositoryModelLoad_FullMethodName, inferencepb.GRPCInferenceService_RepositoryModelUnload_FullMethodName:
+			brief = false
+		}
+		if l.Timeout > 0 && brief {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, l.Standstill+l.Timeout+l.Standstill) //nolint:gosec // it ends with its parent, the stream's
 			_ = cancel

@@ -316,23 +316,31 @@ func TestGRPCThatComesToNoEnd(t *testing.T) {
 	protocols.SetUnencryptedHTTP2(true)
 	transport := &http.Transport{Protocols: &protocols}
 	defer transport.CloseIdleConnections()
+	for _, method := range []string{pb.GRPCInferenceService_ModelInfer_FullMethodName, pb.GRPCInferenceService_ModelReady_FullMethodName, healthpb.Health_Check_FullMethodName} {
+		halfSent(t, transport, "http://"+l.Addr().String(), method)
+	}
+}
+
+// halfSent calls a method with half of a message, and waits for the call's end.
+func halfSent(t *testing.T, transport *http.Transport, address, method string) {
+	t.Helper()
 	body, client := io.Pipe()
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+l.Addr().String()+pb.GRPCInferenceService_ModelInfer_FullMethodName, io.MultiReader(strings.NewReader("\x00\x00\x00\x10\x00half"), body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address+method, io.MultiReader(strings.NewReader("\x00\x00\x00\x10\x00half"), body))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(method, err)
 	}
 	r.Header.Set("Content-Type", "application/grpc")
 	r.Header.Set("TE", "trailers")
 	res, err := transport.RoundTrip(r)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(method, err)
 	}
 	defer res.Body.Close()
 	_, _ = io.Copy(io.Discard, res.Body)
 	if got := res.Header.Get("Grpc-Status") + res.Trailer.Get("Grpc-Status"); got != "4" {
-		t.Errorf("status %q %v %v, want 4, deadline exceeded", got, res.Header, res.Trailer)
+		t.Errorf("%s: status %q %v %v, want 4, deadline exceeded", method, got, res.Header, res.Trailer)
 	}
 }
