@@ -19,6 +19,7 @@ import (
 
 	"serin/internal/control"
 	"serin/internal/rollout"
+	"serin/internal/route"
 	"serin/internal/store"
 )
 
@@ -38,6 +39,9 @@ const (
 // before it is when nothing of it is on its way, so this is where artifacts go
 // that no committed state names any more.
 func (g *engines) Fetch(ctx context.Context, from control.Source) (v rollout.Version, err error) {
+	if fault := misnamed(stem(from.Path)); fault != nil {
+		return v, fault
+	}
 	g.shelf.hold(g.name)
 	g.shelf.prune()
 	g.shelf.storing.RLock()
@@ -191,6 +195,26 @@ func (c *lineCounter) Read(b []byte) (int, error) {
 func stem(path string) string {
 	name := filepath.Base(path)
 	return control.Printable(cmp.Or(strings.TrimSuffix(name, filepath.Ext(name)), name))
+}
+
+// longestName is of a version, in bytes: every answer carries it.
+const longestName = 200
+
+// misnamed says what is wrong with a version's name; nil if nothing is. Clients may
+// ask for a version by its name or by its role.
+func misnamed(name string) *control.Fault {
+	fault := &control.Fault{Code: control.FileRefused, Next: "Give the file another name: it is the version's."}
+	switch {
+	case len(name) > longestName:
+		fault.Detail = fmt.Sprintf("the file's name has %d bytes, and %d are the limit", len(name), longestName)
+	case name == string(route.Stable) || name == string(route.Canary):
+		fault.Detail = fmt.Sprintf("a version called %q could be either arm to those who ask for %[1]q", name)
+	case name == "." || name == string(filepath.Separator):
+		fault.Detail = "the file has no name"
+	default:
+		return nil
+	}
+	return fault
 }
 
 // openFile opens a regular file of at most limit bytes. It is opened first and
