@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -67,6 +66,32 @@ func (r *running) stop() {
 	if err := <-r.ended; err != nil {
 		r.t.Errorf("stopping: %v", err)
 	}
+}
+
+// send sends a request and reads the answer to its end.
+func (r *running) send(req *http.Request) (int, string) {
+	r.t.Helper()
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+// metrics is what Prometheus would scrape.
+func (r *running) metrics() string {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.url+"/metrics", http.NoBody)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	_, text := r.send(req)
+	return text
 }
 
 func (r *running) deploy(path string) error {
@@ -290,16 +315,8 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	bad.Body.Close()
-	res, err := http.Get(r.url + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	problems, err := promlint.New(bytes.NewReader(text)).Lint()
+	text := r.metrics()
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	for _, p := range problems {
 		if strings.HasPrefix(p.Metric, "serin_") {
 			t.Errorf("%s: %s", p.Metric, p.Text)
@@ -323,7 +340,7 @@ func TestMetrics(t *testing.T) {
 		`serin_canary_decisions_total{actor_kind="serin",decision="loaded",model="churn"} 1`,
 		`serin_build_info{`, `go_goroutines`, `process_cpu_seconds_total`,
 	} {
-		if !strings.Contains(string(text), want) {
+		if !strings.Contains(text, want) {
 			t.Errorf("%s is missing", want)
 		}
 	}

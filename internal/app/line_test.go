@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -135,26 +134,18 @@ func TestMetricsOfTwoModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost.Body.Close()
-	res, err := http.Get(r.url + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := r.metrics()
 	for _, want := range []string{
 		`serin_predict_requests_total{code="200",model="churn",role="stable",version="model_v1"} 1`,
 		`serin_predict_requests_total{code="200",model="fraud",role="stable",version="model_v2"} 2`,
 		`serin_predict_requests_total{code="404",model="",role="",version=""} 1`,
 		`serin_canary_phase{model="fraud",phase="idle"} 1`,
 	} {
-		if !strings.Contains(string(text), want) {
+		if !strings.Contains(text, want) {
 			t.Errorf("%s is missing", want)
 		}
 	}
-	if n := strings.Count(string(text), "\nserin_build_info{"); n != 1 {
+	if n := strings.Count(text, "\nserin_build_info{"); n != 1 {
 		t.Errorf("build_info is there %d times", n)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -175,13 +174,7 @@ func TestManyDeploysLeaveLittleBehind(t *testing.T) {
 	if err != nil || len(kept) > 3 {
 		t.Errorf("%d artifacts, %v", len(kept), err)
 	}
-	res, err := http.Get(r.url + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if n := strings.Count(string(text), "serin_predict_duration_seconds_count"); err != nil || n > maxServed || n < 2 {
-		t.Errorf("meters of %d versions, %v", n, err)
+	if n := strings.Count(r.metrics(), "serin_predict_duration_seconds_count"); n > maxServed || n < 2 {
+		t.Errorf("meters of %d versions", n)
 	}
 }

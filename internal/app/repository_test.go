@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -21,7 +20,6 @@ import (
 
 	"serin/internal/api"
 	pb "serin/internal/infer/inferencepb"
-	"serin/internal/store"
 )
 
 // post sends a body and returns what came back.
@@ -38,16 +36,7 @@ func (r *running) post(path, body string, headers ...string) (int, string) {
 	if host := req.Header.Get("Host"); host != "" {
 		req.Host = host
 	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return res.StatusCode, string(text)
+	return r.send(req)
 }
 
 // is checks an answer.
@@ -260,18 +249,8 @@ func TestNothingComesOrGoesDuringTheStart(t *testing.T) {
 	t.Parallel()
 	c := twoModels(t)
 	launch(t, c).stop()
-	root, err := os.OpenRoot(c.Root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	memory, err := store.Open(c.Data, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer memory.Close()
 	c.Models = c.Models[:1]
-	y := newYard(&c, root, memory, c.Data, c.Models)
+	y, box := behindDoors(t, &c)
 	y.protocols = y.standard.front.Protocols("churn", "", func() bool { return true })
 	if err := y.Load(t.Context(), "fraud"); err == nil || !strings.Contains(err.Error(), "/readyz") {
 		t.Errorf("loading: %v", err)
@@ -281,11 +260,6 @@ func TestNothingComesOrGoesDuringTheStart(t *testing.T) {
 	if err := y.Unload(soon, "churn"); err == nil || !strings.Contains(err.Error(), "/readyz") {
 		t.Errorf("unloading: %v", err)
 	}
-	box, err := openBlackBox(c.Data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer box.close()
 	if err := errors.Join(y.recall(t.Context(), box), y.boot(t.Context())); err != nil {
 		t.Fatal(err)
 	}

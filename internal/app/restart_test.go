@@ -275,32 +275,38 @@ func (a *accepting) Accept() (net.Conn, error) {
 	return a.Listener.Accept()
 }
 
+// behindDoors is what a server is made of before it listens.
+func behindDoors(t *testing.T, c *Config) (*yard, *blackBox) {
+	t.Helper()
+	root, err := os.OpenRoot(c.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	memory, err := store.Open(c.Data, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = memory.Close() })
+	box, err := openBlackBox(c.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = box.close() })
+	return newYard(c, root, memory, c.Data, c.Models), box
+}
+
 // TestNobodyIsToldThatThereIsNoCanary: who asks while the server starts, and has
 // waited for it, is answered from the state directory or not at all.
 func TestNobodyIsToldThatThereIsNoCanary(t *testing.T) {
 	t.Parallel()
 	c := configFor(t)
 	canaryStopped(t, c)
-	root, err := os.OpenRoot(c.Root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	memory, err := store.Open(c.Data, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer memory.Close()
-	box, err := openBlackBox(c.Data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer box.close()
+	y, box := behindDoors(t, &c)
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	y := newYard(&c, root, memory, c.Data, c.Models)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	first := func() {
 		if phase := y.lines()[0].pilot.Peek().State.Phase; phase != rollout.Live {

@@ -72,21 +72,13 @@ func (r *running) upload(query, body string, headers ...string) (int, api.Change
 		}
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	code, text := r.send(req)
 	var change api.Change
 	var p api.Problem
-	if err := errors.Join(json.Unmarshal(text, &change), json.Unmarshal(text, &p)); err != nil && res.StatusCode == http.StatusOK {
+	if err := errors.Join(json.Unmarshal([]byte(text), &change), json.Unmarshal([]byte(text), &p)); err != nil && code == http.StatusOK {
 		r.t.Fatalf("%v: %s", err, text)
 	}
-	return res.StatusCode, change, p
+	return code, change, p
 }
 
 const binary = "application/octet-stream"
