@@ -127,68 +127,6 @@ func TestCrashAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestPowerFailure harms the end of the WAL as a power failure may while the
-// last transaction was not synced yet: pages that are missing, or zero, or only
-// partly there. The store must open, without the transaction or with it.
-func TestPowerFailure(t *testing.T) {
-	t.Parallel()
-	for last, a := range story() { // so many actions are done, and this one is interrupted
-		if what, _, _ := strings.Cut(a.name, " "); what == "commit" && last > 6 || what == "look" && last < 6 {
-			t.Run(a.name, func(t *testing.T) {
-				t.Parallel()
-				powerFails(t, last, what)
-			})
-		}
-	}
-}
-
-func powerFails(t *testing.T, last int, what string) {
-	t.Helper()
-	var before, during image
-	dir := quickDir(t)
-	armed := false
-	s, err := Open(dir, Options{Step: func(step string) {
-		switch {
-		case armed && step == what+": begin":
-			before = takeImage(t, dir)
-		case armed && step == what+": durable":
-			during = takeImage(t, dir)
-		}
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, a := range story()[:last+1] {
-		armed = i == last
-		if err := a.do(t, s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	acknowledged, next := after(t, last), after(t, last+1)
-	wal, start := during[walName], len(before[walName])
-	if !strings.HasPrefix(wal, before[walName]) || start == len(wal) {
-		t.Fatal("the WAL was not appended to")
-	}
-	harm := map[string]string{"whole": wal}
-	for cut := start; cut < len(wal); cut += 500 {
-		harm[fmt.Sprintf("cut at %d", cut)] = wal[:cut]
-		harm[fmt.Sprintf("zero from %d", cut)] = wal[:cut] + strings.Repeat("\x00", len(wal)-cut)
-		end := min(cut+512, len(wal))
-		harm[fmt.Sprintf("a sector of zeros at %d", cut)] = wal[:cut] + strings.Repeat("\x00", end-cut) + wal[end:]
-	}
-	for name, data := range harm {
-		got, err := openImage(t, during.with(walName, data))
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		oneOf(t, name, got, acknowledged, next)
-	}
-}
-
 // The test binary is its own child: childDir names the directory to live the
 // story in, childKill the number of the step at which to die, childFull that it
 // should run out of disk instead.

@@ -178,61 +178,6 @@ func inParallel(n int, do func(int)) {
 	workers.Wait()
 }
 
-// TestFlippedBits flips bits of every file, one at a time. Each is refused, or
-// the store holds exactly the truth (the bit was in unused space, or in a page
-// that the WAL replaces) and goes on to work.
-func TestFlippedBits(t *testing.T) {
-	t.Parallel()
-	truth, killed, closed := lived(t)
-	files := []struct {
-		what   string
-		image  image
-		name   string
-		sample int // bytes to try, of all; the first hundred are always tried
-		least  int // percent that must be refused: of the others the bit has no meaning
-	}{
-		{"closed", closed, databaseName, 300, 20},
-		{"closed", closed, headName, 200, 100},
-		{"killed", killed, databaseName, 50, 0},
-		{"killed", killed, walName, 250, 100},
-	}
-	random := rand.New(rand.NewPCG(1, 2))
-	for _, f := range files {
-		data := f.image[f.name]
-		if len(data) == 0 {
-			t.Fatalf("%s: %s is empty", f.what, f.name)
-		}
-		var mu sync.Mutex
-		refused := 0
-		offsets := random.Perm(len(data))[:min(f.sample, len(data))]
-		for i := range min(100, len(data)) {
-			offsets = append(offsets, i)
-		}
-		masks := make([]byte, len(offsets))
-		for i := range masks {
-			masks[i] = 1 << random.IntN(8)
-		}
-		inParallel(len(offsets), func(i int) {
-			flipped := []byte(data)
-			flipped[offsets[i]] ^= masks[i]
-			got, err := openImage(t, f.image.with(f.name, string(flipped)))
-			if err != nil {
-				mu.Lock()
-				refused++
-				mu.Unlock()
-				return
-			}
-			if diff := cmp.Diff(truth, got, equal); diff != "" {
-				t.Errorf("%s %s, byte %d ^ %#x: silently different:\n%s", f.what, f.name, offsets[i], masks[i], diff)
-			}
-		})
-		t.Logf("%s %s: %d of %d flips refused, %d bytes", f.what, f.name, refused, len(offsets), len(data))
-		if 100*refused < f.least*len(offsets) {
-			t.Errorf("%s %s: only %d of %d flips were refused", f.what, f.name, refused, len(offsets))
-		}
-	}
-}
-
 // TestFlippedEvidence flips bits of a WAL that ends with saves of evidence,
 // which head.json does not guard. All but the very last save is refused.
 func TestFlippedEvidence(t *testing.T) {
