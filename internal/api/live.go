@@ -29,11 +29,9 @@ import (
 // Nothing runs while no page is open, what pages have in common is made once for
 // all of them, and no message grows with the traffic or with time.
 const (
-	liveEvery    = time.Second
-	livePages    = 64               // at once
-	livePatience = 10 * time.Second // for a page that does not read
-	livePoints   = 400              // of one rollout's looks; of more, each second one is left out
-	liveEvents   = 100
+	liveEvery  = time.Second
+	livePoints = 400 // of one rollout's looks; of more, each second one is left out
+	liveEvents = 100
 )
 
 // now is how a model stands.
@@ -157,8 +155,8 @@ type numbers struct {
 type gallery struct {
 	handlers
 
-	of     *roll
-	places chan struct{}
+	of    *roll
+	seats seats
 
 	mu     sync.Mutex
 	woken  chan struct{} // closed when there is news
@@ -177,7 +175,7 @@ type looks struct {
 func newGallery(m Model, of *roll) *gallery {
 	return &gallery{
 		handlers: handlers{pilot: m.Pilot, past: m.History, plan: m.Plan},
-		of:       of, places: make(chan struct{}, livePages), woken: make(chan struct{}),
+		of:       of, woken: make(chan struct{}),
 	}
 }
 
@@ -228,13 +226,12 @@ func (h *handlers) watch(ctx context.Context, in *struct{}) (*huma.StreamRespons
 
 // watch sends until the page goes or the server ends.
 func (l *gallery) watch(ctx context.Context, _ *struct{}) (*huma.StreamResponse, error) {
-	select {
-	case l.places <- struct{}{}:
-	default:
-		return nil, problem(codeBusy, fmt.Sprintf("%d pages are open already. Close one", livePages))
+	mine := l.seats.take(time.Now())
+	if mine == nil {
+		return nil, problem(codeBusy, fmt.Sprintf("%d pages are open already. Close one, or wait %v for the place of the oldest", livePages, liveTenure))
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
-		defer func() { <-l.places }()
+		defer l.seats.leave(mine)
 		_, w := humago.Unwrap(hc)
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.Header().Set("Cache-Control", "no-store")
@@ -253,6 +250,8 @@ func (l *gallery) watch(ctx context.Context, _ *struct{}) (*huma.StreamResponse,
 					return
 				}
 			case <-woken:
+			case <-mine.lost:
+				return
 			case <-l.of.ended:
 				return
 			case <-ctx.Done():

@@ -273,23 +273,3 @@ func TestEventsComeWithTheirGrounds(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
-
-// TestPagesAreCounted: one more than there is room for is refused in words, and
-// a place that is left is free again.
-func TestPagesAreCounted(t *testing.T) {
-	t.Parallel()
-	e := show(t, 0)
-	g := e.gallery()
-	for range livePages {
-		g.places <- struct{}{}
-	}
-	_, err := g.watch(t.Context(), nil)
-	p, ok := errors.AsType[*Problem](err)
-	if !ok || p.Status != http.StatusServiceUnavailable || !strings.Contains(p.Detail, "64 pages") {
-		t.Errorf("%v", err)
-	}
-	<-g.places
-	if _, err := g.watch(t.Context(), nil); err != nil {
-		t.Error(err)
-	}
-}

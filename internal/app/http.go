@@ -1,7 +1,9 @@
 package app
 
 import (
+	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -34,6 +36,8 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 	protocols.Register(mux)
 	protocols.Manage(mux, y, func(h http.Handler) http.Handler { return api.Guard(unhurried(h)) })
 	mux.Handle("/admin/", guarded)
+	mux.Handle("GET /admin/live", narrow(guarded))
+	mux.Handle("GET /admin/models/{model}/live", narrow(guarded))
 	mux.Handle("/gate/", guarded)
 	mux.Handle("/models/{model}/gate/", guarded)
 	mux.Handle("/judge", kayenta.Handler())
@@ -113,6 +117,21 @@ func unhurried(next http.Handler) http.Handler {
 	})
 }
 
+// wired is where a request's connection is in its context.
+type wired struct{}
+
+// narrow lets the system keep little for a client that does not read, so that it
+// is found out within a minute: left alone, the system would buffer megabytes of a
+// stream that has some kilobytes a second. HTTP/2 has windows of its own.
+func narrow(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().Value(wired{}).(*net.TCPConn); ok && r.ProtoMajor == 1 {
+			_ = c.SetWriteBuffer(64 << 10) // one that keeps more is slower to find out
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // maxStreams bounds the requests that one connection of HTTP/2 may have under way.
 const maxStreams = 250
 
@@ -133,5 +152,6 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, wired{}, c) },
 	}
 }

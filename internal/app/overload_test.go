@@ -2,6 +2,8 @@ package app
 
 import (
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -73,5 +75,40 @@ func TestAdminCallsPassAFullGate(t *testing.T) {
 	clients.Wait()
 	if answered.Load() == 0 {
 		t.Error("nothing was answered meanwhile")
+	}
+}
+
+// TestStreamIsNotBuffered: of a stream that its client does not read, less than a
+// megabyte is kept, so that who never reads is soon found out.
+func TestStreamIsNotBuffered(t *testing.T) {
+	t.Parallel()
+	kept := make(chan int, 1)
+	server := newServer(narrow(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		control, sum := http.NewResponseController(w), 0
+		for {
+			_ = control.SetWriteDeadline(time.Now().Add(time.Second))
+			n, err := w.Write(make([]byte, 16<<10))
+			if sum += n; err != nil || sum > 8<<20 {
+				kept <- sum
+				return
+			}
+		}
+	})), slog.New(slog.DiscardHandler))
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(listener) }()
+	defer server.Close()
+	client, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-kept; n > 1<<20 {
+		t.Errorf("%d bytes are on their way to a client that reads none", n)
 	}
 }
