@@ -80,7 +80,7 @@ func announceAll(w io.Writer, url string, models []app.Serving) {
 
 func described(m *app.Serving) string {
 	s := m.Signature
-	return fmt.Sprintf("%s, %s, %d features, answers %s", s.Estimator, s.Library, len(s.Features), signatureOf(s).answers())
+	return fmt.Sprintf("%s, %s, %d features, answers %s", s.Estimator, s.Library, len(s.Features), s.Answers())
 }
 
 // ofModel names the model of a rollout where there are several.

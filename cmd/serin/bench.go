@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 	"serin/internal/load"
 )
@@ -34,7 +34,7 @@ type benchmark struct {
 	output     string
 }
 
-func newBench(c console) *cobra.Command {
+func newBench(c term.Console) *cobra.Command {
 	b := benchmark{plan: load.Plan{Duration: 10 * time.Second, WarmUp: time.Second, Connections: 16, Timeout: 10 * time.Second}}
 	cmd := &cobra.Command{
 		Use:   "bench",
@@ -86,17 +86,17 @@ The measures are pNN, mean, max, errors and rate.`,
 	return cmd
 }
 
-func (b *benchmark) run(ctx context.Context, c console, stdin io.Reader) error {
+func (b *benchmark) run(ctx context.Context, c term.Console, stdin io.Reader) error {
 	thresholds, err := b.prepare(stdin)
 	if err != nil {
-		return usageError{err}
+		return term.Usage(err)
 	}
 	dial, err := b.target.Dial(ctx)
 	switch {
 	case errors.Is(err, load.ErrUnreachable):
 		return &api.Unreachable{Server: b.target.Server.String(), Err: err}
 	case err != nil:
-		return usageError{err}
+		return term.Usage(err)
 	}
 	if err := b.probe(ctx, dial); err != nil {
 		return err
@@ -106,21 +106,21 @@ func (b *benchmark) run(ctx context.Context, c console, stdin io.Reader) error {
 		return err
 	}
 	verdict := measuredAgainst(report, &b.target, thresholds)
-	if err := c.print(b.output, verdict, verdict.write); err != nil {
+	if err := c.Print(b.output, verdict, verdict.write); err != nil {
 		return err
 	}
 	if err != nil {
 		return err
 	}
 	if !verdict.Met {
-		return &verdictError{api.ExitRegression}
+		return term.Found(api.ExitRegression)
 	}
 	return nil
 }
 
 // prepare reads what the flags say.
 func (b *benchmark) prepare(stdin io.Reader) ([]load.Threshold, error) {
-	if err := checkOutput(b.output); err != nil {
+	if err := term.CheckOutput(b.output); err != nil {
 		return nil, err
 	}
 	if err := b.plan.Check(); err != nil {
@@ -220,21 +220,20 @@ func (b *benchmark) probe(ctx context.Context, dial load.Dial) error {
 		if b.target.Given == nil {
 			hint = "; --features or --data gives other rows"
 		}
-		return usageError{fmt.Errorf("%s answers the first request with %s%s", b.target.Server, said, hint)}
+		return term.Usage(fmt.Errorf("%s answers the first request with %s%s", b.target.Server, said, hint))
 	}
 	return nil
 }
 
 // progress tells once a second, where somebody watches, how far the run is.
-func (b *benchmark) progress(c console) func(load.Progress) {
-	f, ok := c.err.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+func (b *benchmark) progress(c term.Console) func(load.Progress) {
+	if !term.Watched(c.Err) {
 		return nil
 	}
 	return func(p load.Progress) {
-		fmt.Fprintf(c.err, "\r%v of %v: %d answered, %d failed\x1b[K", p.Elapsed.Round(time.Second), b.plan.Duration, p.Answered, p.Failed)
+		fmt.Fprintf(c.Err, "\r%v of %v: %d answered, %d failed\x1b[K", p.Elapsed.Round(time.Second), b.plan.Duration, p.Answered, p.Failed)
 		if p.Elapsed+time.Second >= b.plan.Duration {
-			fmt.Fprint(c.err, "\r\x1b[K")
+			fmt.Fprint(c.Err, "\r\x1b[K")
 		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"serin/internal/api"
-	"serin/internal/model/format"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -238,19 +237,5 @@ func TestUsage(t *testing.T) {
 		if code != tt.code || !strings.Contains(out+errs, tt.says) {
 			t.Errorf("serin %s: exit %d, want %d with %q\n%s%s", strings.Join(tt.args, " "), code, tt.code, tt.says, out, errs)
 		}
-	}
-}
-
-// TestAPanicOfAReaderIsReportable: it is refused like a file that is no good, and
-// what to report is there; other errors stay as they are.
-func TestAPanicOfAReaderIsReportable(t *testing.T) {
-	t.Parallel()
-	err := refusedModel("x.joblib", format.Reportable(&format.Panic{Value: "index out of range"}, "abc123"))
-	const want = "x.joblib is refused: serin's reader panics: index out of range. This is a bug in serin's reader: please report it with the file's SHA-256 abc123."
-	if err.Error() != want || exitCode(err, true) != api.ExitRefused {
-		t.Errorf("exit %d: %v", exitCode(err, true), err)
-	}
-	if err := format.Reportable(os.ErrNotExist, ""); err != os.ErrNotExist { //nolint:errorlint // the same, not one that wraps it
-		t.Error(err)
 	}
 }

@@ -15,12 +15,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 	"serin/internal/app"
 	"serin/internal/train"
 )
 
-func newDemo(c console) *cobra.Command {
+func newDemo(c term.Console) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "See a slow release rolled back and a good one promoted, in seconds",
@@ -36,13 +37,13 @@ if both end as they should, and leaves nothing behind.`,
 	}
 }
 
-func runDemo(ctx context.Context, c console) (err error) {
+func runDemo(ctx context.Context, c term.Console) (err error) {
 	dir, err := os.MkdirTemp("", "serin-demo-")
 	if err != nil {
 		return fmt.Errorf("making a directory for the demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d := &demo{out: c.out, live: c.terminal()}
+	d := &demo{out: c.Out, live: c.Watched()}
 	d.title("Two versions of a churn model")
 	models := filepath.Join(dir, "models")
 	reports, err := train.WriteSeedModels(models)

@@ -12,10 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 )
 
-func newDeploy(c console) *cobra.Command {
+func newDeploy(c term.Console) *cobra.Command {
 	d := &deploying{console: c}
 	var r remote
 	var weight string
@@ -50,12 +51,12 @@ them; serin predict --check does the same without a server.`,
 				return err
 			}
 			if d.path && (d.upload || d.golden != "") {
-				return usageError{errors.New("with --path nothing is sent: leave --upload and --golden out")}
+				return term.Usage(errors.New("with --path nothing is sent: leave --upload and --golden out"))
 			}
 			if weight != "" {
 				w, err := api.ParseWeight(weight)
 				if err != nil {
-					return usageError{err}
+					return term.Usage(err)
 				}
 				fraction := w.Fraction()
 				d.request.Weight = &fraction
@@ -83,7 +84,7 @@ them; serin predict --check does the same without a server.`,
 
 // deploying is one deploy on its way.
 type deploying struct {
-	console console
+	console term.Console
 	client  *api.Client
 	request api.DeployRequest
 	policy  api.Policy
@@ -101,7 +102,7 @@ func (d *deploying) deploy(ctx context.Context, name string) (api.Change, error)
 	f, err := os.Open(name)
 	if err != nil {
 		if d.upload || d.golden != "" {
-			return api.Change{}, usageError{fmt.Errorf("the file cannot be sent: %w", err)}
+			return api.Change{}, term.Usage(fmt.Errorf("the file cannot be sent: %w", err))
 		}
 		return d.client.Deploy(ctx, d.request) // it may be the server's
 	}
@@ -109,13 +110,13 @@ func (d *deploying) deploy(ctx context.Context, name string) (api.Change, error)
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		if d.upload {
-			return api.Change{}, usageError{fmt.Errorf("%s is not a regular file: give a model file", name)}
+			return api.Change{}, term.Usage(fmt.Errorf("%s is not a regular file: give a model file", name))
 		}
 		return d.client.Deploy(ctx, d.request)
 	}
 	h := sha256.New()
 	if err == nil {
-		_, err = io.Copy(h, &metered{ctx, f, nil})
+		_, err = io.Copy(h, term.Reader(ctx, f, nil))
 	}
 	if err != nil {
 		return api.Change{}, fmt.Errorf("reading %s: %w", name, err)
@@ -123,7 +124,7 @@ func (d *deploying) deploy(ctx context.Context, name string) (api.Change, error)
 	d.request.SHA256 = hex.EncodeToString(h.Sum(nil))
 	golden, err := os.ReadFile(goldenOf(name, d.golden))
 	if err != nil && (d.golden != "" || !errors.Is(err, os.ErrNotExist)) {
-		return api.Change{}, usageError{fmt.Errorf("the golden predictions cannot be read: %w", err)}
+		return api.Change{}, term.Usage(fmt.Errorf("the golden predictions cannot be read: %w", err))
 	}
 	if err == nil {
 		sum := sha256.Sum256(golden)
@@ -146,9 +147,9 @@ func (d *deploying) send(ctx context.Context, f *os.File, name string, size int6
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return api.Change{}, fmt.Errorf("reading %s: %w", name, err)
 	}
-	m := newMeter(d.console.err, "sending", f)
-	defer m.clear()
-	d.request.Model, d.request.Size, d.request.Golden = &metered{ctx, f, m}, size, golden
+	m := term.NewMeter(d.console.Err, "sending", f)
+	defer m.Clear()
+	d.request.Model, d.request.Size, d.request.Golden = term.Reader(ctx, f, m), size, golden
 	return d.client.Deploy(ctx, d.request)
 }
 

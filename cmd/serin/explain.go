@@ -8,11 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 	"serin/internal/report"
 )
 
-func newExplain(c console) *cobra.Command {
+func newExplain(c term.Console) *cobra.Command {
 	var r remote
 	var dir string
 	var all bool
@@ -42,11 +43,11 @@ With --data it reads the state directory of a server that does not run.`,
 				return fmt.Errorf("explain: %w", err)
 			}
 			slices.SortStableFunc(e.Cases, func(a, b report.Explained) int { return a.At.Compare(b.At) })
-			if err := c.print(r.output, e, func(w io.Writer) { e.Write(w, all) }); err != nil {
+			if err := c.Print(r.output, e, func(w io.Writer) { e.Write(w, all) }); err != nil {
 				return err
 			}
 			if e.Different+e.Unjudged > 0 {
-				return &verdictError{api.ExitInternal}
+				return term.Found(api.ExitInternal)
 			}
 			return nil
 		},
@@ -57,7 +58,7 @@ With --data it reads the state directory of a server that does not run.`,
 	return cmd
 }
 
-func newWeight(c console) *cobra.Command {
+func newWeight(c term.Console) *cobra.Command {
 	var r remote
 	var request api.WeightRequest
 	cmd := &cobra.Command{
@@ -77,7 +78,7 @@ func newWeight(c console) *cobra.Command {
 			}
 			w, err := api.ParseWeight(args[0])
 			if err != nil {
-				return usageError{err}
+				return term.Usage(err)
 			}
 			request.Weight = w.Fraction()
 			return done(cmd, c, r.output, func() (api.Change, error) { return client.Reweigh(cmd.Context(), request) })

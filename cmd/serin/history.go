@@ -11,13 +11,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 	"serin/internal/app"
 	"serin/internal/judge"
 	"serin/internal/report"
 )
 
-func newHistory(c console) *cobra.Command {
+func newHistory(c term.Console) *cobra.Command {
 	var r remote
 	var limit int
 	cmd := &cobra.Command{
@@ -31,13 +32,13 @@ func newHistory(c console) *cobra.Command {
 				return err
 			}
 			if limit < 1 || limit > 1000 {
-				return usageError{fmt.Errorf("--limit is %d: it must be from 1 to 1000", limit)}
+				return term.Usage(fmt.Errorf("--limit is %d: it must be from 1 to 1000", limit))
 			}
 			all, err := client.Rollouts(cmd.Context(), limit)
 			if err != nil {
 				return fmt.Errorf("history: %w", err)
 			}
-			return c.print(r.output, all, func(w io.Writer) {
+			return c.Print(r.output, all, func(w io.Writer) {
 				if len(all) == 0 {
 					fmt.Fprintln(w, "there was no rollout yet: serin deploy FILE begins one")
 					return
@@ -63,7 +64,7 @@ func moment(t *time.Time) string {
 	return t.UTC().Format(time.DateTime)
 }
 
-func newReport(c console) *cobra.Command {
+func newReport(c term.Console) *cobra.Command {
 	var r remote
 	var dir string
 	cmd := &cobra.Command{
@@ -80,12 +81,12 @@ otherwise. The same rollout gives the same page.`,
 		Args: oneRollout,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			write, known := map[string]func(*report.Story) error{
-				"html":     func(s *report.Story) error { return s.HTML(c.out) },
-				"markdown": func(s *report.Story) error { return s.Markdown(c.out) },
-				"json":     func(s *report.Story) error { return c.print("json", s, nil) },
+				"html":     func(s *report.Story) error { return s.HTML(c.Out) },
+				"markdown": func(s *report.Story) error { return s.Markdown(c.Out) },
+				"json":     func(s *report.Story) error { return c.Print("json", s, nil) },
 			}[r.output]
 			if !known {
-				return usageError{fmt.Errorf("output %q is unknown: use html, markdown or json", r.output)}
+				return term.Usage(fmt.Errorf("output %q is unknown: use html, markdown or json", r.output))
 			}
 			client, err := r.ask()
 			if err != nil {

@@ -3,8 +3,12 @@
 // wrong to an exit code, and nothing but main ends the process.
 package main
 
-import "os"
+import (
+	"os"
+
+	"serin/cmd/serin/term"
+)
 
 func main() {
-	os.Exit(int(run(os.Args[1:], console{out: os.Stdout, err: os.Stderr})))
+	os.Exit(int(run(os.Args[1:], term.Console{Out: os.Stdout, Err: os.Stderr})))
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 )
 
@@ -28,10 +29,10 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("SERIN_TEST_AS_PROGRAM") == "" {
 		testscript.Main(m, map[string]func(){
-			"serin": func() { os.Exit(int(run(os.Args[1:], console{out: os.Stdout, err: os.Stderr}))) },
+			"serin": func() { os.Exit(int(run(os.Args[1:], term.Console{Out: os.Stdout, Err: os.Stderr}))) },
 		})
 	}
-	c := console{out: os.Stdout, err: os.Stderr, step: stepHook(os.Getenv("SERIN_TEST_KILL_AT"), os.Getenv("SERIN_TEST_STEPS"))}
+	c := term.Console{Out: os.Stdout, Err: os.Stderr, Step: stepHook(os.Getenv("SERIN_TEST_KILL_AT"), os.Getenv("SERIN_TEST_STEPS"))}
 	os.Exit(int(run(os.Args[1:], c)))
 }
 
@@ -226,7 +227,7 @@ func (s *server) traffic(n int) {
 // command runs a command line in this process.
 func command(args ...string) (code api.ExitCode, out, errs string) {
 	var o, e bytes.Buffer
-	code = run(args, console{out: &o, err: &e})
+	code = run(args, term.Console{Out: &o, Err: &e})
 	return code, o.String(), e.String()
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 )
 
@@ -158,7 +159,7 @@ func TestModelsTwiceInAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, said strings.Builder
-	code := run([]string{"serve", "--config", path, "--print-config"}, console{out: &out, err: &said})
+	code := run([]string{"serve", "--config", path, "--print-config"}, term.Console{Out: &out, Err: &said})
 	if code != api.ExitUsage || !strings.Contains(said.String(), path+":2: model and the mapping of models are both there") {
 		t.Errorf("%d %s%s", code, out.String(), said.String())
 	}

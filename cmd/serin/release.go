@@ -9,10 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 )
 
-func newRollback(c console) *cobra.Command {
+func newRollback(c term.Console) *cobra.Command {
 	var r remote
 	var request api.RollbackRequest
 	cmd := &cobra.Command{
@@ -33,7 +34,7 @@ func newRollback(c console) *cobra.Command {
 	return cmd
 }
 
-func newPromote(c console) *cobra.Command {
+func newPromote(c term.Console) *cobra.Command {
 	var r remote
 	var request api.PromoteRequest
 	cmd := &cobra.Command{
@@ -56,15 +57,15 @@ func newPromote(c console) *cobra.Command {
 }
 
 // done carries a command out and prints what changed.
-func done(cmd *cobra.Command, c console, output string, do func() (api.Change, error)) error {
+func done(cmd *cobra.Command, c term.Console, output string, do func() (api.Change, error)) error {
 	change, err := do()
 	if err != nil {
 		return fmt.Errorf("%s: %w", cmd.Name(), err)
 	}
-	return c.print(output, change, func(w io.Writer) { fmt.Fprintln(w, change.Message) })
+	return c.Print(output, change, func(w io.Writer) { fmt.Fprintln(w, change.Message) })
 }
 
-func newSlowdown(c console) *cobra.Command {
+func newSlowdown(c term.Console) *cobra.Command {
 	var r remote
 	cmd := &cobra.Command{
 		Use:       "slowdown [on|off]",
@@ -81,7 +82,7 @@ func newSlowdown(c console) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("slowdown: %w", err)
 			}
-			return c.print(r.output, s, func(w io.Writer) {
+			return c.Print(r.output, s, func(w io.Writer) {
 				if s.SimulateSlowdown {
 					fmt.Fprintln(w, "canary predictions are slowed down; serin slowdown off ends it, and so does the end of the rollout")
 				} else {
@@ -105,7 +106,7 @@ func drill(ctx context.Context, client *api.Client, wanted []string) (api.Slowdo
 	return client.ToggleSlowdown(ctx)
 }
 
-func newCheck(c console) *cobra.Command {
+func newCheck(c term.Console) *cobra.Command {
 	var r remote
 	cmd := &cobra.Command{
 		Use:   "check",
@@ -124,16 +125,16 @@ evidence or no canary. A p-value holds for one look; the answer says which this 
 			if err != nil {
 				return fmt.Errorf("check: %w", err)
 			}
-			if err := c.print(r.output, h, func(w io.Writer) { writeHealth(w, h) }); err != nil {
+			if err := c.Print(r.output, h, func(w io.Writer) { writeHealth(w, h) }); err != nil {
 				return err
 			}
 			switch h.Status {
 			case "healthy":
 				return nil
 			case "alert":
-				return &verdictError{api.ExitRegression}
+				return term.Found(api.ExitRegression)
 			default:
-				return &verdictError{api.ExitInconclusive}
+				return term.Found(api.ExitInconclusive)
 			}
 		},
 	}
@@ -182,7 +183,7 @@ func seconds(s float64) string {
 	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
 }
 
-func newStatus(c console) *cobra.Command {
+func newStatus(c term.Console) *cobra.Command {
 	var r remote
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -202,7 +203,7 @@ Where the server has several models and none is named, a line for each.`,
 					return fmt.Errorf("status: %w", err)
 				}
 				if len(all) != 1 {
-					return c.print(r.output, all, func(w io.Writer) { writeModels(w, all) })
+					return c.Print(r.output, all, func(w io.Writer) { writeModels(w, all) })
 				}
 				client = client.For(all[0].Model) // the default model may be unloaded
 			}
@@ -210,7 +211,7 @@ Where the server has several models and none is named, a line for each.`,
 			if err != nil {
 				return fmt.Errorf("status: %w", err)
 			}
-			return c.print(r.output, s, func(w io.Writer) { writeState(w, s) })
+			return c.Print(r.output, s, func(w io.Writer) { writeState(w, s) })
 		},
 	}
 	r.flags(cmd)

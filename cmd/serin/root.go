@@ -1,12 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -14,54 +11,38 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"serin/cmd/serin/offline"
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 	"serin/internal/app"
 )
 
-// console is where a command talks: results to out, everything else to err.
-type console struct {
-	out, err io.Writer
-	// step is called around each durable step of a server; nil outside tests.
-	step func(string)
-	// every is how often a server is asked by who waits or watches; 0 is each second.
-	every time.Duration
-}
-
-// terminal says whether somebody watches the output.
-func (c console) terminal() bool {
-	f, ok := c.out.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-func (c console) pace() time.Duration { return cmp.Or(c.every, time.Second) }
-
 // run carries out one command line.
-func run(args []string, c console) api.ExitCode {
+func run(args []string, c term.Console) api.ExitCode {
 	ctx, stop := interruptible()
 	defer stop()
 	started := false
 	root := newRoot(c)
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	root.SetArgs(args)
-	root.SetOut(c.out)
-	root.SetErr(c.err)
+	root.SetOut(c.Out)
+	root.SetErr(c.Err)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return api.ExitOK
 	}
-	if said, ok := errors.AsType[*verdictError](err); ok { // the command has printed it
-		return said.code
+	if said, ok := errors.AsType[*term.Finding](err); ok { // the command has printed it
+		return api.ExitCode(said.Code)
 	}
 	code := exitCode(err, started)
 	if p, ok := errors.AsType[*api.Problem](err); ok && wantsJSON(root, args) {
-		_ = c.print("json", p, nil) // the message below says the same
+		_ = c.Print("json", p, nil) // the message below says the same
 	}
-	fmt.Fprintf(c.err, "serin: %v\n", err)
+	fmt.Fprintf(c.Err, "serin: %v\n", err)
 	if code == api.ExitUsage && !started {
 		called, _, _ := root.Find(args) // the root, if there is no such command
-		fmt.Fprintf(c.err, "Run %s --help for how to use it.\n", called.CommandPath())
+		fmt.Fprintf(c.Err, "Run %s --help for how to use it.\n", called.CommandPath())
 	}
 	return code
 }
@@ -98,7 +79,7 @@ func interruptible() (context.Context, func()) {
 	}
 }
 
-func newRoot(c console) *cobra.Command {
+func newRoot(c term.Console) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "serin",
 		Short: "Serve machine-learning models and release their next versions as canaries",
@@ -113,10 +94,11 @@ func newRoot(c console) *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newServe(c), newDemo(c), newTrain(c), newPredict(c), newInspect(c), newPower(c), newSimulate(c), newJudge(c), newCalc(c), newBench(c),
+		newServe(c), newDemo(c), newBench(c),
 		newDeploy(c), newWeight(c), newRollback(c), newPromote(c), newCheck(c), newExplain(c), newSlowdown(c), newStatus(c),
 		newWait(c), newWatch(c), newHistory(c), newReport(c),
 	)
+	root.AddCommand(offline.Commands(c, app.Default().Plan)...)
 	return root
 }
 
@@ -159,7 +141,7 @@ func (r *remote) flags(cmd *cobra.Command) {
 }
 
 func (r *remote) client() (*api.Client, error) {
-	if err := checkOutput(r.output); err != nil {
+	if err := term.CheckOutput(r.output); err != nil {
 		return nil, err
 	}
 	return r.ask()
@@ -169,7 +151,7 @@ func (r *remote) client() (*api.Client, error) {
 func (r *remote) ask() (*api.Client, error) {
 	client, err := api.NewClient(r.server, r.actor)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, term.Usage(err)
 	}
 	return client.For(r.model), nil
 }
@@ -209,26 +191,4 @@ func (r *remote) completeRollouts(cmd *cobra.Command, args []string, _ string) (
 		}
 		return names
 	})
-}
-
-func checkOutput(output string) error {
-	if output != "text" && output != "json" {
-		return usageError{fmt.Errorf("output %q is unknown: use text or json", output)}
-	}
-	return nil
-}
-
-// print writes a result as JSON, or as the text that the command made of it.
-func (c console) print(output string, v any, text func(io.Writer)) error {
-	if output != "json" {
-		text(c.out)
-		return nil
-	}
-	encoder := json.NewEncoder(c.out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(v); err != nil {
-		return fmt.Errorf("writing the result: %w", err)
-	}
-	return nil
 }

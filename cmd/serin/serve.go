@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"serin/cmd/serin/offline"
+	"serin/cmd/serin/term"
 	"serin/internal/app"
 )
 
@@ -17,13 +19,13 @@ type serving struct {
 	given        []string // models, as NAME=FILE or FILE
 	name         string   // of those that have none
 	logFormat    string
-	native       nativeLibrary
+	native       offline.NativeLibrary
 	file         string // of settings
 	print        bool
 	modelsChosen bool // and not the default one
 }
 
-func newServe(c console) *cobra.Command {
+func newServe(c term.Console) *cobra.Command {
 	s := &serving{config: app.Default(), logFormat: "text"}
 	s.name = s.config.Models[0].Name
 	cmd := &cobra.Command{
@@ -60,26 +62,26 @@ A model file is parsed as data. Nothing in it is executed.`,
 	return cmd
 }
 
-func (s *serving) run(cmd *cobra.Command, c console) error {
+func (s *serving) run(cmd *cobra.Command, c term.Console) error {
 	printed, err := s.configure(cmd.Flags())
 	if err != nil {
-		return usageError{err}
+		return term.Usage(err)
 	}
-	if s.config.Log, err = newLog(c.err, s.logFormat); err != nil {
+	if s.config.Log, err = newLog(c.Err, s.logFormat); err != nil {
 		return err
 	}
-	s.config.Version, s.config.Step = cmd.Root().Version, c.step
+	s.config.Version, s.config.Step = cmd.Root().Version, c.Step
 	if err := s.config.Validate(); err != nil {
-		return usageError{err}
+		return term.Usage(err)
 	}
 	if s.print {
-		return printed(c.out)
+		return printed(c.Out)
 	}
-	if s.config.Reading, err = s.native.options(); err != nil {
+	if s.config.Reading, err = s.native.Options(); err != nil {
 		return err
 	}
 	return app.Run(cmd.Context(), s.config, func(r app.Ready) {
-		announce(c.out, r, s.config, s.modelsChosen)
+		announce(c.Out, r, s.config, s.modelsChosen)
 	})
 }
 
@@ -106,7 +108,7 @@ func (s *serving) flags(cmd *cobra.Command) {
 	f.DurationVar(&config.Limits.Timeout, "predict-timeout", config.Limits.Timeout, "how long one may wait and be predicted; then it gets 504; 0 is for ever")
 	f.DurationVar(&config.Drain, "drain", config.Drain, "after SIGTERM: not ready, still answering")
 	f.StringVar(&s.logFormat, "log-format", s.logFormat, "text or json")
-	s.native.flag(cmd)
+	s.native.Flag(cmd)
 }
 
 // planFlags are what a deploy gets where it asks for nothing else.
@@ -132,6 +134,6 @@ func newLog(w io.Writer, format string) (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(w, nil)), nil
 	default:
-		return nil, usageError{fmt.Errorf("log format %q is unknown: use text or json", format)}
+		return nil, term.Usage(fmt.Errorf("log format %q is unknown: use text or json", format))
 	}
 }

@@ -10,11 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 	"serin/internal/report"
 )
 
-func newWait(c console) *cobra.Command {
+func newWait(c term.Console) *cobra.Command {
 	var r remote
 	var timeout time.Duration
 	cmd := &cobra.Command{
@@ -38,7 +39,7 @@ such canary.`,
 				return err
 			}
 			if timeout <= 0 {
-				return usageError{fmt.Errorf("--timeout is %v: it must be above 0, like 60m", timeout)}
+				return term.Usage(fmt.Errorf("--timeout is %v: it must be above 0, like 60m", timeout))
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
@@ -46,7 +47,7 @@ such canary.`,
 			if len(args) == 1 {
 				version = args[0]
 			}
-			w := &waiting{console: c, quiet: r.output == "json", about: version}
+			w := &waiting{Console: c, quiet: r.output == "json", about: version}
 			code, err := w.until(ctx, func() (standing, error) {
 				x, err := client.Ruling(ctx, w.about)
 				return standing{x.Verdict, x.Reason, x.Rollout, x.CanaryVersion, x.Stable, x.Canary, x.Slowdown, x.Lower, x.Upper, x.ElapsedS}, err
@@ -57,10 +58,10 @@ such canary.`,
 			case err != nil:
 				return fmt.Errorf("wait: %w", err)
 			}
-			if err := c.print(r.output, w.last, func(io.Writer) {}); err != nil || code == api.ExitOK {
+			if err := c.Print(r.output, w.last, func(io.Writer) {}); err != nil || code == api.ExitOK {
 				return err
 			}
-			return &verdictError{code}
+			return term.Found(code)
 		},
 	}
 	r.flags(cmd)
@@ -93,7 +94,7 @@ func (s *standing) progress() string {
 
 // waiting tells of a rollout until it is decided.
 type waiting struct {
-	console
+	term.Console
 
 	quiet bool
 	about string // the version, or once it is known the rollout
@@ -104,7 +105,7 @@ type waiting struct {
 // until asks again and again. The first question must be answered; later the
 // server may be away.
 func (w *waiting) until(ctx context.Context, ask func() (standing, error)) (api.ExitCode, error) {
-	tick := time.NewTicker(w.pace())
+	tick := time.NewTicker(w.Pace())
 	defer tick.Stop()
 	defer w.clear()
 	for away := false; ; {
@@ -151,8 +152,8 @@ func (w *waiting) told(now standing) (code api.ExitCode, over bool) {
 	case "none", "invalid":
 		return api.ExitInconclusive, true
 	}
-	if w.terminal() && !w.quiet {
-		fmt.Fprint(w.out, "\r\x1b[K"+clip(now.progress(), w.width()))
+	if w.Watched() && !w.quiet {
+		fmt.Fprint(w.Out, "\r\x1b[K"+term.Clip(now.progress(), w.Width()))
 		w.drawn = true
 	}
 	return 0, false
@@ -164,12 +165,12 @@ func (w *waiting) say(format string, args ...any) {
 		return
 	}
 	w.clear()
-	fmt.Fprintln(w.out, strings.TrimSpace(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(w.Out, strings.TrimSpace(fmt.Sprintf(format, args...)))
 }
 
 func (w *waiting) clear() {
 	if w.drawn {
-		fmt.Fprint(w.out, "\r\x1b[K")
+		fmt.Fprint(w.Out, "\r\x1b[K")
 	}
 	w.drawn = false
 }

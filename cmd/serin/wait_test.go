@@ -18,6 +18,7 @@ import (
 
 	"github.com/creack/pty"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 )
 
@@ -62,7 +63,7 @@ func onTerminal(t *testing.T, args ...string) (api.ExitCode, string) {
 		_, _ = io.Copy(&all, master) // ends with an error when the slave is closed
 		written <- all.String()
 	}()
-	code := run(args, console{out: slave, err: slave, every: time.Millisecond})
+	code := run(args, term.Console{Out: slave, Err: slave, Every: time.Millisecond})
 	slave.Close()
 	return code, strings.NewReplacer("\r\n", "\n", "\r", "<CR>", "\x1b[K", "<CLEAR>", "\x1b[J", "<CLEAR BELOW>", "\x1b[", "<ESC>").Replace(<-written)
 }
@@ -70,7 +71,7 @@ func onTerminal(t *testing.T, args ...string) (api.ExitCode, string) {
 // unwatched runs it without a terminal.
 func unwatched(args ...string) (api.ExitCode, string) {
 	var both bytes.Buffer
-	code := run(args, console{out: &both, err: &both, every: time.Millisecond})
+	code := run(args, term.Console{Out: &both, Err: &both, Every: time.Millisecond})
 	return code, both.String()
 }
 

@@ -5,19 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 	"serin/internal/report"
 )
 
-func newWatch(c console) *cobra.Command {
+func newWatch(c term.Console) *cobra.Command {
 	var r remote
 	var limit time.Duration
 	cmd := &cobra.Command{
@@ -41,7 +40,7 @@ count as a look.`,
 				defer cancel()
 				ctx = limited
 			}
-			v := &view{console: c, json: r.output == "json"}
+			v := &view{Console: c, json: r.output == "json"}
 			err = v.follow(ctx, func() (api.State, error) { return client.State(ctx) })
 			if ctx.Err() == nil { // else it was told to end
 				return fmt.Errorf("watch: %w", err)
@@ -56,7 +55,7 @@ count as a look.`,
 
 // view is what is on the screen.
 type view struct {
-	console
+	term.Console
 
 	json   bool
 	height int    // lines that are drawn
@@ -66,7 +65,7 @@ type view struct {
 // follow asks again and again, and shows what is new, until ctx ends. A server
 // that was there once may be away for a while.
 func (v *view) follow(ctx context.Context, ask func() (api.State, error)) error {
-	tick := time.NewTicker(v.pace())
+	tick := time.NewTicker(v.Pace())
 	defer tick.Stop()
 	for seen := false; ; {
 		s, err := ask()
@@ -94,7 +93,7 @@ func (v *view) follow(ctx context.Context, ask func() (api.State, error)) error 
 
 func (v *view) show(s *api.State) error {
 	switch {
-	case v.terminal() && !v.json:
+	case v.Watched() && !v.json:
 		text := picture(s)
 		v.draw(text)
 		v.told = ""
@@ -104,7 +103,7 @@ func (v *view) show(s *api.State) error {
 			return nil
 		}
 		v.told = summary(s)
-		if err := json.NewEncoder(v.out).Encode(s); err != nil {
+		if err := json.NewEncoder(v.Out).Encode(s); err != nil {
 			return fmt.Errorf("writing the state: %w", err)
 		}
 	}
@@ -114,28 +113,10 @@ func (v *view) show(s *api.State) error {
 // line prints a line once, below what is drawn.
 func (v *view) line(text string) {
 	if text != v.told && !v.json {
-		fmt.Fprintln(v.out, text)
+		fmt.Fprintln(v.Out, text)
 		v.height = 0
 	}
 	v.told = text
-}
-
-// width is how many characters a line may have.
-func (c console) width() int {
-	if f, ok := c.out.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 20 {
-			return width
-		}
-	}
-	return 80
-}
-
-// clip keeps a line from being wrapped, where it could not be drawn over.
-func clip(line string, width int) string {
-	if runes := []rune(line); len(runes) >= width {
-		return string(runes[:width-2]) + "…"
-	}
-	return line
 }
 
 // draw replaces what was drawn before.
@@ -145,13 +126,13 @@ func (v *view) draw(text string) {
 		fmt.Fprintf(&b, "\x1b[%dA", v.height)
 	}
 	lines := strings.SplitAfter(text, "\n")
-	width := v.width()
+	width := v.Width()
 	for _, line := range lines[:len(lines)-1] {
-		b.WriteString("\x1b[K" + clip(strings.TrimSuffix(line, "\n"), width) + "\n")
+		b.WriteString("\x1b[K" + term.Clip(strings.TrimSuffix(line, "\n"), width) + "\n")
 	}
 	b.WriteString("\x1b[J")
 	v.height = len(lines) - 1
-	fmt.Fprint(v.out, b.String())
+	fmt.Fprint(v.Out, b.String())
 }
 
 // summary is a line that changes when something has happened.

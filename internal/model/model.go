@@ -110,6 +110,26 @@ type Signature struct {
 	Estimator string
 }
 
+// Answers says in words what a row is answered with.
+func (s *Signature) Answers() string {
+	if s.Classes == nil {
+		if s.Outputs == 1 {
+			return "a number"
+		}
+		return fmt.Sprintf("%d numbers", s.Outputs)
+	}
+	const shown = 10
+	var classes []string
+	for i, l := range s.Classes {
+		if i == shown {
+			classes = append(classes, fmt.Sprintf("and %d more", len(s.Classes)-shown))
+			break
+		}
+		classes = append(classes, string(l))
+	}
+	return fmt.Sprintf("one of the classes %s, with %s", strings.Join(classes, ", "), s.Values)
+}
+
 // Feature is one value of a row.
 type Feature struct {
 	// Name is empty unless Signature.Named.

@@ -1,4 +1,4 @@
-package main
+package term
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// meter tells on a terminal how much of a file is read, once that has taken a
+// Meter tells on a terminal how much of a file is read, once that has taken a
 // second. A nil one draws nothing.
-type meter struct {
+type Meter struct {
 	w     io.Writer
 	what  string
 	size  int64 // 0: unknown
@@ -21,28 +21,42 @@ type meter struct {
 	drawn bool
 }
 
-// newMeter returns nil where nobody watches.
-func newMeter(w io.Writer, what string, f *os.File) *meter {
-	if !(console{out: w}).terminal() {
+// NewMeter returns nil where nobody watches.
+func NewMeter(w io.Writer, what string, f *os.File) *Meter {
+	if !Watched(w) {
 		return nil
 	}
-	m := &meter{w: w, what: what, next: time.Now().Add(time.Second)}
+	m := &Meter{w: w, what: what, next: time.Now().Add(time.Second)}
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
 		m.size = info.Size()
 	}
 	return m
 }
 
-// told shows the number of rows, beside how much is read.
-func (m *meter) told(rows int) {
+// Told shows the number of rows, beside how much is read.
+func (m *Meter) Told(rows int) {
 	if m != nil {
 		m.rows = rows
 	}
 }
 
-func (m *meter) redraw() {
+// Again starts from the beginning of the file.
+func (m *Meter) Again() {
+	if m != nil {
+		m.read = 0
+	}
+}
+
+// Clear takes away what is drawn.
+func (m *Meter) Clear() {
+	if m != nil && m.drawn {
+		fmt.Fprint(m.w, "\r\x1b[K")
+	}
+}
+
+func (m *Meter) redraw() {
 	const width = 30
-	if m == nil || time.Now().Before(m.next) {
+	if time.Now().Before(m.next) {
 		return
 	}
 	m.next, m.drawn = time.Now().Add(100*time.Millisecond), true
@@ -56,20 +70,19 @@ func (m *meter) redraw() {
 	}
 }
 
-func (m *meter) clear() {
-	if m != nil && m.drawn {
-		fmt.Fprint(m.w, "\r\x1b[K")
-	}
+// Reader reads from a stream until the context ends, and moves a meter, which
+// may be nil.
+func Reader(ctx context.Context, from io.Reader, m *Meter) io.Reader {
+	return &reader{ctx, from, m}
 }
 
-// metered is a reader that moves a meter, and ends with its context.
-type metered struct {
+type reader struct {
 	ctx   context.Context
 	from  io.Reader
-	meter *meter
+	meter *Meter
 }
 
-func (r *metered) Read(p []byte) (int, error) {
+func (r *reader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}

@@ -1,4 +1,4 @@
-package main
+package offline
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 	"serin/internal/model"
 	"serin/internal/model/format"
@@ -22,9 +23,9 @@ import (
 	"serin/internal/model/rows"
 )
 
-func newInspect(c console) *cobra.Command {
+func newInspect(c term.Console) *cobra.Command {
 	var output string
-	var native nativeLibrary
+	var native NativeLibrary
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Show what is inside a model file, and whether serin serves it",
@@ -44,10 +45,10 @@ For a file that is refused it says exactly why, and what to do next (exit code 8
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkOutput(output); err != nil {
+			if err := term.CheckOutput(output); err != nil {
 				return err
 			}
-			options, err := native.options()
+			options, err := native.Options()
 			if err != nil {
 				return err
 			}
@@ -55,17 +56,17 @@ For a file that is refused it says exactly why, and what to do next (exit code 8
 			if err != nil {
 				return err
 			}
-			if err := c.print(output, i, i.write); err != nil {
+			if err := c.Print(output, i, i.write); err != nil {
 				return err
 			}
 			if i.Refused != nil {
-				return &verdictError{api.ExitRefused}
+				return term.Found(api.ExitRefused)
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	native.flag(cmd)
+	native.Flag(cmd)
 	return cmd
 }
 
@@ -96,6 +97,8 @@ type signature struct {
 	Outputs   int               `json:"outputs"`
 	Classes   []json.RawMessage `json:"classes,omitempty"`
 	Features  []feature         `json:"features"`
+
+	says string // what a row is answered with
 }
 
 type feature struct {
@@ -117,6 +120,7 @@ func labelsOf(labels []model.Label) []json.RawMessage {
 func signatureOf(s *model.Signature) *signature {
 	out := &signature{
 		Library: s.Library, Estimator: s.Estimator, Task: s.Task.String(), Answers: s.Values.String(), Outputs: s.Outputs, Classes: labelsOf(s.Classes),
+		says: s.Answers(),
 	}
 	for _, f := range s.Features {
 		out.Features = append(out.Features, feature{f.Name, f.Kind.String(), f.Missing, labelsOf(f.Known)})
@@ -126,12 +130,12 @@ func signatureOf(s *model.Signature) *signature {
 
 // inspect reads the file as a server would, and once more for what is inside;
 // both times it must be the same bytes.
-func inspect(ctx context.Context, c console, path string, stdin io.Reader, options format.Options) (*inspection, error) {
+func inspect(ctx context.Context, c term.Console, path string, stdin io.Reader, options format.Options) (*inspection, error) {
 	in, m, err := openForInspection(ctx, c, path, stdin)
 	if err != nil {
 		return nil, err
 	}
-	defer m.clear()
+	defer m.Clear()
 	if f, ok := in.(*os.File); ok {
 		defer f.Close()
 	}
@@ -165,9 +169,9 @@ func inspect(ctx context.Context, c console, path string, stdin io.Reader, optio
 	return i, nil
 }
 
-func openForInspection(ctx context.Context, c console, path string, stdin io.Reader) (io.ReadSeeker, *meter, error) {
+func openForInspection(ctx context.Context, c term.Console, path string, stdin io.Reader) (io.ReadSeeker, *term.Meter, error) {
 	if path == "-" {
-		data, err := io.ReadAll(&metered{ctx, stdin, nil})
+		data, err := io.ReadAll(term.Reader(ctx, stdin, nil))
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading standard input: %w", err)
 		}
@@ -175,21 +179,19 @@ func openForInspection(ctx context.Context, c console, path string, stdin io.Rea
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, usageError{fmt.Errorf("the file cannot be opened: %w", err)}
+		return nil, nil, term.Usage(fmt.Errorf("the file cannot be opened: %w", err))
 	}
-	return f, newMeter(c.err, "reading", f), nil
+	return f, term.NewMeter(c.Err, "reading", f), nil
 }
 
 // hashed has the file read from its beginning, and then to its end.
-func hashed(ctx context.Context, in io.ReadSeeker, m *meter, read func(io.Reader) error) (digest string, size int64, err error) {
+func hashed(ctx context.Context, in io.ReadSeeker, m *term.Meter, read func(io.Reader) error) (digest string, size int64, err error) {
 	if _, err := in.Seek(0, io.SeekStart); err != nil {
 		return "", 0, err
 	}
-	if m != nil {
-		m.read = 0
-	}
+	m.Again()
 	h := sha256.New()
-	all := io.TeeReader(&metered{ctx, in, m}, h)
+	all := io.TeeReader(term.Reader(ctx, in, m), h)
 	err = read(all)
 	if _, drained := io.Copy(io.Discard, all); drained != nil {
 		return "", 0, drained
@@ -210,7 +212,7 @@ func (i *inspection) write(w io.Writer) {
 	if i.Inside.Compression != "" {
 		fmt.Fprintf(w, ", compressed with %s", i.Inside.Compression)
 	}
-	fmt.Fprintf(w, "\n  made by   %s\n  model     %s\n  answers   %s\n", plainName(s.Library), plainName(s.Estimator), s.answers())
+	fmt.Fprintf(w, "\n  made by   %s\n  model     %s\n  answers   %s\n", plainName(s.Library), plainName(s.Estimator), s.says)
 	if i.Inside.Tree != nil {
 		fmt.Fprintf(w, "\ninside\n")
 		writeNode(w, i.Inside.Tree, "  ", "  ")
@@ -230,26 +232,6 @@ func (i *inspection) write(w io.Writer) {
 		}
 	}
 	fmt.Fprintf(w, "  not said  whether the model is a good one: weights can be wrong by mistake or on purpose\n")
-}
-
-// answers says in words what a row is answered with.
-func (s *signature) answers() string {
-	if s.Classes == nil {
-		if s.Outputs == 1 {
-			return "a number"
-		}
-		return fmt.Sprintf("%d numbers", s.Outputs)
-	}
-	const shown = 10
-	var classes []string
-	for i, l := range s.Classes {
-		if i == shown {
-			classes = append(classes, fmt.Sprintf("and %d more", len(s.Classes)-shown))
-			break
-		}
-		classes = append(classes, string(l))
-	}
-	return fmt.Sprintf("one of the classes %s, with %s", strings.Join(classes, ", "), s.Answers)
 }
 
 func (s *signature) writeFeatures(w io.Writer) {

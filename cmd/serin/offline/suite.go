@@ -1,4 +1,4 @@
-package main
+package offline
 
 import (
 	"context"
@@ -9,8 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
-	"serin/internal/app"
+	"serin/internal/rollout"
 	"serin/internal/sim"
 )
 
@@ -22,7 +23,7 @@ type attempt struct {
 	Broken []string `json:"broken"`
 }
 
-func newSuite(c console) *cobra.Command {
+func newSuite(c term.Console, plan rollout.Plan) *cobra.Command {
 	var b batch
 	var only string
 	cmd := &cobra.Command{
@@ -38,9 +39,9 @@ it: a rate of 0.0501 breaks 0.05. Exit code 1 if any is broken.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := b.check(); err != nil {
-				return usageError{err}
+				return term.Usage(err)
 			}
-			return b.suite(cmd.Context(), c, only)
+			return b.suite(cmd.Context(), c, plan, only)
 		},
 	}
 	b.flags(cmd.Flags(), 4000)
@@ -48,9 +49,9 @@ it: a rate of 0.0501 breaks 0.05. Exit code 1 if any is broken.`,
 	return cmd
 }
 
-func (b *batch) suite(ctx context.Context, c console, only string) error {
+func (b *batch) suite(ctx context.Context, c term.Console, plan rollout.Plan, only string) error {
 	attempts := []attempt{}
-	for i, trial := range sim.Suite(app.Default().Plan) {
+	for i, trial := range sim.Suite(plan) {
 		if !strings.Contains(trial.Name, only) {
 			continue
 		}
@@ -62,15 +63,15 @@ func (b *batch) suite(ctx context.Context, c console, only string) error {
 		}
 		a := attempt{Trial: trial, Report: own.measure(trial.Scenario, runs)}.judged()
 		if b.output != "json" {
-			a.write(c.out)
+			a.write(c.Out)
 		}
 		attempts = append(attempts, a)
 	}
 	if len(attempts) == 0 {
-		return usageError{fmt.Errorf("no trial has %q in its name", only)}
+		return term.Usage(fmt.Errorf("no trial has %q in its name", only))
 	}
 	if b.output == "json" {
-		if err := c.print(b.output, attempts, nil); err != nil {
+		if err := c.Print(b.output, attempts, nil); err != nil {
 			return err
 		}
 	}
@@ -81,7 +82,7 @@ func (b *batch) suite(ctx context.Context, c console, only string) error {
 func verdictOf(attempts []attempt) error {
 	for _, a := range attempts {
 		if len(a.Broken) > 0 {
-			return &verdictError{api.ExitInternal}
+			return term.Found(api.ExitInternal)
 		}
 	}
 	return nil

@@ -1,20 +1,19 @@
-package main
+package offline
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"serin/cmd/serin/term"
 	"serin/internal/calc"
 )
 
-func newCalc(c console) *cobra.Command {
+func newCalc(c term.Console) *cobra.Command {
 	var names []string
 	kinds := &strings.Builder{}
 	for _, k := range calc.Kinds {
@@ -52,10 +51,10 @@ where that is exact, "p_asymptotic" is beside it.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			k := calc.Kinds[slices.Index(names, args[0])]
 			in := cmd.InOrStdin()
-			if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-				fmt.Fprintf(c.err, "waiting for lines such as\n  %s\nCtrl-D ends the input.\n", strings.Join(k.Examples, "\n  "))
+			if term.Watched(in) {
+				fmt.Fprintf(c.Err, "waiting for lines such as\n  %s\nCtrl-D ends the input.\n", strings.Join(k.Examples, "\n  "))
 			}
-			return answerUntil(cmd.Context(), k, in, c.out)
+			return answerUntil(cmd.Context(), k, in, c.Out)
 		},
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package offline
 
 import (
 	"cmp"
@@ -12,22 +12,23 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
-	"serin/internal/app"
 	"serin/internal/assay"
+	"serin/internal/rollout"
 )
 
-// offline is what the flags of judge say.
-type offline struct {
+// comparison is what the flags of judge say.
+type comparison struct {
 	stable, canary, reference string
 	unit, weight, output      string
 	ascii                     bool
-	config                    app.Config // its plan alone
+	plan                      rollout.Plan
 }
 
-func newJudge(c console) *cobra.Command {
-	o := offline{unit: "ms", output: "text", config: app.Default()}
-	o.config.Plan.InitialDelay = 0
+func newJudge(c term.Console, plan rollout.Plan) *cobra.Command {
+	o := comparison{unit: "ms", output: "text", plan: plan}
+	o.plan.InitialDelay = 0
 	o.ascii = !speaksUTF8(os.Getenv)
 	cmd := &cobra.Command{
 		Use:   "judge --stable FILE --canary FILE",
@@ -58,22 +59,22 @@ anything else.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.complete(cmd.Flags()); err != nil {
-				return usageError{err}
+				return term.Usage(err)
 			}
-			report, err := o.judge(cmd.Context(), cmd.InOrStdin(), c.err)
+			report, err := o.judge(cmd.Context(), cmd.InOrStdin(), c.Err)
 			if err != nil {
 				return err
 			}
-			if err := c.print(o.output, report, func(w io.Writer) { report.Write(w, o.ascii) }); err != nil {
+			if err := c.Print(o.output, report, func(w io.Writer) { report.Write(w, o.ascii) }); err != nil {
 				return err
 			}
 			switch report.Monitor.Verdict.String() {
 			case "pass":
 				return nil
 			case "fail":
-				return &verdictError{api.ExitRegression}
+				return term.Found(api.ExitRegression)
 			default:
-				return &verdictError{api.ExitInconclusive}
+				return term.Found(api.ExitInconclusive)
 			}
 		},
 	}
@@ -81,8 +82,8 @@ anything else.`,
 	return cmd
 }
 
-func (o *offline) flags(f *pflag.FlagSet) {
-	p := &o.config.Plan
+func (o *comparison) flags(f *pflag.FlagSet) {
+	p := &o.plan
 	f.StringVar(&o.stable, "stable", "", "CSV file of stable's requests")
 	f.StringVar(&o.canary, "canary", "", "CSV file of the canary's requests")
 	f.StringVar(&o.reference, "reference", "", "CSV file of stable's requests from before (default: see above)")
@@ -100,7 +101,7 @@ func (o *offline) flags(f *pflag.FlagSet) {
 }
 
 // complete turns the words among the flags into a plan, and checks it.
-func (o *offline) complete(given *pflag.FlagSet) error {
+func (o *comparison) complete(given *pflag.FlagSet) error {
 	if o.stable == "" || o.canary == "" {
 		return errors.New("name both files: serin judge --stable a.csv --canary b.csv")
 	}
@@ -109,9 +110,9 @@ func (o *offline) complete(given *pflag.FlagSet) error {
 		if err != nil {
 			return err
 		}
-		o.config.Plan.Weight = w
+		o.plan.Weight = w
 	}
-	return cmp.Or(assay.CheckUnit(o.unit), checkOutput(o.output), o.config.Plan.Check())
+	return cmp.Or(assay.CheckUnit(o.unit), term.CheckOutput(o.output), o.plan.Check())
 }
 
 // speaksUTF8 says what the locale does, by the first of its variables that is set.
@@ -121,11 +122,11 @@ func speaksUTF8(getenv func(string) string) bool {
 }
 
 // judge asks, and is left behind when the context ends while it waits for input.
-func (o *offline) judge(ctx context.Context, in io.Reader, progress io.Writer) (assay.Report, error) {
+func (o *comparison) judge(ctx context.Context, in io.Reader, progress io.Writer) (assay.Report, error) {
 	q := assay.Question{
-		Stable: o.stable, Canary: o.canary, Reference: o.reference, In: in, Unit: o.unit, Planned: o.weight != "", Plan: o.config.Plan,
+		Stable: o.stable, Canary: o.canary, Reference: o.reference, In: in, Unit: o.unit, Planned: o.weight != "", Plan: o.plan,
 	}
-	if (console{out: progress}).terminal() {
+	if term.Watched(progress) {
 		q.Watched = progress
 	}
 	type result struct {
@@ -140,7 +141,7 @@ func (o *offline) judge(ctx context.Context, in io.Reader, progress io.Writer) (
 	select {
 	case r := <-done:
 		if r.err != nil {
-			return r.report, usageError{r.err}
+			return r.report, term.Usage(r.err)
 		}
 		return r.report, nil
 	case <-ctx.Done():

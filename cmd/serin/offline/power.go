@@ -1,4 +1,4 @@
-package main
+package offline
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"serin/cmd/serin/term"
 	"serin/internal/stats"
 )
 
@@ -33,7 +34,7 @@ type powerAnswer struct {
 	PowerReached float64 `json:"power_reached"`
 }
 
-func newPower(c console) *cobra.Command {
+func newPower(c term.Console) *cobra.Command {
 	p := powerPlan{}
 	var output string
 	cmd := &cobra.Command{
@@ -47,14 +48,14 @@ t-test (exact, noncentral t). Difference and sd are in the same unit, say ms.`,
   serin power --one-sided --ratio 9`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := checkOutput(output); err != nil {
+			if err := term.CheckOutput(output); err != nil {
 				return err
 			}
 			a, err := answerPower(p)
 			if err != nil {
-				return usageError{err}
+				return term.Usage(err)
 			}
-			return c.print(output, a, a.write)
+			return c.Print(output, a, a.write)
 		},
 	}
 	f := cmd.Flags()

@@ -1,4 +1,4 @@
-package main
+package offline
 
 import (
 	"bytes"
@@ -16,8 +16,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
-	"serin/internal/app"
+	"serin/internal/rollout"
 	"serin/internal/sim"
 )
 
@@ -42,10 +43,10 @@ type batch struct {
 	output        string
 }
 
-func newSimulate(c console) *cobra.Command {
+func newSimulate(c term.Console, plan rollout.Plan) *cobra.Command {
 	s := simulation{
-		scenario: sim.Scenario{Plan: app.Default().Plan, LookEvery: 10 * time.Second, Rate: 10, Baseline: 6000, Scores: true},
-		law:      "lognormal", load: "none", weights: []string{app.Default().Plan.Weight.String()}, loadSD: 0.3,
+		scenario: sim.Scenario{Plan: plan, LookEvery: 10 * time.Second, Rate: 10, Baseline: 6000, Scores: true},
+		law:      "lognormal", load: "none", weights: []string{plan.Weight.String()}, loadSD: 0.3,
 	}
 	cmd := &cobra.Command{
 		Use:   "simulate",
@@ -68,7 +69,7 @@ Ctrl-C ends it with what was measured so far.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.complete(cmd.Flags()); err != nil {
-				return usageError{err}
+				return term.Usage(err)
 			}
 			return s.run(cmd.Context(), c)
 		},
@@ -78,7 +79,7 @@ Ctrl-C ends it with what was measured so far.`,
 	s.plan(cmd.Flags())
 	s.flags(cmd.Flags(), 1000)
 	cmd.Flags().StringVar(&s.each, "each", "", "write what each run has reached first to this file, as CSV")
-	cmd.AddCommand(newSuite(c))
+	cmd.AddCommand(newSuite(c, plan))
 	return cmd
 }
 
@@ -197,10 +198,10 @@ func (b *batch) check() error {
 	case b.workers < 1:
 		return fmt.Errorf("%d workers do nothing", b.workers)
 	}
-	return checkOutput(b.output)
+	return term.CheckOutput(b.output)
 }
 
-func (s *simulation) run(ctx context.Context, c console) error {
+func (s *simulation) run(ctx context.Context, c term.Console) error {
 	runs, err := s.fly(ctx, c, s.scenario, "")
 	if len(runs) == 0 {
 		return err
@@ -209,7 +210,7 @@ func (s *simulation) run(ctx context.Context, c console) error {
 		err = errors.Join(writeEach(s.each, runs), err)
 	}
 	report := s.measure(s.scenario, runs)
-	return errors.Join(c.print(s.output, report, report.write), err)
+	return errors.Join(c.Print(s.output, report, report.write), err)
 }
 
 // writeEach writes a line for each mark that each run has reached, and one for
@@ -253,10 +254,10 @@ func (m measured) write(w io.Writer) {
 
 // fly carries out the runs and draws a bar meanwhile. If it is interrupted, it
 // returns the runs so far, and the context's error.
-func (b *batch) fly(ctx context.Context, c console, scenario sim.Scenario, name string) ([]sim.Run, error) {
-	p := newProgress(c.err, name, b.runs)
-	defer p.clear()
-	return sim.Fly(ctx, scenario, b.runs, b.seed, b.workers, p.step)
+func (b *batch) fly(ctx context.Context, c term.Console, scenario sim.Scenario, name string) ([]sim.Run, error) {
+	p := term.NewBar(c.Err, name, b.runs)
+	defer p.Clear()
+	return sim.Fly(ctx, scenario, b.runs, b.seed, b.workers, p.Step)
 }
 
 func (b *batch) measure(scenario sim.Scenario, runs []sim.Run) measured {

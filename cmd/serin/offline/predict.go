@@ -1,4 +1,4 @@
-package main
+package offline
 
 import (
 	"context"
@@ -10,14 +10,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"serin/cmd/serin/term"
 	"serin/internal/model"
 	"serin/internal/model/format"
 	"serin/internal/model/rows"
 )
 
-func newPredict(c console) *cobra.Command {
+func newPredict(c term.Console) *cobra.Command {
 	var check string
-	var native nativeLibrary
+	var native NativeLibrary
 	cmd := &cobra.Command{
 		Use:   "predict FILE [ROWS]",
 		Short: "Predict without a server: rows in, JSON lines out",
@@ -58,7 +59,7 @@ the model's, as a deploy does with MODEL.golden.jsonl (exit code 8 if they diffe
 			if len(args) == 2 && args[1] != "-" {
 				f, err := os.Open(args[1])
 				if err != nil {
-					return usageError{fmt.Errorf("the rows cannot be opened: %w", err)}
+					return term.Usage(fmt.Errorf("the rows cannot be opened: %w", err))
 				}
 				defer f.Close()
 				name, in = args[1], f
@@ -67,24 +68,24 @@ the model's, as a deploy does with MODEL.golden.jsonl (exit code 8 if they diffe
 		},
 	}
 	cmd.Flags().StringVar(&check, "check", "", "file of golden predictions to hold the model against, instead of rows")
-	native.flag(cmd)
+	native.Flag(cmd)
 	return cmd
 }
 
 // openModel loads a model file, with a meter for those that take long.
-func openModel(ctx context.Context, c console, path string, native nativeLibrary) (model.Predictor, error) {
-	options, err := native.options()
+func openModel(ctx context.Context, c term.Console, path string, native NativeLibrary) (model.Predictor, error) {
+	options, err := native.Options()
 	if err != nil {
 		return nil, err
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("the model cannot be opened: %w", err)}
+		return nil, term.Usage(fmt.Errorf("the model cannot be opened: %w", err))
 	}
 	defer f.Close()
-	m := newMeter(c.err, "loading", f)
-	defer m.clear()
-	p, err := format.Open(&metered{ctx, f, m}, options)
+	m := term.NewMeter(c.Err, "loading", f)
+	defer m.Clear()
+	p, err := format.Open(term.Reader(ctx, f, m), options)
 	if _, ok := errors.AsType[*format.Panic](err); ok {
 		if digest, _, failed := hashed(ctx, f, nil, func(io.Reader) error { return nil }); failed == nil {
 			err = format.Reportable(err, digest)
@@ -104,42 +105,42 @@ func refusedModel(path string, err error) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-func checkGolden(ctx context.Context, c console, p model.Predictor, path, golden string) error {
+func checkGolden(ctx context.Context, c term.Console, p model.Predictor, path, golden string) error {
 	f, err := os.Open(golden)
 	if err != nil {
-		return usageError{fmt.Errorf("the golden predictions cannot be opened: %w", err)}
+		return term.Usage(fmt.Errorf("the golden predictions cannot be opened: %w", err))
 	}
 	defer f.Close()
-	m := newMeter(c.err, "checking", f)
-	defer m.clear()
-	n, err := rows.Check(p, &metered{ctx, f, m})
+	m := term.NewMeter(c.Err, "checking", f)
+	defer m.Clear()
+	n, err := rows.Check(p, term.Reader(ctx, f, m))
 	if err != nil {
 		return refusedModel(path, err)
 	}
-	fmt.Fprintf(c.out, "%s reproduces all %d golden predictions of %s\n", path, n, golden)
+	fmt.Fprintf(c.Out, "%s reproduces all %d golden predictions of %s\n", path, n, golden)
 	return nil
 }
 
 // predictAll answers row after row.
-func predictAll(ctx context.Context, c console, p model.Predictor, name string, in io.Reader) error {
+func predictAll(ctx context.Context, c term.Console, p model.Predictor, name string, in io.Reader) error {
 	schema := rows.NewSchema(p.Signature())
-	var m *meter
+	var m *term.Meter
 	if f, ok := in.(*os.File); ok {
-		if (console{out: f}).terminal() {
+		if term.Watched(f) {
 			row, _ := schema.Sketch()
-			fmt.Fprintf(c.err, "waiting for rows such as\n  %s\nCtrl-D ends the input.\n", row)
-		} else if !c.terminal() {
-			m = newMeter(c.err, "predicting", f)
+			fmt.Fprintf(c.Err, "waiting for rows such as\n  %s\nCtrl-D ends the input.\n", row)
+		} else if !c.Watched() {
+			m = term.NewMeter(c.Err, "predicting", f)
 		}
 	}
-	defer m.clear()
-	source, err := rows.NewSource(name, &metered{ctx, in, m}, schema)
+	defer m.Clear()
+	source, err := rows.NewSource(name, term.Reader(ctx, in, m), schema)
 	if err == nil {
 		if source.Unused != nil {
-			fmt.Fprintf(c.err, "%s: the model has no use for %s\n", name, strings.Join(source.Unused, ", "))
+			fmt.Fprintf(c.Err, "%s: the model has no use for %s\n", name, strings.Join(source.Unused, ", "))
 		}
-		out := &sink{to: c.out}
-		if err = source.Answer(p, out, m.told); out.failed != nil {
+		out := &sink{to: c.Out}
+		if err = source.Answer(p, out, m.Told); out.failed != nil {
 			return err
 		}
 	}
@@ -149,7 +150,7 @@ func predictAll(ctx context.Context, c console, p model.Predictor, name string, 
 	case ctx.Err() != nil:
 		return fmt.Errorf("predict: interrupted: %w", ctx.Err())
 	default:
-		return usageError{err}
+		return term.Usage(err)
 	}
 }
 

@@ -1,4 +1,4 @@
-package main
+package offline
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"serin/cmd/serin/term"
 	"serin/internal/train"
 )
 
@@ -29,7 +30,7 @@ type trained struct {
 	names []string
 }
 
-func newTrain(c console) *cobra.Command {
+func newTrain(c term.Console) *cobra.Command {
 	var target, out, dir, output string
 	var strength float64
 	cmd := &cobra.Command{
@@ -45,27 +46,27 @@ two different values there.`,
   serin train data.csv --target churned --out churn.joblib`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkOutput(output); err != nil {
+			if err := term.CheckOutput(output); err != nil {
 				return err
 			}
 			var done []trained
 			var err error
 			switch {
 			case len(args) == 0 && (cmd.Flags().Changed("target") || cmd.Flags().Changed("out") || cmd.Flags().Changed("c")):
-				return usageError{errors.New("--target, --out and --c are about a table: name the CSV file, too (the example models go to --dir)")}
+				return term.Usage(errors.New("--target, --out and --c are about a table: name the CSV file, too (the example models go to --dir)"))
 			case len(args) == 0:
 				done, err = trainExamples(dir)
 			case target == "" || out == "":
-				return usageError{errors.New("a table needs --target COLUMN and --out FILE.joblib")}
+				return term.Usage(errors.New("a table needs --target COLUMN and --out FILE.joblib"))
 			default:
 				var one trained
-				one, err = trainTable(c.err, args[0], target, out, train.Options{C: strength})
+				one, err = trainTable(c.Err, args[0], target, out, train.Options{C: strength})
 				done = []trained{one}
 			}
 			if err != nil {
 				return err
 			}
-			return c.print(output, done, func(w io.Writer) {
+			return c.Print(output, done, func(w io.Writer) {
 				for _, t := range done {
 					t.write(w)
 				}
@@ -95,25 +96,25 @@ func trainExamples(dir string) ([]trained, error) {
 
 func trainTable(progress io.Writer, path, target, out string, o train.Options) (trained, error) {
 	if !(o.C > 0) {
-		return trained{}, usageError{fmt.Errorf("c %v is not above 0", o.C)}
+		return trained{}, term.Usage(fmt.Errorf("c %v is not above 0", o.C))
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return trained{}, usageError{fmt.Errorf("the table cannot be opened: %w", err)}
+		return trained{}, term.Usage(fmt.Errorf("the table cannot be opened: %w", err))
 	}
 	defer f.Close()
 	if same(f, out) {
-		return trained{}, usageError{fmt.Errorf("--out %s is the table itself: name another file, such as %s", out, strings.TrimSuffix(out, filepath.Ext(out))+".joblib")}
+		return trained{}, term.Usage(fmt.Errorf("--out %s is the table itself: name another file, such as %s", out, strings.TrimSuffix(out, filepath.Ext(out))+".joblib"))
 	}
 	fmt.Fprintf(progress, "reading %s\n", path)
 	data, err := train.ReadCSV(f, target)
 	if err != nil {
-		return trained{}, usageError{fmt.Errorf("%s: %w", path, err)}
+		return trained{}, term.Usage(fmt.Errorf("%s: %w", path, err))
 	}
 	fmt.Fprintf(progress, "fitting %d rows of %d features\n", data.Rows(), len(data.Names))
 	m, err := train.Fit(data, o)
 	if err != nil {
-		return trained{}, usageError{fmt.Errorf("%s: %w", path, err)}
+		return trained{}, term.Usage(fmt.Errorf("%s: %w", path, err))
 	}
 	if err := m.WriteFile(out); err != nil {
 		return trained{}, err
