@@ -49,6 +49,7 @@ type settings struct {
 	slow      int           // slow clients
 	peak      time.Duration // how long the peak is measured
 	overload  time.Duration
+	rate      float64       // requests/s of the overload; 0 for twice the peak
 	patience  time.Duration // the server's --queue-timeout
 	progress  io.Writer
 	workplace string
@@ -79,6 +80,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags.IntVar(&s.slow, "slow", 2000, "slow clients, 3 to 10000")
 	flags.DurationVar(&s.peak, "peak", 15*time.Second, "how long the peak is measured before the overload, up to 5m")
 	flags.DurationVar(&s.overload, "overload", 2*time.Minute, "how long the overload lasts, up to 10m")
+	flags.Float64Var(&s.rate, "rate", 0, "requests/s of the overload, up to 20000 (default: twice the peak, which a busy machine puts too low)")
 	flags.DurationVar(&s.patience, "queue-timeout", time.Second, "the server's --queue-timeout, which bounds the latency of what is accepted")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -86,7 +88,8 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	s.parts = strings.Split(only, ",")
 	unknown := slices.ContainsFunc(s.parts, func(p string) bool { return !slices.Contains(parts, p) })
 	if unknown || s.idle < 1 || s.idle > 20_000 || s.slow < 3 || s.slow > 10_000 || min(s.saturate, s.crowd, s.peak, s.overload, s.patience) <= 0 ||
-		max(s.saturate, s.peak) > 5*time.Minute || s.crowd > time.Minute || s.overload > 10*time.Minute {
+		max(s.saturate, s.peak) > 5*time.Minute || s.crowd > time.Minute || s.overload > 10*time.Minute ||
+		!(s.rate >= 0 && s.rate <= 20_000) {
 		return errors.New("a setting is out of its range; see limits -help")
 	}
 	r, err := measure(ctx, s)

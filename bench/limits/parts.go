@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -139,10 +140,11 @@ func (s *settings) withOverload(ctx context.Context, server *program.Server, r *
 	}
 	r.tell("overload", "peak, closed loop of 32 connections", "%.0f requests/s of 500 rows, p99 %v", peak.rate(), peak.quantile(99))
 	end := watching(ctx, server)
-	t := openLoop(ctx, addressOf(server), 2*peak.rate(), request, s.overload)
+	rate := cmp.Or(s.rate, 2*peak.rate())
+	t := openLoop(ctx, addressOf(server), rate, request, s.overload)
 	w := end()
 	goodput := t.rate() / peak.rate()
-	r.must("overload", "goodput", "80 % of the peak", goodput >= leastGoodput, "%.0f %%: %.0f of %.0f requests/s answered", 100*goodput, t.rate(), 2*peak.rate())
+	r.must("overload", "goodput", "80 % of the peak", goodput >= leastGoodput, "%.0f %%: %.0f of %.0f requests/s answered", 100*goodput, t.rate(), rate)
 	n, list := t.failures(503)
 	r.must("overload", "failures other than 503", "none", n == 0, "%d %s, %d x 503", n, list, t.refused[503])
 	// The gate's patience, and a tenth for what is done before and after it.
@@ -158,15 +160,15 @@ func (s *settings) withOverload(ctx context.Context, server *program.Server, r *
 	seen, want := after.count()-before.count(), peak.ok()+t.ok()
 	clean := after.others() == before.others()
 	r.must("overload", "evidence of both arms", "the answered requests and no failure", seen == want && clean, "%d observed, %d answered, %d others", seen, want, after.others()-before.others())
-	s.hurriedOverload(ctx, server, r, peak.rate(), request)
+	s.hurriedOverload(ctx, server, r, rate, peak.rate(), request)
 	return ctx.Err()
 }
 
 // hurriedOverload is another one, whose clients say how long they wait.
-func (s *settings) hurriedOverload(ctx context.Context, server *program.Server, r *report, peak float64, request []byte) {
+func (s *settings) hurriedOverload(ctx context.Context, server *program.Server, r *report, rate, peak float64, request []byte) {
 	waits := s.patience / 2
 	hurried := bytes.Replace(request, []byte("\r\n"), fmt.Appendf(nil, "\r\nSerin-Timeout-Ms: %d\r\n", waits.Milliseconds()), 1)
-	t := openLoop(ctx, addressOf(server), 2*peak, hurried, s.overload/6)
+	t := openLoop(ctx, addressOf(server), rate, hurried, s.overload/6)
 	n, list := t.failures(503, 504)
 	r.must("overload", "failures other than 503 and 504, with deadlines", "none", n == 0, "%d %s, %d x 503, %d x 504", n, list, t.refused[503], t.refused[504])
 	bound := waits + s.patience/10

@@ -94,6 +94,10 @@ func (g *gate) enter(ctx context.Context, deadline time.Time) *trouble {
 		}
 		return overloaded
 	}
+	// Go runs whom a leaver has woken before everybody else, and he wakes the next:
+	// without this, who has only just arrived is not read, and admin calls are not
+	// answered, as long as anybody waits.
+	runtime.Gosched()
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -98,6 +99,38 @@ func TestGateAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { g.enter(context.Background(), time.Time{}); g.leave() }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// TestTheGateLetsOthersRun: who is let in does not go before those who are not in
+// the queue yet.
+func TestTheGateLetsOthersRun(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const waiters = 500
+	g := &gate{limits: Limits{Concurrency: 1, Queue: waiters, Patience: time.Hour}}
+	if g.enter(t.Context(), time.Time{}) != nil {
+		t.Fatal("the first may enter")
+	}
+	var passed int
+	var all sync.WaitGroup
+	for range waiters {
+		all.Go(func() {
+			if g.enter(t.Context(), time.Time{}) != nil {
+				t.Error("turned away")
+				return
+			}
+			passed++
+			g.leave()
+		})
+	}
+	for g.waiting.Load() < waiters {
+		runtime.Gosched()
+	}
+	g.leave()
+	runtime.Gosched() // as whoever arrives has a turn after those who are there
+	if passed > 10 {
+		t.Errorf("%d of %d passed before anybody else had a turn", passed, waiters)
+	}
+	all.Wait()
 }
 
 // held predicts when it is let.
