@@ -138,6 +138,9 @@ func (g *gate) take() bool {
 func (g *gate) join(w *waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	// A slot may have become free while somebody's vain try, as ours was, had it
+	// counted as taken.
+	g.admit(w.since)
 	if len(g.queue) >= g.limits.Queue {
 		if g.limits.Queue == 0 || !g.overdue(w.since) {
 			return false
@@ -146,7 +149,7 @@ func (g *gate) join(w *waiter) bool {
 	}
 	g.queue = append(g.queue, w)
 	g.waiting.Store(int64(len(g.queue)))
-	g.admit(w.since) // a slot may have become free before anybody could see that we wait
+	g.admit(w.since) // or before anybody could see that we wait
 	return true
 }
 

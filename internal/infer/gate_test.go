@@ -101,6 +101,33 @@ func TestGateAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestAFreeSlotIsSeen: one that was given back while somebody's vain try took it
+// for a moment goes to who waits, when the trier comes to the queue, full or not.
+func TestAFreeSlotIsSeen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{limits: Limits{Concurrency: 1, Queue: 1, Patience: time.Second}}
+		if g.enter(t.Context(), time.Time{}) != nil {
+			t.Fatal("the first may enter")
+		}
+		var others sync.WaitGroup
+		enter := func() {
+			others.Go(func() {
+				if g.enter(t.Context(), time.Time{}) != nil {
+					t.Error("turned away")
+					return
+				}
+				g.leave()
+			})
+			synctest.Wait()
+		}
+		enter()
+		g.busy.Store(0) // the first has left, and saw the slot taken by the second's try
+		enter()
+		others.Wait()
+	})
+}
+
 // TestTheGateLetsOthersRun: who is let in does not go before those who are not in
 // the queue yet.
 func TestTheGateLetsOthersRun(t *testing.T) {
