@@ -13,14 +13,16 @@ import (
 // A request has a deadline: what the server grants (Limits.Timeout), or what its
 // client asks for, if that is sooner. It is about waiting and predicting.
 //
-//	arrived ── body ──┬── waits in the gate ──┬── the arm, block by block ──────┬── reply
-//	   client's clock │                       │                                │
-//	                  └ the server's clock    └ 504: nobody's evidence         └ 504: the arm failed
+//	arrived ── body ──┬── waits in the gate ──┬── the arm, block by block ──┬── reply
+//	   client's clock │                       │                             │
+//	                  └ the server's clock    └ 504: nobody's evidence      └ 504: see below
 //
-// An arm that began before the deadline and was not ready at it has failed, also
-// where most of the time went by in the queue: the split deals at random, so both
-// arms are left as much time, and the slower one misses more deadlines. What was
-// late before an arm began is in no evidence.
+// An arm has failed by a deadline only if it would have missed it alone: if what
+// it took itself is as much as the request had from when it came to the gate. Where
+// the queue used up the rest, the arm is observed with what it took, up to where it
+// was cut off. What was late before an arm began is in no evidence. Likewise a
+// client that has gone before its answer was ready counts against the arm only if
+// the arm took longer than the queue.
 
 // askHeader is the header by which a client says how long it waits for a
 // prediction, in whole milliseconds, from when the request arrives.
@@ -62,3 +64,9 @@ func sooner(a, b time.Time) time.Time {
 
 // passed tells whether it is the deadline or later.
 func passed(deadline, now time.Time) bool { return !deadline.IsZero() && !now.Before(deadline) }
+
+// blamed tells whether the arm, routed to then, would have missed the deadline
+// also if the request had not waited for its slot.
+func (req *request) blamed(routed time.Time, latency time.Duration) bool {
+	return latency >= req.until.Sub(routed)+req.waited
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -151,7 +153,7 @@ func TestWhoWaitedInVainIsNobodysEvidence(t *testing.T) {
 		others.Go(func() { // it leaves, and nobody hears what it is told
 			ctx, leave := context.WithCancel(t.Context())
 			time.AfterFunc(time.Millisecond, leave)
-			if err := h.gate.enter(ctx, time.Time{}); err != gone {
+			if _, err := h.gate.enter(ctx, time.Time{}); err != gone {
 				t.Error(err)
 			}
 		})
@@ -165,6 +167,60 @@ func TestWhoWaitedInVainIsNobodysEvidence(t *testing.T) {
 			t.Error("slots are kept")
 		}
 	})
+}
+
+// TestTheQueueIsNotTheArmsFault: of requests that waited for 30 of their 100 ms,
+// the arm has failed only where it took 100 ms by itself. What it took is observed
+// in any case, and a client that left counts where the arm took longer than the queue.
+func TestTheQueueIsNotTheArmsFault(t *testing.T) {
+	t.Parallel()
+	const waits, asks = 30 * time.Millisecond, 100 * time.Millisecond
+	for _, tt := range []struct {
+		name             string
+		block            time.Duration // that the arm takes for 512 rows
+		rows             int
+		leaves           time.Duration // of the client; 0 if it stays
+		code             int
+		fails, abandoned uint64
+		mean             time.Duration // of what is observed
+	}{
+		{name: "in time", block: 60 * time.Millisecond, rows: 1, code: 200, mean: 60 * time.Millisecond},
+		{name: "late by the queue", block: 80 * time.Millisecond, rows: 1, code: 504, mean: 80 * time.Millisecond},
+		{name: "cut off by the queue", block: 20 * time.Millisecond, rows: 512 * 10, code: 504, mean: 80 * time.Millisecond},
+		{name: "late by itself", block: 100 * time.Millisecond, rows: 1, code: 504, fails: 1},
+		{name: "cut off by itself", block: 50 * time.Millisecond, rows: 512 * 10, code: 504, fails: 1},
+		{name: "the client leaves the arm", block: 40 * time.Millisecond, rows: 1, leaves: 60 * time.Millisecond, code: 200, abandoned: 1, mean: 40 * time.Millisecond},
+		{name: "the client leaves the queue", block: 20 * time.Millisecond, rows: 1, leaves: 40 * time.Millisecond, code: 200, mean: 20 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				arm := armFor(&sluggish{scale: *scales(), takes: tt.block}, route.Stable)
+				mux, _, h := protocolsOf(arm, Limits{Concurrency: 1, Queue: 10, Patience: time.Second})
+				if _, no := h.gate.enter(t.Context(), time.Time{}); no != nil {
+					t.Fatal(no)
+				}
+				time.AfterFunc(waits, h.gate.leave)
+				ctx := t.Context()
+				if tt.leaves > 0 {
+					var leave context.CancelFunc
+					ctx, leave = context.WithTimeout(ctx, tt.leaves)
+					defer leave()
+				}
+				r := httptest.NewRequest("POST", "/predict", strings.NewReader(`{"instances":[`+strings.Repeat(goldRow+",", tt.rows-1)+goldRow+`]}`)).WithContext(ctx)
+				r.Header.Set(askHeader, strconv.FormatInt(asks.Milliseconds(), 10))
+				w := httptest.NewRecorder()
+				mux.ServeHTTP(w, r)
+				s := arm.Evidence.Snapshot()
+				if w.Code != tt.code || s.Failures != tt.fails || s.Count != 1-tt.fails || s.Abandoned != tt.abandoned || s.Unfinished() != 0 {
+					t.Errorf("%d: %d failed, %d observed, %d abandoned: %.100s", w.Code, s.Failures, s.Count, s.Abandoned, w.Body)
+				}
+				if _, mean, _ := s.Moments(); mean != float64(tt.mean) {
+					t.Errorf("observed with %v", time.Duration(mean))
+				}
+			})
+		})
+	}
 }
 
 func TestWhatIsNoTimeout(t *testing.T) {
@@ -211,7 +267,7 @@ func TestGoodputUnderOverload(t *testing.T) {
 			<-time.After(takes / slots / 2)
 			all.Go(func() {
 				until := time.Now().Add(200 * time.Millisecond)
-				tt := g.enter(t.Context(), until)
+				_, tt := g.enter(t.Context(), until)
 				if tt == nil {
 					<-time.After(takes)
 					g.leave()

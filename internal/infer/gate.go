@@ -80,25 +80,27 @@ func (w *waiter) tell(in bool) {
 }
 
 // enter takes a slot, and waits for one if it must, but not to the deadline, if
-// there is one. Its trouble says why there is no slot.
-func (g *gate) enter(ctx context.Context, deadline time.Time) *trouble {
+// there is one. It returns for how long it waited, 0 if it need not, and why there
+// is no slot.
+func (g *gate) enter(ctx context.Context, deadline time.Time) (waited time.Duration, t *trouble) {
 	if g.waiting.Load() == 0 && g.take() {
-		return nil
+		return 0, nil
 	}
-	if now := time.Now(); !g.wait(ctx, &waiter{since: now, until: sooner(deadline, now.Add(g.limits.Patience)), told: make(chan struct{})}) {
+	since := time.Now()
+	if !g.wait(ctx, &waiter{since: since, until: sooner(deadline, since.Add(g.limits.Patience)), told: make(chan struct{})}) {
 		switch err := ctx.Err(); {
 		case errors.Is(err, context.DeadlineExceeded), passed(deadline, time.Now()):
-			return late
+			return 0, late
 		case err != nil:
-			return gone
+			return 0, gone
 		}
-		return overloaded
+		return 0, overloaded
 	}
 	// Go runs whom a leaver has woken before everybody else, and he wakes the next:
 	// without this, who has only just arrived is not read, and admin calls are not
 	// answered, as long as anybody waits.
 	runtime.Gosched()
-	return nil
+	return time.Since(since), nil
 }
 
 func (g *gate) wait(ctx context.Context, w *waiter) (in bool) {

@@ -23,14 +23,14 @@ func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{limits: Limits{Concurrency: 2, Queue: 2, Patience: time.Second}}
 		for range 2 {
-			if g.enter(t.Context(), time.Time{}) != nil {
+			if _, no := g.enter(t.Context(), time.Time{}); no != nil {
 				t.Fatal("two may enter")
 			}
 		}
 		order := make(chan int, 4)
 		enter := func(n int, ctx context.Context) {
 			go func() {
-				if g.enter(ctx, time.Time{}) != nil {
+				if _, no := g.enter(ctx, time.Time{}); no != nil {
 					n = -n
 				}
 				order <- n
@@ -75,7 +75,7 @@ func TestGateUnderPressure(t *testing.T) {
 	for range 64 {
 		all.Go(func() {
 			for range 200 {
-				if g.enter(t.Context(), time.Time{}) != nil {
+				if _, no := g.enter(t.Context(), time.Time{}); no != nil {
 					t.Error("turned away")
 					return
 				}
@@ -96,7 +96,7 @@ func TestGateUnderPressure(t *testing.T) {
 
 func TestGateAllocatesNothing(t *testing.T) {
 	g := &gate{limits: DefaultLimits()}
-	if n := testing.AllocsPerRun(100, func() { g.enter(context.Background(), time.Time{}); g.leave() }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _, _ = g.enter(context.Background(), time.Time{}); g.leave() }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -107,13 +107,13 @@ func TestAFreeSlotIsSeen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{limits: Limits{Concurrency: 1, Queue: 1, Patience: time.Second}}
-		if g.enter(t.Context(), time.Time{}) != nil {
+		if _, no := g.enter(t.Context(), time.Time{}); no != nil {
 			t.Fatal("the first may enter")
 		}
 		var others sync.WaitGroup
 		enter := func() {
 			others.Go(func() {
-				if g.enter(t.Context(), time.Time{}) != nil {
+				if _, no := g.enter(t.Context(), time.Time{}); no != nil {
 					t.Error("turned away")
 					return
 				}
@@ -134,14 +134,14 @@ func TestTheGateLetsOthersRun(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	const waiters = 500
 	g := &gate{limits: Limits{Concurrency: 1, Queue: waiters, Patience: time.Hour}}
-	if g.enter(t.Context(), time.Time{}) != nil {
+	if _, no := g.enter(t.Context(), time.Time{}); no != nil {
 		t.Fatal("the first may enter")
 	}
 	var passed int
 	var all sync.WaitGroup
 	for range waiters {
 		all.Go(func() {
-			if g.enter(t.Context(), time.Time{}) != nil {
+			if _, no := g.enter(t.Context(), time.Time{}); no != nil {
 				t.Error("turned away")
 				return
 			}

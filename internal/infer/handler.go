@@ -102,9 +102,10 @@ type request struct {
 	batch     rows.Batch
 	instances bool // it is a list of rows, and so is its answer
 	reply     []byte
-	slot      *gate     // that the request is in, nil if it is in none
-	until     time.Time // its deadline, zero if it has none
-	lender    *gate     // that has lent it memory for its body, and how much
+	slot      *gate         // that the request is in, nil if it is in none
+	until     time.Time     // its deadline, zero if it has none
+	waited    time.Duration // for the slot
+	lender    *gate         // that has lent it memory for its body, and how much
 	lent      int64
 }
 
@@ -117,9 +118,9 @@ func (req *request) enter(ctx context.Context, g *gate, asked time.Time) *troubl
 	if g.limits.Timeout > 0 {
 		req.until = sooner(asked, time.Now().Add(g.limits.Timeout))
 	}
-	t := g.enter(ctx, req.until)
+	waited, t := g.enter(ctx, req.until)
 	if t == nil {
-		req.slot = g
+		req.slot, req.waited = g, waited
 	}
 	return t
 }
@@ -325,8 +326,8 @@ func unreadable(err error) *trouble {
 // answer predicts the batch on the arm and reports to its gauge: one request,
 // however many rows it has. Only requests that the split has dealt are evidence;
 // a client that chooses its version must not be counted, or the arms would no
-// longer be comparable. The context ends when the client has gone; a deadline that
-// passes before the arm begins is in no evidence, and later a failure.
+// longer be comparable. The context ends when the client has gone. Whose fault it
+// is that nobody waits any more, deadline.go says.
 func (req *request) answer(ctx context.Context, arm *route.Arm, dealt bool) (latency time.Duration, err error) {
 	evidence := arm.Evidence
 	if !dealt {
@@ -343,24 +344,25 @@ func (req *request) answer(ctx context.Context, arm *route.Arm, dealt bool) (lat
 		<-time.After(req.leftOf(arm.Slowdown))
 	}
 	latency = time.Since(routed)
-	if err == nil && passed(req.until, routed.Add(latency)) {
+	missed := err == error(late) || err == nil && passed(req.until, routed.Add(latency))
+	watched := math.NaN() // what was cut off has no score
+	switch {
+	case missed && req.blamed(routed, latency):
 		err = late
+	case err == nil:
+		watched, err = req.watched(arm.Predictor.Signature())
+	case missed:
+		err = nil
 	}
 	if err != nil {
 		evidence.Fail()
 		return latency, err
 	}
-	values, class := req.batch.Answers.Values, 0
-	if len(req.batch.Answers.Classes) > 0 {
-		class = req.batch.Answers.Classes[0]
+	evidence.Observe(latency, watched)
+	if missed {
+		return latency, late
 	}
-	s := arm.Predictor.Signature()
-	if row := notFinite(values, s.Outputs); row >= 0 {
-		evidence.Fail()
-		return latency, overflowOf(row) // of this version; the other arm may well have an answer
-	}
-	evidence.Observe(latency, score(s, values[:s.Outputs], class)) // of more rows, the first speaks for them
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && latency > req.waited {
 		evidence.Abandon()
 	}
 	return latency, nil
@@ -377,6 +379,20 @@ func notFinite(values []float64, outputs int) int {
 		}
 	}
 	return -1
+}
+
+// watched is the score of the batch's first row, which speaks for the others. It is
+// an error if there is a row without an answer, of this version; the other arm may
+// well have one.
+func (req *request) watched(s *model.Signature) (float64, error) {
+	values, class := req.batch.Answers.Values, 0
+	if row := notFinite(values, s.Outputs); row >= 0 {
+		return 0, overflowOf(row)
+	}
+	if len(req.batch.Answers.Classes) > 0 {
+		class = req.batch.Answers.Classes[0]
+	}
+	return score(s, values[:s.Outputs], class), nil
 }
 
 // score is the one number of an answer whose distribution is watched: of two

@@ -190,7 +190,7 @@ func (s *streaming) Signature() *model.Signature { return s.signature }
 // Predict is the arm's, in its turn. What goes wrong beside the rows is kept,
 // since an engine only speaks of rows.
 func (s *streaming) Predict(in model.Rows, out model.Answers) (err error) {
-	if t := s.front.gate.enter(s.r.Context(), time.Time{}); t != nil {
+	if _, t := s.front.gate.enter(s.r.Context(), time.Time{}); t != nil {
 		return s.fail(t)
 	}
 	defer s.front.gate.leave()
