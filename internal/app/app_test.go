@@ -21,7 +21,7 @@ import (
 
 // running is a server in this process, with a state directory of its own.
 type running struct {
-	t      *testing.T
+	t      testing.TB
 	config Config
 	url    string
 	grpc   string
@@ -30,7 +30,7 @@ type running struct {
 	ended  chan error
 }
 
-func configFor(t *testing.T) Config {
+func configFor(t testing.TB) Config {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(filepath.Join(dir, "models"), os.DirFS("../../models")); err != nil {
@@ -41,7 +41,7 @@ func configFor(t *testing.T) Config {
 	return c
 }
 
-func launch(t *testing.T, c Config) *running {
+func launch(t testing.TB, c Config) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	r := &running{t: t, config: c, cancel: cancel, ended: make(chan error, 1)}
@@ -326,11 +326,11 @@ func TestMetrics(t *testing.T) {
 		t.Error(err)
 	}
 	for _, want := range []string{
-		`serin_predict_requests_total{code="200",model="churn",role="canary",version="model_v2"} 10`,
-		`serin_predict_requests_total{code="200",model="churn",role="stable",version="model_v1"} 90`,
-		`serin_predict_requests_total{code="422",model="churn",role="",version=""} 1`,
-		`serin_predict_duration_seconds_count{model="churn",role="canary",version="model_v2"} 10`,
-		`serin_predict_duration_seconds_bucket{model="churn",role="stable",version="model_v1",le="+Inf"} 90`,
+		`serin_predict_requests_total{code="200",model="churn",protocol="predict",role="canary",version="model_v2"} 10`,
+		`serin_predict_requests_total{code="200",model="churn",protocol="predict",role="stable",version="model_v1"} 90`,
+		`serin_predict_requests_total{code="422",model="churn",protocol="predict",role="",version=""} 1`,
+		`serin_predict_duration_seconds_count{model="churn",protocol="predict",role="canary",version="model_v2"} 10`,
+		`serin_predict_duration_seconds_bucket{model="churn",protocol="predict",role="stable",version="model_v1",le="+Inf"} 90`,
 		`serin_canary_phase{model="churn",phase="canary"} 1`,
 		`serin_canary_verdict{model="churn",verdict="insufficient"} 1`,
 		`serin_canary_traffic_ratio{kind="planned",model="churn"} 0.1`,

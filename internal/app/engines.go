@@ -43,7 +43,7 @@ type engines struct {
 	served   []served                   // oldest first, at most maxServed
 	baseline baseline
 	trial    trial
-	lastLoad time.Duration
+	loads    loads
 }
 
 // baseline is what stable does while no rollout is live: what the next one is
@@ -61,7 +61,7 @@ const maxServed = 16
 type served struct {
 	role    route.Role
 	version string
-	gauge   *record.Gauge
+	meter   *route.Meter
 }
 
 // trial is the measuring side of the rollout being served.
@@ -77,36 +77,50 @@ var _ control.Engines = (*engines)(nil)
 // Load parses the stored bytes, compares the signature, and warms the model up.
 func (g *engines) Load(ctx context.Context, v rollout.Version, with *rollout.Version) error {
 	begun := time.Now()
+	p, err := g.ready(ctx, v, with)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err != nil {
+		g.loads.failed++
+		return err
+	}
+	g.loaded[v.SHA256] = p
+	g.loads.ready++
+	g.loads.time += time.Since(begun)
+	return nil
+}
+
+// loads are what came of the loads since the process started; time is that of those
+// that became ready.
+type loads struct {
+	ready, failed uint64
+	time          time.Duration
+}
+
+func (g *engines) ready(ctx context.Context, v rollout.Version, with *rollout.Version) (model.Predictor, error) {
 	defer g.heap.load(v.Size)()
 	p, err := g.parse(ctx, v)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if with != nil {
 		g.mu.Lock()
 		other := g.loaded[with.SHA256]
 		g.mu.Unlock()
 		if other == nil {
-			return &control.Fault{Code: control.StoreDown, Detail: fmt.Sprintf("stable %s is not loaded", with.Name), Next: "This is a bug in serin: please report it."}
+			return nil, &control.Fault{Code: control.StoreDown, Detail: fmt.Sprintf("stable %s is not loaded", with.Name), Next: "This is a bug in serin: please report it."}
 		}
 		if why := p.Signature().Compatible(other.Signature()); why != "" {
-			return &control.Fault{
+			return nil, &control.Fault{
 				Code: control.ModelIncompatible, Detail: fmt.Sprintf("%s cannot stand in for %s: %s", v.Name, with.Name, why),
 				Next: "Fit it on the same features and classes.",
 			}
 		}
 	}
 	if err := g.reproduce(ctx, v, p); err != nil {
-		return err
+		return nil, err
 	}
-	if err := warm(ctx, p); err != nil {
-		return err
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.loaded[v.SHA256] = p
-	g.lastLoad = time.Since(begun)
-	return nil
+	return p, warm(ctx, p)
 }
 
 func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predictor, err error) {
@@ -257,7 +271,7 @@ func (g *engines) arm(role route.Role, v rollout.Version, beside string) *route.
 	a := &route.Arm{Role: role, Version: v, Predictor: g.loaded[v.SHA256]}
 	for _, s := range g.served {
 		if s.role == role && s.version == v.Name {
-			a.Served = s.gauge
+			a.Served = s.meter
 			return a
 		}
 	}
@@ -265,7 +279,7 @@ func (g *engines) arm(role route.Role, v rollout.Version, beside string) *route.
 		oldest := slices.IndexFunc(g.served, func(s served) bool { return s.version != beside })
 		g.served = slices.Delete(g.served, oldest, oldest+1)
 	}
-	a.Served = record.NewGauge(record.Arm{})
+	a.Served = new(route.Meter)
 	g.served = append(g.served, served{role, v.Name, a.Served})
 	return a
 }

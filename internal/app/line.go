@@ -13,6 +13,7 @@ import (
 	"serin/internal/control"
 	"serin/internal/infer"
 	"serin/internal/model"
+	"serin/internal/record"
 	"serin/internal/rollout"
 	"serin/internal/route"
 	"serin/internal/store"
@@ -50,6 +51,7 @@ type yard struct {
 	standard  platform
 	served    atomic.Pointer[[]*line] // a change is another list; the default model's first
 	protocols *infer.Protocols
+	writes    writes
 
 	leaving context.Context // ends when no model may come any more
 	leave   context.CancelFunc
@@ -93,7 +95,7 @@ func (y *yard) lay(m Model) *line {
 		name: m.Name, root: y.root, data: y.data, limit: c.MaxModelBytes, reading: c.Reading, store: y.memory, shelf: y.shelf, table: p.table,
 		slowdown: c.Slowdown, log: c.Log, loaded: map[string]model.Predictor{}, heap: y.heap,
 	}
-	pilot := control.New(control.Config{Model: m.Name, Store: journal{y.memory, cars}, Engines: cars, Log: c.Log, Drills: c.Drills})
+	pilot := control.New(control.Config{Model: m.Name, Store: journal{y.memory, cars, &y.writes}, Engines: cars, Log: c.Log, Drills: c.Drills})
 	return &line{Model: m, platform: p, standard: p == y.standard, cars: cars, pilot: pilot}
 }
 
@@ -115,11 +117,12 @@ func (y *yard) serve(lines []*line) {
 type journal struct {
 	*store.Store
 
-	cars *engines
+	cars   *engines
+	writes *writes
 }
 
 func (j journal) Commit(ctx context.Context, e control.Entry) error {
-	err := j.Store.Commit(ctx, store.Entry(e))
+	err := j.writes.time("commit", func() error { return j.Store.Commit(ctx, store.Entry(e)) })
 	if errors.Is(err, store.ErrUnsettled) {
 		return errors.Join(control.ErrUnsettled, err)
 	}
@@ -132,8 +135,16 @@ func (j journal) Commit(ctx context.Context, e control.Entry) error {
 	return err
 }
 
-func (j journal) SaveLook(ctx context.Context, model, rolloutID string, l control.Look) (uint64, error) {
-	return j.Store.SaveLook(ctx, model, rolloutID, store.Look(l))
+func (j journal) SaveLook(ctx context.Context, model, rolloutID string, l control.Look) (number uint64, err error) {
+	err = j.writes.time("look", func() (err error) {
+		number, err = j.Store.SaveLook(ctx, model, rolloutID, store.Look(l))
+		return err
+	})
+	return number, err
+}
+
+func (j journal) SaveEvidence(ctx context.Context, model, rolloutID string, e *record.Evidence) error {
+	return j.writes.time("evidence", func() error { return j.Store.SaveEvidence(ctx, model, rolloutID, e) })
 }
 
 // recall settles for each model what becomes of its rollout in progress, which goes

@@ -136,9 +136,9 @@ func TestMetricsOfTwoModels(t *testing.T) {
 	lost.Body.Close()
 	text := r.metrics()
 	for _, want := range []string{
-		`serin_predict_requests_total{code="200",model="churn",role="stable",version="model_v1"} 1`,
-		`serin_predict_requests_total{code="200",model="fraud",role="stable",version="model_v2"} 2`,
-		`serin_predict_requests_total{code="404",model="",role="",version=""} 1`,
+		`serin_predict_requests_total{code="200",model="churn",protocol="predict",role="stable",version="model_v1"} 1`,
+		`serin_predict_requests_total{code="200",model="fraud",protocol="predict",role="stable",version="model_v2"} 2`,
+		`serin_predict_requests_total{code="404",model="",protocol="predict",role="",version=""} 1`,
 		`serin_canary_phase{model="fraud",phase="idle"} 1`,
 	} {
 		if !strings.Contains(text, want) {

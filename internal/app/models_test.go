@@ -165,6 +165,11 @@ func TestManyDeploysLeaveLittleBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		if r.deploy(name) == nil {
+			res, err := http.Post(r.url+"/v1/models/churn/labels/canary:predict", "application/json", strings.NewReader(`{"instances": [[0.5, 1.2, 0.8, 0.3, 1.1]]}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
 			if _, err := r.client.Rollback(t.Context(), api.RollbackRequest{}); err != nil {
 				t.Fatal(err)
 			}

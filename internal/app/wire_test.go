@@ -44,7 +44,7 @@ func BenchmarkWire(b *testing.B) {
 			b.Fatal(err)
 		}
 		arm := func(role route.Role) *route.Arm {
-			return &route.Arm{Role: role, Version: rollout.Version{Name: "model_v1"}, Predictor: p, Evidence: record.NewGauge(record.Arm{}), Served: record.NewGauge(record.Arm{})}
+			return &route.Arm{Role: role, Version: rollout.Version{Name: "model_v1"}, Predictor: p, Evidence: record.NewGauge(record.Arm{}), Served: new(route.Meter)}
 		}
 		table := &route.Switch{}
 		table.Swap(&route.Table{Stable: arm(route.Stable), Canary: arm(route.Canary), Split: route.NewSplit(1000, 1)})

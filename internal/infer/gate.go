@@ -40,6 +40,37 @@ func DefaultLimits() Limits {
 	return Limits{Concurrency: 2 * runtime.GOMAXPROCS(0), Queue: 1000, Patience: time.Second, Timeout: 20 * time.Second}
 }
 
+// Crowd is how busy the front door is, of all models together.
+type Crowd struct {
+	// Limits are those in force.
+	Limits Limits
+	// Busy are the requests that are read and predicted, Waiting those in the queue.
+	Busy, Waiting int
+	// Lent is the memory of large bodies, in bytes.
+	Lent int64
+	// Shed counts requests that were told to come again, by why: "queue_full",
+	// "waited", "deadline" and "memory".
+	Shed map[string]uint64
+}
+
+// Why requests are shed; gate.sheds counts them.
+const (
+	shedFull = iota
+	shedWaited
+	shedLate
+	shedMemory
+)
+
+// Crowd tells how busy the front door is.
+func (h *Handler) Crowd() Crowd {
+	g := h.gate
+	c := Crowd{Limits: g.limits, Busy: int(g.busy.Load()), Waiting: int(g.waiting.Load()), Lent: g.lent.Load(), Shed: map[string]uint64{}}
+	for why, name := range []string{shedFull: "queue_full", shedWaited: "waited", shedLate: "deadline", shedMemory: "memory"} {
+		c.Shed[name] = g.sheds[why].Load()
+	}
+	return c
+}
+
 // gate lets requests in. As long as nobody has to wait it costs two atomic
 // additions; only those who wait take its lock.
 //
@@ -60,6 +91,7 @@ type gate struct {
 	busy    atomic.Int64 // slots taken
 	waiting atomic.Int64 // len(queue), to be asked without the lock
 	lent    atomic.Int64 // bytes, to bodies
+	sheds   [4]atomic.Uint64
 
 	mu    sync.Mutex
 	queue []*waiter // the oldest first
@@ -71,6 +103,7 @@ type waiter struct {
 	until time.Time // when it is of no use to let it in
 	told  chan struct{}
 	in    bool // when told is closed: a slot is its own
+	full  bool // there was no room for it in the queue
 }
 
 // tell ends the waiting.
@@ -87,12 +120,17 @@ func (g *gate) enter(ctx context.Context, deadline time.Time) (waited time.Durat
 		return 0, nil
 	}
 	since := time.Now()
-	if !g.wait(ctx, &waiter{since: since, until: sooner(deadline, since.Add(g.limits.Patience)), told: make(chan struct{})}) {
+	if w := (&waiter{since: since, until: sooner(deadline, since.Add(g.limits.Patience)), told: make(chan struct{})}); !g.wait(ctx, w) {
 		switch err := ctx.Err(); {
 		case errors.Is(err, context.DeadlineExceeded), passed(deadline, time.Now()):
+			g.sheds[shedLate].Add(1)
 			return 0, late
 		case err != nil:
 			return 0, gone
+		case w.full:
+			g.sheds[shedFull].Add(1)
+		default:
+			g.sheds[shedWaited].Add(1)
 		}
 		return 0, overloaded
 	}
@@ -104,7 +142,7 @@ func (g *gate) enter(ctx context.Context, deadline time.Time) (waited time.Durat
 }
 
 func (g *gate) wait(ctx context.Context, w *waiter) (in bool) {
-	if !g.join(w) {
+	if w.full = !g.join(w); w.full {
 		return false
 	}
 	patience := time.NewTimer(w.until.Sub(w.since))
@@ -124,6 +162,7 @@ func (g *gate) lend(bytes int64) bool {
 		return true
 	}
 	g.lent.Add(-bytes)
+	g.sheds[shedMemory].Add(1)
 	return false
 }
 

@@ -55,7 +55,7 @@ type Handler struct {
 	streams    context.Context
 	endStreams context.CancelFunc
 	log        *slog.Logger
-	refusals   [600]atomic.Uint64 // by status
+	refusals   [route.Protocols][200]atomic.Uint64 // by protocol and status, from 400 on
 	known      atomic.Pointer[known]
 	away       atomic.Pointer[trouble] // why the switch holds no table
 }
@@ -85,12 +85,14 @@ func (h *Handler) Away(why string) {
 	h.away.Store(&trouble{status: notLoaded.status, code: notLoaded.code, detail: why})
 }
 
-// Refused calls f for every HTTP status that requests were refused with, and
-// how many they were. Answered requests are counted by the arms.
-func (h *Handler) Refused(f func(status int, count uint64)) {
-	for status := range h.refusals {
-		if n := h.refusals[status].Load(); n > 0 {
-			f(status, n)
+// Refused calls f for every HTTP status that requests were refused with in a
+// protocol, and how many they were. Answered requests are counted by the arms.
+func (h *Handler) Refused(f func(in route.Protocol, status int, count uint64)) {
+	for in := range h.refusals {
+		for i := range h.refusals[in] {
+			if n := h.refusals[in][i].Load(); n > 0 {
+				f(route.Protocol(in), http.StatusBadRequest+i, n)
+			}
 		}
 	}
 }
@@ -173,7 +175,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req := requests.Get().(*request)
 	defer req.release()
 	if t := req.read(w, r, h.gate); t != nil {
-		h.refuse(w, t)
+		h.refuse(route.Native, w, t)
 		return
 	}
 	asked, t := askedDeadline(r.Header, arrived)
@@ -181,29 +183,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t = req.enter(r.Context(), h.gate, asked)
 	}
 	if t != nil {
-		h.refuse(w, t)
+		h.refuse(route.Native, w, t)
 		return
 	}
 	// Only now: who sends its body slowly, or had to wait, must not reach a version
 	// that was rolled back meanwhile.
 	table := h.table.Table()
 	if table == nil {
-		h.refuse(w, h.away.Load())
+		h.refuse(route.Native, w, h.away.Load())
 		return
 	}
 	schema := h.termsOf(table.Stable.Predictor.Signature()).rows
 	if t := req.decode(schema); t != nil {
-		h.refuse(w, t)
+		h.refuse(route.Native, w, t)
 		return
 	}
 	if t := answerable(schema.Signature(), &req.batch); t != nil {
-		h.refuse(w, t)
+		h.refuse(route.Native, w, t)
 		return
 	}
 	arm := table.Pick()
 	latency, err := req.answer(r.Context(), arm, true)
 	if err != nil {
-		h.refuse(w, h.explain(err, req, arm, schema))
+		h.refuse(route.Native, w, h.explain(err, req, arm, schema))
 		return
 	}
 	if req.instances {
@@ -213,7 +215,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header()["Content-Type"] = contentTypeJSON
 	req.send(w, req.reply)
-	arm.Served.Time(time.Since(arrived))
+	arm.Served.Time(route.Native, time.Since(arrived))
 }
 
 var contentTypeJSON = []string{"application/json"}
@@ -479,4 +481,14 @@ func (h *Handler) explain(err error, req *request, arm *route.Arm, schema *rows.
 	}
 }
 
-func (h *Handler) refuse(w http.ResponseWriter, err error) { h.refusal(err).problem(w) }
+// refuse says in the protocol's words why there is no answer.
+func (h *Handler) refuse(in route.Protocol, w http.ResponseWriter, err error) {
+	switch t := h.refusal(in, err); in {
+	case route.V1, route.V2:
+		t.plain(w)
+	case route.Scoring:
+		t.scoring(w)
+	default:
+		t.problem(w)
+	}
+}

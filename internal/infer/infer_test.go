@@ -58,7 +58,7 @@ func (s *sum) Predict(in model.Rows, out model.Answers) error {
 func armFor(p model.Predictor, role route.Role) *route.Arm {
 	return &route.Arm{
 		Role: role, Predictor: p, Version: rollout.Version{Name: "model_" + string(role)},
-		Evidence: record.NewGauge(record.Arm{}), Served: record.NewGauge(record.Arm{}),
+		Evidence: record.NewGauge(record.Arm{}), Served: new(route.Meter),
 	}
 }
 
@@ -291,7 +291,7 @@ func TestBadRequests(t *testing.T) {
 		t.Errorf("refused requests left %d observations and %d failures; only the panic and the overflow are the arm's", seen.Count, seen.Failures)
 	}
 	refused := map[int]uint64{}
-	h.Refused(func(status int, n uint64) { refused[status] = n })
+	h.Refused(func(_ route.Protocol, status int, n uint64) { refused[status] = n })
 	if refused[400] == 0 || refused[422] == 0 || refused[500] != 1 {
 		t.Errorf("refused: %v", refused)
 	}

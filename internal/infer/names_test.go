@@ -78,7 +78,7 @@ func TestEachModelByItsName(t *testing.T) {
 		}
 	}
 	lost := map[int]uint64{}
-	p.Lost(func(status int, n uint64) { lost[status] = n })
+	p.Lost(func(_ route.Protocol, status int, n uint64) { lost[status] += n })
 	if lost[404] != 6 {
 		t.Errorf("refused for nobody: %v, want six with 404", lost)
 	}

@@ -80,9 +80,10 @@ func (p *Protocols) Serve(standard string, models ...Model) {
 	p.desks.Store(next)
 }
 
-// Lost calls f for every HTTP status that requests were refused with which named
-// no model that is here, and how many they were.
-func (p *Protocols) Lost(f func(status int, count uint64)) { p.lost.front.Refused(f) }
+// Lost is Refused for requests that named no model that is here.
+func (p *Protocols) Lost(f func(in route.Protocol, status int, count uint64)) {
+	p.lost.front.Refused(f)
+}
 
 // find is where a model is asked for, the default one where the name is empty.
 // With an error it is the desk where that is counted.
@@ -106,15 +107,16 @@ func (p *Protocols) find(name string) (*desk, error) {
 // Forbid refuses a request before anybody has looked at it, in the words of the
 // protocol that its path is of.
 func (p *Protocols) Forbid(w http.ResponseWriter, r *http.Request, detail string) {
-	t := p.lost.front.refusal(troubled(http.StatusForbidden, "%s", detail))
+	in := route.Native
 	switch path := r.URL.Path; {
-	case strings.HasPrefix(path, "/v2"), strings.HasPrefix(path, "/v1/"):
-		t.plain(w)
+	case strings.HasPrefix(path, "/v2"):
+		in = route.V2
+	case strings.HasPrefix(path, "/v1/"):
+		in = route.V1
 	case strings.HasSuffix(path, "/invocations"):
-		t.scoring(w)
-	default:
-		t.problem(w)
+		in = route.Scoring
 	}
+	p.lost.front.refuse(in, w, troubled(http.StatusForbidden, "%s", detail))
 }
 
 func (k *desks) names(write func(string) string) []string {
@@ -132,12 +134,12 @@ func (k *desks) loaded() bool {
 
 // at leads to the desk that the path names. Who finds none is told so in the
 // protocol's words.
-func (p *Protocols) at(do func(*desk, http.ResponseWriter, *http.Request), say func(*trouble, http.ResponseWriter)) http.HandlerFunc {
+func (p *Protocols) at(in route.Protocol, do func(*desk, http.ResponseWriter, *http.Request)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		name, _, _ := strings.Cut(r.PathValue("model"), ":") // V1 has a verb behind it
 		d, err := p.find(cmp.Or(name, r.PathValue("model"))) // a verb alone is no question for the default model
 		if err != nil {
-			say(d.front.refusal(err), w)
+			d.front.refuse(in, w, err)
 			return
 		}
 		do(d, w, r)
@@ -149,7 +151,7 @@ func (p *Protocols) at(do func(*desk, http.ResponseWriter, *http.Request), say f
 func (p *Protocols) Predict(name string, w http.ResponseWriter, r *http.Request) {
 	d, err := p.find(name)
 	if err != nil {
-		d.front.refuse(w, err)
+		d.front.refuse(route.Native, w, err)
 		return
 	}
 	d.front.ServeHTTP(w, r)
@@ -159,7 +161,7 @@ func (p *Protocols) Predict(name string, w http.ResponseWriter, r *http.Request)
 func (p *Protocols) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /models/{model}/predict", func(w http.ResponseWriter, r *http.Request) { p.Predict(r.PathValue("model"), w, r) })
 	for _, path := range []string{"GET /signature", "GET /models/{model}/signature"} {
-		mux.HandleFunc(path, p.at((*desk).signature, (*trouble).problem))
+		mux.HandleFunc(path, p.at(route.Native, (*desk).signature))
 	}
 	p.registerV2(mux)
 	p.registerV1(mux)
@@ -185,7 +187,7 @@ type asking struct {
 // ask carries an HTTP request through: its body, its arm, its rows (read), its
 // prediction, its answer (write, which returns the body). What it returns is for
 // the protocol to say.
-func (d *desk) ask(w http.ResponseWriter, r *http.Request, to choice, read func(a *asking) error, write func(a *asking) []byte) error {
+func (d *desk) ask(in route.Protocol, w http.ResponseWriter, r *http.Request, to choice, read func(a *asking) error, write func(a *asking) []byte) error {
 	if crossOrigin.Check(r) != nil {
 		return foreign
 	}
@@ -206,7 +208,7 @@ func (d *desk) ask(w http.ResponseWriter, r *http.Request, to choice, read func(
 	w.Header()["Serin-Model-Used"] = []string{string(a.arm.Role)}
 	w.Header()["Serin-Model-Version"] = []string{a.arm.Version.Name}
 	req.send(w, write(a))
-	a.arm.Served.Time(time.Since(arrived))
+	a.arm.Served.Time(in, time.Since(arrived))
 	return nil
 }
 
@@ -302,5 +304,6 @@ func (d *desk) explain(err error, arm *route.Arm) error {
 	return troubled(http.StatusBadRequest, "Row %d: %s.", u.Row, u.Reason)
 }
 
-// refuse tells of an error in the shape that V2 and V1 share.
-func (d *desk) refuse(w http.ResponseWriter, err error) { d.front.refusal(err).plain(w) }
+func (d *desk) refuse(in route.Protocol, w http.ResponseWriter, err error) {
+	d.front.refuse(in, w, err)
+}

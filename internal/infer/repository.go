@@ -9,6 +9,7 @@ import (
 
 	"serin/internal/infer/inferencepb"
 	"serin/internal/model"
+	"serin/internal/route"
 )
 
 // Repository serves models and lets them rest, by their names. An error that
@@ -37,7 +38,7 @@ func (p *Protocols) Manage(mux *http.ServeMux, r Repository, guard func(http.Han
 				err = do(r.Context(), r.PathValue("model"))
 			}
 			if err != nil {
-				p.lost.front.refusal(err).plain(w)
+				p.lost.refuse(route.V2, w, err)
 				return
 			}
 			w.WriteHeader(http.StatusOK)

@@ -24,6 +24,7 @@ import (
 	"serin/internal/infer/inferencepb"
 	"serin/internal/infer/oip"
 	"serin/internal/model"
+	"serin/internal/route"
 )
 
 // RPC is the Open Inference Protocol over gRPC, with grpc.health.v1 and server
@@ -213,7 +214,7 @@ func (s *service) ModelInfer(ctx context.Context, in *inferencepb.ModelInferRequ
 	out.ModelName = d.name
 	// Without a stream to put them on (a test that calls by hand) nobody reads them.
 	_ = grpc.SetHeader(ctx, rpcmeta.Pairs("serin-model-used", string(a.arm.Role)))
-	a.arm.Served.Time(time.Since(arrived))
+	a.arm.Served.Time(route.GRPC, time.Since(arrived))
 	return out, nil
 }
 
@@ -335,4 +336,4 @@ func unpacked(datatype string, data []byte) *inferencepb.InferTensorContents {
 }
 
 // status tells of an error in the words of gRPC.
-func (d *desk) status(err error) error { return d.front.refusal(err).rpc() }
+func (d *desk) status(err error) error { return d.front.refusal(route.GRPC, err).rpc() }

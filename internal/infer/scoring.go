@@ -15,13 +15,14 @@ import (
 
 	"serin/internal/model"
 	"serin/internal/model/rows"
+	"serin/internal/route"
 )
 
 // registerScoring has the paths of MLflow's scoring server, two of which are
 // SageMaker's contract for containers, too.
 func (p *Protocols) registerScoring(mux *http.ServeMux) {
 	for _, path := range []string{"", "/models/{model}"} {
-		mux.HandleFunc("POST "+path+"/invocations", p.at((*desk).invocations, (*trouble).scoring))
+		mux.HandleFunc("POST "+path+"/invocations", p.at(route.Scoring, (*desk).invocations))
 	}
 	for _, path := range []string{"GET /ping", "GET /health"} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
@@ -37,7 +38,7 @@ func (p *Protocols) registerScoring(mux *http.ServeMux) {
 }
 
 func (d *desk) invocations(w http.ResponseWriter, r *http.Request) {
-	err := d.ask(w, r, choice{}, func(a *asking) error {
+	err := d.ask(route.Scoring, w, r, choice{}, func(a *asking) error {
 		schema := d.front.termsOf(a.arm.Predictor.Signature()).rows
 		switch media := mediaType(r); media {
 		case "text/csv":
@@ -53,7 +54,7 @@ func (d *desk) invocations(w http.ResponseWriter, r *http.Request) {
 		return a.reply
 	})
 	if err != nil {
-		d.front.refusal(err).scoring(w)
+		d.refuse(route.Scoring, w, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"serin/internal/model"
 	"serin/internal/model/rows"
+	"serin/internal/route"
 )
 
 // signature is what stable takes and answers, for clients that arrange rows or
@@ -34,7 +35,7 @@ type feature struct {
 func (d *desk) signature(w http.ResponseWriter, _ *http.Request) {
 	arm, _, err := d.choose(choice{})
 	if err != nil {
-		d.front.refuse(w, err)
+		d.front.refuse(route.Native, w, err)
 		return
 	}
 	s := arm.Predictor.Signature()

@@ -47,7 +47,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
 	table := h.table.Table()
 	if table == nil {
-		h.refuse(w, h.away.Load())
+		h.refuse(route.Stream, w, h.away.Load())
 		return
 	}
 	s := &streaming{front: h, w: w, control: http.NewResponseController(w), r: r, signature: table.Stable.Predictor.Signature()}
@@ -64,7 +64,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 	err := s.answer()
 	if s.arm != nil {
 		s.observe()
-		s.arm.Served.Time(time.Since(arrived))
+		s.arm.Served.Time(route.Stream, time.Since(arrived))
 	}
 	if err != nil {
 		s.end(err)
@@ -144,11 +144,11 @@ func (s *streaming) end(err error) {
 	}
 	_ = s.control.SetWriteDeadline(time.Now().Add(s.front.gate.limits.Standstill))
 	if !s.begun {
-		s.front.refuse(s.w, t)
+		s.front.refuse(route.Stream, s.w, t)
 		return
 	}
 	// A client that has gone does not read its answer; there is nobody to tell.
-	_, _ = s.Write(s.front.refusal(t).line())
+	_, _ = s.Write(s.front.refusal(route.Stream, t).line())
 }
 
 // Read is of the body.

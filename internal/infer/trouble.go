@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"serin/internal/infer/oip"
+	"serin/internal/route"
 )
 
 // trouble is why a request gets no answer. There is one kind of it, and each
@@ -105,7 +106,7 @@ func (t *trouble) meaning() meaning {
 
 // refusal finds the trouble that an error is, and counts it. An error that is
 // nobody's trouble is ours: the log has it, and the client need not.
-func (h *Handler) refusal(err error) *trouble {
+func (h *Handler) refusal(in route.Protocol, err error) *trouble {
 	t, ok := errors.AsType[*trouble](err)
 	if fault, wrong := errors.AsType[*oip.Fault](err); !ok && wrong {
 		t, ok = &trouble{status: http.StatusBadRequest, detail: fault.Detail}, true
@@ -114,7 +115,7 @@ func (h *Handler) refusal(err error) *trouble {
 		h.log.Error("a request could not be answered", "err", err)
 		t = troubled(http.StatusInternalServerError, "The server failed on this request; its log says how.")
 	}
-	h.refusals[t.status].Add(1)
+	h.refusals[in][min(max(t.status-http.StatusBadRequest, 0), len(h.refusals[in])-1)].Add(1)
 	return t
 }
 

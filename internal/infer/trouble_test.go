@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"serin/internal/infer/oip"
+	"serin/internal/route"
 )
 
 // TestEveryProtocolTellsTheSameTrouble: one error, in everybody's words.
@@ -35,7 +36,7 @@ func TestEveryProtocolTellsTheSameTrouble(t *testing.T) {
 		{&oip.Fault{Detail: "Not this."}, 400, "invalid_request", "BAD_REQUEST", codes.InvalidArgument, ""},
 		{errors.New("unknown"), 500, "internal", "INTERNAL_ERROR", codes.Internal, ""},
 	} {
-		told := h.refusal(tt.err)
+		told := h.refusal(route.Native, tt.err)
 		for name, write := range map[string]func(http.ResponseWriter){"problem": told.problem, "plain": told.plain, "scoring": told.scoring} {
 			w := httptest.NewRecorder()
 			write(w)
@@ -52,7 +53,7 @@ func TestEveryProtocolTellsTheSameTrouble(t *testing.T) {
 		}
 	}
 	count := uint64(0)
-	h.Refused(func(_ int, n uint64) { count += n })
+	h.Refused(func(_ route.Protocol, _ int, n uint64) { count += n })
 	if count != 9 {
 		t.Errorf("%d refusals counted", count)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"serin/internal/model"
 	"serin/internal/model/rows"
+	"serin/internal/route"
 )
 
 // registerV1 has the paths of KServe's first protocol, which is that of
@@ -23,11 +24,11 @@ func (p *Protocols) registerV1(mux *http.ServeMux) {
 	for _, where := range []string{"", "/versions/{version}", "/labels/{label}"} {
 		// The last element has a verb behind its colon: churn:predict.
 		path := "/v1/models/{model}" + where
-		mux.HandleFunc("GET "+path, p.at((*desk).statusV1, (*trouble).plain))
-		mux.HandleFunc("POST "+path, p.at((*desk).predictV1, (*trouble).plain))
+		mux.HandleFunc("GET "+path, p.at(route.V1, (*desk).statusV1))
+		mux.HandleFunc("POST "+path, p.at(route.V1, (*desk).predictV1))
 	}
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
-		p.lost.refuse(w, troubled(http.StatusNotFound, "There is no %s %s: predictions are at POST /v1/models/%s:predict.", r.Method, model.Clip(r.URL.Path), p.desks.Load().standard))
+		p.lost.refuse(route.V1, w, troubled(http.StatusNotFound, "There is no %s %s: predictions are at POST /v1/models/%s:predict.", r.Method, model.Clip(r.URL.Path), p.desks.Load().standard))
 	})
 }
 
@@ -50,10 +51,10 @@ func (d *desk) statusV1(w http.ResponseWriter, r *http.Request) {
 	arm, dealer, err := d.choose(to)
 	switch {
 	case verb != "":
-		d.refuse(w, troubled(http.StatusMethodNotAllowed, "POST what is to be predicted."))
+		d.refuse(route.V1, w, troubled(http.StatusMethodNotAllowed, "POST what is to be predicted."))
 		return
 	case err != nil:
-		d.refuse(w, err)
+		d.refuse(route.V1, w, err)
 		return
 	}
 	type version struct {
@@ -73,11 +74,11 @@ func (d *desk) statusV1(w http.ResponseWriter, r *http.Request) {
 func (d *desk) predictV1(w http.ResponseWriter, r *http.Request) {
 	to, verb := askedV1(r)
 	if verb != "predict" {
-		d.refuse(w, troubled(http.StatusNotFound, "The verb %q is not served: POST to /v1/models/%s:predict.", model.Clip(verb), d.name))
+		d.refuse(route.V1, w, troubled(http.StatusNotFound, "The verb %q is not served: POST to /v1/models/%s:predict.", model.Clip(verb), d.name))
 		return
 	}
 	var table *tableOfRows
-	err := d.ask(w, r, to, func(a *asking) (err error) {
+	err := d.ask(route.V1, w, r, to, func(a *asking) (err error) {
 		table, err = readTable(a.body, &a.batch, d.front.termsOf(a.arm.Predictor.Signature()).rows, "instances", "inputs")
 		return err
 	}, func(a *asking) []byte {
@@ -87,7 +88,7 @@ func (d *desk) predictV1(w http.ResponseWriter, r *http.Request) {
 		return a.reply
 	})
 	if err != nil {
-		d.refuse(w, err)
+		d.refuse(route.V1, w, err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"serin/internal/infer/oip"
 	"serin/internal/model"
+	"serin/internal/route"
 )
 
 // jsonLength is the header that says how much of a body is JSON, where binary
@@ -28,13 +29,13 @@ func (p *Protocols) registerV2(mux *http.ServeMux) {
 	})
 	for _, version := range []string{"", "/versions/{version}"} {
 		path := "/v2/models/{model}" + version
-		mux.HandleFunc("GET "+path, p.at((*desk).modelMetadata, (*trouble).plain))
-		mux.HandleFunc("GET "+path+"/ready", p.at((*desk).modelReady, (*trouble).plain))
-		mux.HandleFunc("POST "+path+"/infer", p.at((*desk).infer, (*trouble).plain))
+		mux.HandleFunc("GET "+path, p.at(route.V2, (*desk).modelMetadata))
+		mux.HandleFunc("GET "+path+"/ready", p.at(route.V2, (*desk).modelReady))
+		mux.HandleFunc("POST "+path+"/infer", p.at(route.V2, (*desk).infer))
 	}
 	mux.HandleFunc("POST /v2/repository/index", p.repositoryIndex)
 	mux.HandleFunc("/v2/", func(w http.ResponseWriter, r *http.Request) {
-		p.lost.refuse(w, troubled(http.StatusNotFound, "There is no %s %s in the Open Inference Protocol that this server speaks: GET /v2 describes it.", r.Method, model.Clip(r.URL.Path)))
+		p.lost.refuse(route.V2, w, troubled(http.StatusNotFound, "There is no %s %s in the Open Inference Protocol that this server speaks: GET /v2 describes it.", r.Method, model.Clip(r.URL.Path)))
 	})
 }
 
@@ -54,7 +55,7 @@ func (p *Protocols) serverMetadata(w http.ResponseWriter, _ *http.Request) {
 func (d *desk) modelMetadata(w http.ResponseWriter, r *http.Request) {
 	m, err := d.metadata(asked(r))
 	if err != nil {
-		d.refuse(w, err)
+		d.refuse(route.V2, w, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, m)
@@ -84,7 +85,7 @@ func (d *desk) metadata(to choice) (metadata, error) {
 
 func (d *desk) modelReady(w http.ResponseWriter, r *http.Request) {
 	if _, _, err := d.choose(asked(r)); err != nil {
-		d.refuse(w, err)
+		d.refuse(route.V2, w, err)
 		return
 	}
 	ready := d.ready()
@@ -132,7 +133,7 @@ func (p *Protocols) index(ctx context.Context, ready bool) []indexed {
 
 func (d *desk) infer(w http.ResponseWriter, r *http.Request) {
 	var ask *oip.Request
-	err := d.ask(w, r, asked(r), func(a *asking) (err error) {
+	err := d.ask(route.V2, w, r, asked(r), func(a *asking) (err error) {
 		header := -1
 		if text := r.Header.Get(jsonLength); text != "" {
 			if header, err = strconv.Atoi(text); err != nil || header < 0 {
@@ -155,6 +156,6 @@ func (d *desk) infer(w http.ResponseWriter, r *http.Request) {
 		return a.reply
 	})
 	if err != nil {
-		d.refuse(w, err)
+		d.refuse(route.V2, w, err)
 	}
 }

@@ -40,9 +40,8 @@ type Arm struct {
 	// Evidence takes what is observed of the version: of the rollout if one is
 	// live, else of stable before the next one.
 	Evidence *record.Gauge
-	// Served takes the whole handler's time since the process started, with
-	// record.Gauge.Time.
-	Served *record.Gauge
+	// Served takes the whole handler's time of what was answered.
+	Served *Meter
 	// Slowdown is added to every prediction; the drill.
 	Slowdown time.Duration
 }
@@ -53,6 +52,50 @@ type Table struct {
 	// Canary and Split are nil unless a canary is live.
 	Canary *Arm
 	Split  *Split
+}
+
+// Protocol is whose words a request came in.
+type Protocol uint8
+
+// The protocols, as the front door answers them.
+const (
+	Native Protocol = iota
+	Stream
+	V1
+	V2
+	GRPC
+	Scoring
+	Protocols int = iota // how many there are
+)
+
+// String is what meters call it.
+func (p Protocol) String() string {
+	return [Protocols]string{"predict", "stream", "v1", "v2", "grpc", "invocations"}[p]
+}
+
+// Meter takes times by protocol, since the process started. Its zero value has seen
+// nothing; what nobody asked by costs no memory.
+type Meter struct {
+	gauges [Protocols]atomic.Pointer[record.Gauge]
+}
+
+// Time takes one.
+func (m *Meter) Time(p Protocol, d time.Duration) {
+	g := m.gauges[p].Load()
+	if g == nil { // two who are first agree on one gauge
+		m.gauges[p].CompareAndSwap(nil, record.NewGauge(record.Arm{}))
+		g = m.gauges[p].Load()
+	}
+	g.Time(d)
+}
+
+// Each gives what was seen of every protocol that somebody asked by.
+func (m *Meter) Each(f func(Protocol, *record.Gauge)) {
+	for p := range m.gauges {
+		if g := m.gauges[p].Load(); g != nil {
+			f(Protocol(p), g)
+		}
+	}
 }
 
 // Pick chooses the arm of one request.
