@@ -185,7 +185,7 @@ func explain(_ huma.Context, _ string, v any) (any, error) {
 	for _, e := range model.Errors {
 		message := plain(e.Message)
 		switch {
-		case model.Status == http.StatusBadRequest:
+		case model.Status == http.StatusBadRequest && e.Location == "body":
 			message = "the body is not one JSON value: " + message
 		case model.Status == http.StatusUnsupportedMediaType:
 			message = "send JSON with the header Content-Type: application/json"

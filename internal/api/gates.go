@@ -175,6 +175,11 @@ func registerGates(api huma.API, here *roll) {
 		}
 		huma.Register(api, op, ask)
 		huma.Register(api, ofModel(op), ask)
+		for _, path := range []string{op.Path, byName(op.Path)} {
+			for _, response := range api.OpenAPI().Paths[path].Post.Responses {
+				response.Content["text/plain"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Description: "A line: the verdict, and why."}}
+			}
+		}
 	}
 }
 

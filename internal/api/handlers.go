@@ -40,15 +40,24 @@ type History interface {
 	Recent(ctx context.Context, before uint64, limit int) ([]control.Entry, error)
 }
 
+// mux is where paths are put: a ServeMux, or one that keeps a list of them.
+type mux interface {
+	http.Handler
+
+	Handle(pattern string, handler http.Handler)
+	HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request))
+}
+
 // Register puts the admin calls and /openapi.json on the mux. The models are
 // those that are served at the moment of a call; the version is serin's own, for
 // the description; maxModel is the most bytes that an upload may have. The end
 // that it returns ends the streams to pages, which last as long as a page is
 // open, and lets none begin.
-func Register(mux *http.ServeMux, models func() []Model, version string, maxModel int64) (end func()) {
+func Register(mux mux, models func() []Model, version string, maxModel int64) (end func()) {
 	config := huma.DefaultConfig("serin", version)
 	config.Info.Description = "Serves machine-learning models and releases their next versions as canaries."
-	config.DocsPath, config.SchemasPath = "", ""
+	config.Tags = tags
+	config.DocsPath, config.SchemasPath, config.OpenAPIPath = "", "", ""
 	config.CreateHooks = nil
 	config.Transformers = []huma.Transformer{explain}
 	// The second entry is for media types that end in +json, like a problem's.
@@ -80,6 +89,8 @@ func Register(mux *http.ServeMux, models func() []Model, version string, maxMode
 	describeProtocols(api)
 	describeJudge(api)
 	describeUploads(api)
+	correct(api.OpenAPI())
+	mux.HandleFunc("GET /openapi.json", here.describe(api.OpenAPI()))
 	mux.Handle("/admin/", NotFound("GET /openapi.json lists the calls below /admin/."))
 	mux.Handle("/gate/", NotFound("There are /gate/verdict, /gate/advance, /gate/promote and /gate/rollback."))
 	return here.end

@@ -31,6 +31,9 @@ type Model struct {
 	History History
 	// Plan is what a deploy gets where it asks for nothing else.
 	Plan rollout.Plan
+	// Signature is what GET /signature answers of the model, nil while it is not
+	// loaded: the description of the API has its features in it.
+	Signature func() []byte
 }
 
 // roll calls the models that are served now.

@@ -22,7 +22,7 @@ func twoModels(t *testing.T) (churn, fraud *scripted, server *httptest.Server) {
 	fraud.health.State.Model = "fraud"
 	mux := http.NewServeMux()
 	Register(mux, func() []Model {
-		return []Model{{"churn", true, churn, churn, plan}, {"fraud", false, fraud, fraud, plan}}
+		return []Model{{"churn", true, churn, churn, plan, nil}, {"fraud", false, fraud, fraud, plan, nil}}
 	}, "test", 1<<20)
 	server = httptest.NewServer(Guard(mux))
 	t.Cleanup(server.Close)
@@ -157,7 +157,7 @@ func TestAModelThatIsUnloadedIsLetGo(t *testing.T) {
 	t.Parallel()
 	p := &scripted{health: live()}
 	left := weak.Make(p)
-	served := []Model{{"churn", true, p, p, plan}}
+	served := []Model{{"churn", true, p, p, plan, nil}}
 	here := newRoll(func() []Model { return served }, "test")
 	shown, problem := here.find("churn")
 	if problem != nil {

@@ -8,6 +8,20 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
+// requestOf is the body of a prediction whose rows are like this.
+func requestOf(row *huma.Schema) *huma.Schema {
+	return &huma.Schema{
+		Type: huma.TypeObject, AdditionalProperties: false, Description: "Either features, which is one row, or instances.",
+		Properties: map[string]*huma.Schema{"features": row, "instances": {Type: huma.TypeArray, Items: row, Description: "Rows; all of them are answered by the same arm."}},
+		OneOf:      []*huma.Schema{{Required: []string{"features"}}, {Required: []string{"instances"}}},
+	}
+}
+
+// anyValue is a value of a row of any model.
+func anyValue() *huma.Schema {
+	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeNumber}, {Type: huma.TypeString}, {Type: huma.TypeBoolean}, {Type: "null"}}}
+}
+
 // describePredict puts POST /predict into the API's description. Its handler is
 // not huma's, for speed, so it is described by hand, as are the protocols'; a
 // test in app holds it against a real answer.
@@ -18,16 +32,10 @@ func describePredict(api huma.API) {
 	text := func(description string, values ...any) *huma.Schema {
 		return &huma.Schema{Type: huma.TypeString, Description: description, Enum: values}
 	}
-	value := &huma.Schema{Nullable: true, OneOf: []*huma.Schema{number(""), text(""), {Type: huma.TypeBoolean}}}
-	row := &huma.Schema{
+	request := requestOf(&huma.Schema{
 		Description: "One row: values in the model's order, or by name where the model knows names. A value is a number, a string or a boolean, as the feature is; true and false are 1 and 0 where it is a number; null where it may be missing.",
-		OneOf:       []*huma.Schema{{Type: huma.TypeArray, Items: value}, {Type: huma.TypeObject, AdditionalProperties: value}},
-	}
-	request := &huma.Schema{
-		Type: huma.TypeObject, AdditionalProperties: false, Description: "Either features, which is one row, or instances.",
-		Properties: map[string]*huma.Schema{"features": row, "instances": {Type: huma.TypeArray, Items: row, Description: "Rows; all of them are answered by the same arm."}},
-		Examples:   []any{map[string]any{"features": []float64{0.5, 1.2, 0.8, 0.3, 1.1}}},
-	}
+		OneOf:       []*huma.Schema{{Type: huma.TypeArray, Items: anyValue()}, {Type: huma.TypeObject, AdditionalProperties: anyValue()}},
+	})
 	of := func() map[string]*huma.Schema {
 		return map[string]*huma.Schema{
 			"probability":   number("Of the second class if there are two, else of the predicted one."),

@@ -19,7 +19,8 @@ type described struct {
 }
 
 // describeProtocols puts the calls of other model servers' protocols into the
-// API's description. A test in app holds it against the paths that are served.
+// API's description, and the few that are for machines and browsers. A test in app
+// holds it against the paths that are served.
 func describeProtocols(api huma.API) {
 	for _, d := range protocols() {
 		d.addTo(api.OpenAPI())
@@ -77,6 +78,15 @@ func like(example any, members map[string]string) *huma.Schema {
 
 type object = map[string]any
 
+// The protocols, as a reader of the description finds them.
+const (
+	tagV2      = "Open Inference Protocol (V2)"
+	tagV1      = "V1"
+	tagScoring = "MLflow and SageMaker"
+)
+
+const jsonType = "application/json"
+
 func protocols() []described {
 	one := []any{[]float64{0.5, 1.2, 0.8, 0.3, 1.1}}
 	table := &huma.Schema{Type: huma.TypeString, Description: "CSV with a header."}
@@ -105,8 +115,14 @@ func protocols() []described {
 		return like(object{}, members)
 	}
 	json := func(s *huma.Schema) map[string]*huma.Schema { return map[string]*huma.Schema{"application/json": s} }
-	const get, post, v2, v1, mlflow = http.MethodGet, http.MethodPost, "Open Inference Protocol (V2)", "V1", "MLflow and SageMaker"
+	const get, post, signals, v2, v1, mlflow = http.MethodGet, http.MethodPost, "signals", tagV2, tagV1, tagScoring
 	all := []described{
+		{get, "/healthz", "healthz", "Does the process live", signals, nil, named("status"), nil},
+		{get, "/readyz", "readyz", "Are predictions welcome", signals, nil, named("status"), nil},
+		{get, "/metrics", "metrics", "Read the metrics, for Prometheus", signals, nil, nil, nil},
+		{get, "/openapi.json", "openapi", "Read this description", signals, nil, anything, nil},
+		{get, "/docs", "docs", "Read it in a browser, and try it", signals, nil, nil, nil},
+		{get, "/", "dashboard", "Open the dashboard in a browser; others are told that the server lives", signals, nil, named("status"), nil},
 		{get, "/v2", "v2-server", "Describe the server", v2, nil, named("name", "version", "extensions"), nil},
 		{get, "/v2/health/live", "v2-live", "Is it alive", v2, nil, named("live"), nil},
 		{get, "/v2/health/ready", "v2-ready", "Is it ready", v2, nil, named("ready"), nil},

@@ -57,7 +57,7 @@ type uploader struct {
 
 // doorway is a mux whose deploys go through an uploader first.
 type doorway struct {
-	*http.ServeMux
+	mux
 
 	uploads *uploader
 }
@@ -67,7 +67,7 @@ func (d *doorway) HandleFunc(pattern string, handle func(http.ResponseWriter, *h
 	if pattern == http.MethodPost+" "+deployPath || pattern == http.MethodPost+" "+byName(deployPath) {
 		handle = d.uploads.before(handle)
 	}
-	d.ServeMux.HandleFunc(pattern, handle)
+	d.mux.HandleFunc(pattern, handle)
 }
 
 const deployPath = "/admin/deploy-canary"

@@ -23,24 +23,49 @@ import (
 // asks its clients to leave.
 type gate struct{ ready, draining atomic.Bool }
 
-// routes puts every path of the server on one mux. What it returns beside it ends
-// the streams to pages.
-func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.Registry, g *gate) (handler http.Handler, end func()) {
-	admin := http.NewServeMux()
-	end = api.Register(admin, y.controls, c.Version, c.MaxModelBytes)
+// paths is a mux that keeps a list of what is on it, so that a test can hold the
+// description of the API against what is served.
+type paths struct {
+	http.ServeMux
+
+	patterns *[]string // of all muxes of the server
+}
+
+func (p *paths) Handle(pattern string, handler http.Handler) {
+	*p.patterns = append(*p.patterns, pattern)
+	p.ServeMux.Handle(pattern, handler)
+}
+
+func (p *paths) HandleFunc(pattern string, handle func(http.ResponseWriter, *http.Request)) {
+	p.Handle(pattern, http.HandlerFunc(handle))
+}
+
+// routing is every path of a server on one handler.
+type routing struct {
+	http.Handler
+
+	patterns []string
+	end      func() // of the streams to pages
+}
+
+// routes puts every path of the server on one mux.
+func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.Registry, g *gate) *routing {
+	all := &routing{}
+	admin := &paths{patterns: &all.patterns}
+	all.end = api.Register(admin, y.controls, c.Version, c.MaxModelBytes)
 	guarded := api.Guard(unhurried(admin))
 
-	mux := http.NewServeMux()
+	mux := &paths{patterns: &all.patterns}
 	front := y.standard.front // the default model's, also while that is unloaded
 	mux.Handle("POST /predict", front)
 	protocols.Register(mux)
 	protocols.Manage(mux, y, func(h http.Handler) http.Handler { return api.Guard(unhurried(h)) })
-	mux.Handle("/admin/", guarded)
+	for _, below := range []string{"/admin/", "/gate/", "/models/{model}/gate/"} {
+		mux.Handle(below, guarded)
+	}
 	mux.Handle("GET /admin/live", narrow(guarded))
 	mux.Handle("GET /admin/models/{model}/live", narrow(guarded))
-	mux.Handle("/gate/", guarded)
-	mux.Handle("/models/{model}/gate/", guarded)
-	mux.Handle("/judge", kayenta.Handler())
+	mux.Handle("POST /judge", kayenta.Handler())
 	mux.Handle("GET /openapi.json", admin)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics, EnableOpenMetrics: true, ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelError)}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { status(w, http.StatusOK, "ok") })
@@ -54,8 +79,9 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 			status(w, http.StatusOK, "ready")
 		}
 	})
-	mux.Handle("/predict", api.MethodNotAllowed(http.MethodPost))
-	mux.Handle("/models/{model}/predict", api.MethodNotAllowed(http.MethodPost))
+	for _, path := range []string{"/predict", "/models/{model}/predict", "/judge"} {
+		mux.Handle(path, api.MethodNotAllowed(http.MethodPost))
+	}
 	for _, path := range []string{"/openapi.json", "/metrics", "/healthz", "/readyz"} {
 		mux.Handle(path, api.MethodNotAllowed(http.MethodGet))
 	}
@@ -70,8 +96,11 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 	})
 	mux.Handle("GET /storybook.html", window)
 	mux.Handle("GET /assets/", window)
+	pages := web.Docs()
+	mux.Handle("GET /docs", pages)
+	mux.Handle("GET /docs/", pages)
 	mux.Handle("/", api.NotFound("Predictions are at POST /predict or POST /models/NAME/predict, control is below /admin/, and GET /openapi.json describes it."))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	all.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
@@ -88,7 +117,8 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 			return
 		}
 		mux.ServeHTTP(w, r)
-	}), end
+	})
+	return all
 }
 
 // named takes the model's name out of POST /models/NAME/predict.

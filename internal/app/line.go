@@ -257,7 +257,10 @@ func (y *yard) endDeploys(ctx context.Context) {
 func (y *yard) controls() []api.Model {
 	var all []api.Model
 	for _, l := range y.lines() {
-		all = append(all, api.Model{Name: l.Name, Default: l.standard, Pilot: l.pilot, History: history{y.memory, l.Name}, Plan: *l.Plan})
+		all = append(all, api.Model{
+			Name: l.Name, Default: l.standard, Pilot: l.pilot, History: history{y.memory, l.Name}, Plan: *l.Plan,
+			Signature: func() []byte { return l.front.Signature(l.Name) },
+		})
 	}
 	return all
 }

@@ -1,19 +1,31 @@
 package app
 
 import (
+	"archive/zip"
+	"bytes"
 	"encoding/json"
-	"log/slog"
+	"io/fs"
+	"maps"
 	"net/http"
-	"reflect"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"serin/internal/infer"
 	"serin/internal/route"
 )
 
-// TestEveryCallIsDescribed walks the paths of the protocols, and every call of the
-// description: there is nothing that one has and the other has not.
+// static are the files of the pages, which are no calls.
+var static = []string{"GET /assets/", "GET /storybook.html", "GET /docs/"}
+
+// TestEveryCallIsDescribed holds the description against the paths that are served:
+// there is nothing that one has and the other has not.
 func TestEveryCallIsDescribed(t *testing.T) {
 	t.Parallel()
 	r := launch(t, configFor(t))
@@ -36,56 +48,81 @@ func TestEveryCallIsDescribed(t *testing.T) {
 		}
 	}
 
-	mux := http.NewServeMux()
-	protocols := infer.NewHandler(new(route.Switch), infer.DefaultLimits(), slog.New(slog.DiscardHandler)).Protocols("churn", "", func() bool { return true })
-	protocols.Register(mux)
-	protocols.Manage(mux, new(yard), func(h http.Handler) http.Handler { return h })
-	patterns := patternsOf(mux)
-	if len(patterns) < 20 {
-		t.Fatalf("only %d patterns were found: %v", len(patterns), patterns)
-	}
-	for pattern := range patterns {
+	c, y := configFor(t), &yard{}
+	y.standard.front = infer.NewHandler(new(route.Switch), infer.DefaultLimits(), c.Log)
+	protocols := y.standard.front.Protocols("churn", "", func() bool { return true })
+	all := routes(&c, y, protocols, prometheus.NewRegistry(), new(gate))
+	defer all.end()
+	served := map[string]bool{}
+	for _, pattern := range all.patterns {
 		method, path, named := strings.Cut(pattern, " ")
-		if !named { // of what there is not
+		if !named || slices.Contains(static, pattern) { // of what there is not
 			continue
 		}
 		if strings.HasPrefix(path, "/v1/models/") && method == http.MethodPost {
 			path += ":predict"
 		}
-		if !described[method+" "+path] {
-			t.Errorf("%s is served and not described", pattern)
-		}
+		served[method+" "+strings.TrimSuffix(path, "{$}")] = true
 	}
-	for call := range described {
-		method, path, _ := strings.Cut(call, " ")
-		path = strings.NewReplacer("{model}", "churn", "{version}", "model_v1", "{label}", "stable", "{id}", "1").Replace(path)
-		if strings.HasPrefix(path, "/admin/") || strings.HasSuffix(path, "/unload") || strings.Contains(path, "/gate/") { // which huma has made of what is served, or does something
-			continue
-		}
-		req, _ := http.NewRequest(method, r.url+path, strings.NewReader("{}"))
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if res.Body.Close(); res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusMethodNotAllowed {
-			t.Errorf("%s is described and answers %s", call, res.Status)
-		}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(served)), slices.Sorted(maps.Keys(described))); diff != "" || len(served) < 60 {
+		t.Errorf("%d calls; - is served and not described, + is described and not served:\n%s", len(served), diff)
 	}
 }
 
-// patternsOf are the patterns of a mux, which it tells nobody: they are read from
-// its index. A Go that keeps them elsewhere fails the test above.
-func patternsOf(mux *http.ServeMux) map[string]bool {
-	found := map[string]bool{}
-	index := reflect.ValueOf(mux).Elem().FieldByName("index")
-	lists := []reflect.Value{index.FieldByName("multis")}
-	for _, key := range index.FieldByName("segments").MapKeys() {
-		lists = append(lists, index.FieldByName("segments").MapIndex(key))
+// TestEveryExampleIsAnswered sends each request that the description proposes, as it
+// is: of every protocol, and of each of two models with rows of their own.
+func TestEveryExampleIsAnswered(t *testing.T) {
+	t.Parallel()
+	c := configFor(t)
+	c.Models = append(c.Models, Model{Name: "mixed", Path: "columns-dense.joblib"})
+	corpus, err := zip.OpenReader("../model/format/testdata/corpus/texts-sklearn-1.9.1.zip")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, list := range lists {
-		for i := range list.Len() {
-			found[list.Index(i).Elem().FieldByName("str").String()] = true
+	defer corpus.Close()
+	file, err := fs.ReadFile(corpus, "columns-dense.joblib")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(c.Root, "columns-dense.joblib"), file, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := launch(t, c)
+	defer r.stop()
+	var document struct {
+		Paths map[string]struct {
+			Post struct {
+				RequestBody struct {
+					Content map[string]struct {
+						Examples map[string]struct{ Value json.RawMessage }
+					}
+				}
+			}
 		}
 	}
-	return found
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/openapi.json", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, text := r.send(req); json.Unmarshal([]byte(text), &document) != nil {
+		t.Fatal(text)
+	}
+	sent := 0
+	for path, item := range document.Paths {
+		for name, example := range item.Post.RequestBody.Content["application/json"].Examples {
+			path := strings.NewReplacer("{model}", url.PathEscape(name), "/versions/{version}", "/versions/stable", "{label}", "stable").Replace(path)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+path, bytes.NewReader(example.Value))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/json")
+			if status, text := r.send(req); status != http.StatusOK {
+				t.Errorf("%s %s: %d %s", path, example.Value, status, text)
+			}
+			sent++
+		}
+	}
+	if sent != 16 {
+		t.Errorf("%d examples were sent", sent)
+	}
 }

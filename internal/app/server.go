@@ -167,12 +167,12 @@ func assemble(c Config, y *yard) *server {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newMetrics(c.Version, y, protocols)...)
 	s.rpc = protocols.GRPC()
-	handler, endPages := routes(&s.config, y, protocols, registry, &s.gate)
-	s.http = newServer(handler, c.Log)
+	all := routes(&s.config, y, protocols, registry, &s.gate)
+	s.http = newServer(all, c.Log)
 	if c.hurry != nil {
 		c.hurry(s.http)
 	}
-	s.http.RegisterOnShutdown(endPages)
+	s.http.RegisterOnShutdown(all.end)
 	return s
 }
 

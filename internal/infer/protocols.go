@@ -157,8 +157,14 @@ func (p *Protocols) Predict(name string, w http.ResponseWriter, r *http.Request)
 	d.front.ServeHTTP(w, r)
 }
 
+// mux is where paths are put: a ServeMux, or one that keeps a list of them.
+type mux interface {
+	Handle(pattern string, handler http.Handler)
+	HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request))
+}
+
 // Register puts the protocols' paths on a mux.
-func (p *Protocols) Register(mux *http.ServeMux) {
+func (p *Protocols) Register(mux mux) {
 	mux.HandleFunc("POST /models/{model}/predict", func(w http.ResponseWriter, r *http.Request) { p.Predict(r.PathValue("model"), w, r) })
 	for _, path := range []string{"GET /signature", "GET /models/{model}/signature"} {
 		mux.HandleFunc(path, p.at(route.Native, (*desk).signature))

@@ -29,7 +29,7 @@ func Refusal(status int, detail string) error { return &trouble{status: status, 
 // Manage lets clients load and unload models, over HTTP behind a guard that keeps
 // pages of others out. gRPC needs none: no browser speaks it to a server without
 // TLS. Without a call of Manage there is nothing to load.
-func (p *Protocols) Manage(mux *http.ServeMux, r Repository, guard func(http.Handler) http.Handler) {
+func (p *Protocols) Manage(mux mux, r Repository, guard func(http.Handler) http.Handler) {
 	p.repository = r
 	for path, do := range map[string]func(context.Context, string) error{"load": r.Load, "unload": r.Unload} {
 		mux.Handle("POST /v2/repository/models/{model}/"+path, guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -20,7 +20,7 @@ import (
 
 // registerScoring has the paths of MLflow's scoring server, two of which are
 // SageMaker's contract for containers, too.
-func (p *Protocols) registerScoring(mux *http.ServeMux) {
+func (p *Protocols) registerScoring(mux mux) {
 	for _, path := range []string{"", "/models/{model}"} {
 		mux.HandleFunc("POST "+path+"/invocations", p.at(route.Scoring, (*desk).invocations))
 	}

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"serin/internal/model"
-	"serin/internal/model/rows"
 	"serin/internal/route"
 )
 
@@ -33,20 +32,31 @@ type feature struct {
 
 // signature answers GET /signature and GET /models/NAME/signature.
 func (d *desk) signature(w http.ResponseWriter, _ *http.Request) {
-	arm, _, err := d.choose(choice{})
-	if err != nil {
-		d.front.refuse(route.Native, w, err)
+	body := d.front.Signature(d.name)
+	if body == nil {
+		d.front.refuse(route.Native, w, d.front.away.Load())
 		return
 	}
-	s := arm.Predictor.Signature()
+	w.Header()["Content-Type"] = contentTypeJSON
+	_, _ = w.Write(body)
+}
+
+// Signature is what GET /signature answers of the handler's model, which goes by
+// a name; nil while no version of it is on the table.
+func (h *Handler) Signature(name string) []byte {
+	table := h.table.Table()
+	if table == nil {
+		return nil
+	}
+	s := table.Stable.Predictor.Signature()
 	out := signature{
-		Model: d.name, Version: arm.Version.Name, Library: s.Library, Estimator: s.Estimator, Task: s.Task.String(), Answers: s.Values.String(),
-		Outputs: s.Outputs, Classes: labelsOf(s.Classes), Example: json.RawMessage(rows.NewSchema(s).Example()),
+		Model: name, Version: table.Stable.Version.Name, Library: s.Library, Estimator: s.Estimator, Task: s.Task.String(), Answers: s.Values.String(),
+		Outputs: s.Outputs, Classes: labelsOf(s.Classes), Example: json.RawMessage(h.termsOf(s).rows.Example()),
 	}
 	for _, f := range s.Features {
 		out.Features = append(out.Features, feature{f.Name, f.Kind.String(), f.Missing, labelsOf(f.Known)})
 	}
-	writeJSON(w, http.StatusOK, out)
+	return encoded(out)
 }
 
 // labelsOf are labels, which are JSON already.

@@ -17,7 +17,7 @@ import (
 
 // registerV1 has the paths of KServe's first protocol, which is that of
 // TensorFlow Serving's REST API.
-func (p *Protocols) registerV1(mux *http.ServeMux) {
+func (p *Protocols) registerV1(mux mux) {
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"models": p.desks.Load().names(strings.Clone)})
 	})

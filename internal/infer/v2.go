@@ -18,7 +18,7 @@ const jsonLength = "Inference-Header-Content-Length"
 
 // registerV2 has the paths of the Open Inference Protocol, version 2, with the
 // extensions that metadata name.
-func (p *Protocols) registerV2(mux *http.ServeMux) {
+func (p *Protocols) registerV2(mux mux) {
 	mux.HandleFunc("GET /v2", p.serverMetadata)
 	mux.HandleFunc("GET /v2/health/live", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]bool{"live": true})

@@ -18,11 +18,6 @@ const maxWaiting = 8
 func Handler() http.Handler {
 	turn, places := make(chan struct{}, 1), make(chan struct{}, maxWaiting)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
-			w.Header().Set("Allow", http.MethodPost)
-			refuse(w, http.StatusMethodNotAllowed, "method_not_allowed", "The judge is asked by POST.")
-			return
-		}
 		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 			refuse(w, http.StatusUnsupportedMediaType, "invalid_request", "Send JSON with the header Content-Type: application/json.")
 			return

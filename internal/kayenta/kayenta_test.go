@@ -98,7 +98,6 @@ func TestRefusals(t *testing.T) {
 		status                   int
 		want                     string
 	}{
-		{"by GET", http.MethodGet, "", "", 405, "by POST"},
 		{"no content type", http.MethodPost, "", "{}", 415, "application/json"},
 		{"a form", http.MethodPost, "application/x-www-form-urlencoded", "{}", 415, "application/json"},
 		{"no JSON", http.MethodPost, "application/json", "judge", 422, "not a request for a judge"},

@@ -1,6 +1,7 @@
 // Package web is the window: the dashboard, embedded in the binary. It is one
 // page and its assets; what it shows and what it does go over the admin HTTP,
-// from the browser, as any other client's calls do.
+// from the browser, as any other client's calls do. Beside it is a page that
+// describes the API (docs.go).
 //
 //	ui/src --make web--> dist --go:embed--> Handler --> browser --> GET /admin/live
 //	                                                         \----> POST /admin/...
@@ -42,15 +43,20 @@ func Handler() http.Handler {
 			return
 		}
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		protect(h)
 		h.Set("Cache-Control", "no-cache")
 		if strings.HasPrefix(r.URL.Path, "/assets/") { // their names have a digest of what is in them
 			h.Set("Cache-Control", "public, max-age=31536000, immutable")
 		}
 		serve.ServeHTTP(w, r)
 	})
+}
+
+// protect says what a page may load, and who may have it in a frame or a window.
+func protect(h http.Header) {
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }

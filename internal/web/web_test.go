@@ -67,6 +67,42 @@ func TestDistIsSmall(t *testing.T) {
 	}
 }
 
+// TestDocsAreWholeAndCompressed: the page's files are served as they lie in the
+// binary to who takes gzip, and otherwise unpacked.
+func TestDocsAreWholeAndCompressed(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(Docs())
+	defer server.Close()
+	page := get(t, server.URL+"/docs")
+	if page.Header.Get("Content-Security-Policy") != policy || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") {
+		t.Errorf("the page's head: %v", page.Header)
+	}
+	for _, found := range regexp.MustCompile(`(?:src|href)="(docs/[^"]+)"`).FindAllStringSubmatch(page.body, -1) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/"+found[1], http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept-Encoding", "identity")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Content-Encoding") != "" {
+			t.Errorf("%s: %s %v %v", found[1], res.Status, res.Header, err)
+		}
+		if packed := get(t, server.URL+"/"+found[1]); packed.body != string(plain) || len(plain) < 200 { // which the client unpacks
+			t.Errorf("%s: %d bytes, and %d without gzip", found[1], len(packed.body), len(plain))
+		}
+	}
+	for _, path := range []string{"/docs/", "/docs/nothing", "/docs/swagger-ui.css.gz", "/docs/../docs.go", "/docs/page.css/"} {
+		if found := get(t, server.URL+path); found.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", path, found.Status)
+		}
+	}
+}
+
 type answer struct {
 	*http.Response
 

@@ -109,7 +109,7 @@ func (b *tab) hear(event any) {
 			complain("the browser reports: %s %s", e.Entry.Text, e.Entry.URL)
 		}
 	case *network.EventRequestWillBeSent:
-		if b.origin != "" && !strings.HasPrefix(e.Request.URL, b.origin) {
+		if b.origin != "" && !strings.HasPrefix(e.Request.URL, b.origin) && !strings.HasPrefix(e.Request.URL, "data:") { // which is in the page
 			complain("a request leaves the origin: %s", e.Request.URL)
 		}
 	case *page.EventJavascriptDialogOpening:

@@ -1,0 +1,37 @@
+package browser_test
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// swaggers are the rules of axe-core that Swagger UI breaks by how it is built, and
+// that nothing from outside mends: its calls are buttons with links in them, its
+// headings leave out a rank, and its regions are without names.
+const swaggers = `["nested-interactive", "heading-order", "region", "landmark-unique"].map(id => ({id, enabled: false}))`
+
+// TestDocs opens the interactive description of the API and sends the request that
+// it proposes, of a model and by a model's name.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	browser := chromium(t)
+	binary, folder := place(t)
+	s := serve(t, binary, folder, "--model", "churn=models/model_v1.joblib", "--model", "fraud=models/model_v2.joblib")
+	stopAtEnd(t, s)
+	b := open(browser, t, 1280, "light")
+	b.visit(s.URL, "/docs")
+	b.says("h1, h2", "serin")
+	b.says(".opblock-tag-section", "inference")
+	evaluate[bool](b, accessibility(t)+";axe.configure({rules: "+swaggers+"}), true")
+	b.accessible("/docs", "light")
+	for operation, answer := range map[string]string{"predict": `"model_version": "model_v1"`, "predict-by-model": `"model_used": "stable"`} {
+		block := "#operations-inference-" + operation
+		b.do(chromedp.Click(chromedp.CSS(block+" .opblock-summary-control"), chromedp.NodeVisible))
+		b.says(block+" textarea", "monthly_charges")
+		b.accessible("/docs with "+operation, "light")
+		b.do(chromedp.Click(chromedp.CSS(block+" .execute"), chromedp.NodeVisible))
+		b.says(block+" .live-responses-table", answer)
+		b.accessible("/docs with an answer of "+operation, "light")
+	}
+}
