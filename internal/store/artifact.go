@@ -17,7 +17,7 @@ import (
 // Ingest copies r into the artifacts and returns the SHA-256 of what it read,
 // in lower-case hexadecimal, and its size. The artifact is durable before it
 // returns. More than limit bytes are a *TooLarge; on any error, and when ctx
-// ends, nothing is left of it.
+// ends, nothing is left of it. Behind PostgreSQL the limit is 64 MiB at most.
 func (s *Store) Ingest(ctx context.Context, r io.Reader, limit int64) (digest string, size int64, err error) {
 	f, err := os.CreateTemp(s.path(artifactsName), "ingest-*"+temporarySuffix)
 	if err != nil {
@@ -30,6 +30,9 @@ func (s *Store) Ingest(ctx context.Context, r io.Reader, limit int64) (digest st
 			err = fmt.Errorf("storing an artifact: %w", err)
 		}
 	}()
+	if s.shared != nil {
+		limit = min(limit, artifactLimit)
+	}
 	h := sha256.New()
 	size, err = io.Copy(io.MultiWriter(f, h), &patient{ctx, io.LimitReader(r, limit+1)})
 	switch {
@@ -39,11 +42,17 @@ func (s *Store) Ingest(ctx context.Context, r io.Reader, limit int64) (digest st
 		return "", 0, &TooLarge{"the artifact", limit}
 	}
 	s.step("ingest: copied")
+	digest = hex.EncodeToString(h.Sum(nil))
+	if s.shared != nil {
+		if err := s.shared.upload(ctx, f, digest, size); err != nil {
+			return "", 0, err
+		}
+		s.step("ingest: shared")
+	}
 	if err := errors.Join(f.Chmod(0o400), f.Sync(), f.Close()); err != nil {
 		return "", 0, err
 	}
 	s.step("ingest: synced")
-	digest = hex.EncodeToString(h.Sum(nil))
 	// A copy that is there already is replaced: this one is known to be whole.
 	if err := s.renameDurably(f.Name(), s.artifact(digest), "ingest"); err != nil {
 		return "", 0, err
@@ -69,10 +78,58 @@ func (p *patient) Read(b []byte) (int, error) {
 // Artifact opens an artifact by its SHA-256. It reads all of it first, and
 // hands out the first byte only if the digest is right; otherwise it returns
 // *Damage. An unknown artifact is fs.ErrNotExist.
+//
+// One that is behind PostgreSQL is copied to the directory first, where it is not
+// there or not whole; that it is there already is enough where nobody answers.
 func (s *Store) Artifact(ctx context.Context, digest string) (io.ReadCloser, error) {
 	if !isDigest(digest) {
 		return nil, fmt.Errorf("%q is not a SHA-256 in lower-case hexadecimal", digest)
 	}
+	r, err := s.openArtifact(ctx, digest)
+	if err == nil || s.shared == nil || ctx.Err() != nil {
+		return r, err
+	}
+	f, err := s.fetch(ctx, digest)
+	if err != nil {
+		return nil, fmt.Errorf("fetching the artifact %s: %w. If it is gone, deploy its file again", digest, s.explain(err))
+	}
+	return f, nil
+}
+
+// fetching begins the names of files that are being fetched. Prune leaves them
+// alone, for it may run beside; Open removes them.
+const fetching = "fetch-"
+
+// fetch copies an artifact from PostgreSQL to the directory, and opens it: whoever
+// prunes may not know yet that somebody needs it.
+func (s *Store) fetch(ctx context.Context, digest string) (f *os.File, err error) {
+	if f, err = os.CreateTemp(s.path(artifactsName), fetching); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()           // it is being thrown away
+			_ = os.Remove(f.Name()) // Open removes it otherwise
+		}
+	}()
+	h := sha256.New()
+	if err := s.shared.download(ctx, digest, io.MultiWriter(f, h)); err != nil {
+		return nil, err
+	}
+	if found := hex.EncodeToString(h.Sum(nil)); found != digest {
+		return nil, &Damage{s.place(), "the SHA-256 of the artifact " + digest + " is " + found, "Deploy the file that it came from again, or restore it from a backup."}
+	}
+	if err := errors.Join(f.Chmod(0o400), f.Sync()); err != nil {
+		return nil, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return f, s.renameDurably(f.Name(), s.artifact(digest), "fetch")
+}
+
+// openArtifact opens an artifact that is in the directory.
+func (s *Store) openArtifact(ctx context.Context, digest string) (io.ReadCloser, error) {
 	f, err := os.Open(s.artifact(digest))
 	if err != nil {
 		return nil, fmt.Errorf("opening the artifact: %w. Deploy its file again", err)
@@ -100,21 +157,43 @@ func isDigest(s string) bool {
 // model names, as a model file or as its golden predictions, and what interrupted calls of Ingest left behind. It must not
 // run beside Ingest: keep has to name what was stored but not committed yet.
 func (s *Store) Prune(keep ...string) error {
+	if s.shared != nil {
+		kept, err := s.shared.prune(context.Background(), keep)
+		if err != nil {
+			return fmt.Errorf("pruning artifacts: %w", s.explain(err))
+		}
+		return s.sweep(kept)
+	}
 	end, err := s.begin(context.Background())
 	if err != nil {
 		return err
 	}
 	defer end()
 	for _, m := range s.known.models {
-		state, err := decodeState(m.state)
+		digests, err := named(m.state)
 		if err != nil {
 			return err
 		}
-		keep = append(keep, state.Stable.SHA256, state.Stable.Golden)
-		if state.Rollout != nil {
-			keep = append(keep, state.Rollout.Canary.SHA256, state.Rollout.Canary.Golden)
-		}
+		keep = append(keep, digests...)
 	}
+	return s.sweep(keep)
+}
+
+// named are the artifacts that a state needs.
+func named(text string) ([]string, error) {
+	state, err := decodeState(text)
+	if err != nil {
+		return nil, err
+	}
+	digests := []string{state.Stable.SHA256, state.Stable.Golden}
+	if state.Rollout != nil {
+		digests = append(digests, state.Rollout.Canary.SHA256, state.Rollout.Canary.Golden)
+	}
+	return digests, nil
+}
+
+// sweep removes what is not to be kept from the directory.
+func (s *Store) sweep(keep []string) error {
 	entries, err := os.ReadDir(s.path(artifactsName))
 	if err != nil {
 		return fmt.Errorf("pruning artifacts: %w", err)

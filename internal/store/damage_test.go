@@ -341,7 +341,7 @@ func TestRewrittenRow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = db.journal(t.Context(), "", "", uint64(seq), 1, func(r *row) (bool, error) {
+		err = db.tables().journal(t.Context(), "", "", uint64(seq), 1, func(r *row) (bool, error) {
 			r.actor = "nobody"
 			_, err := db.conn.ExecContext(t.Context(), "UPDATE journal SET actor = ?, hash = ? WHERE seq = ?", r.actor, r.digest(), int64(r.seq))
 			return false, err

@@ -1,5 +1,6 @@
 // Package store is the memory: what must be the same after a restart, in one
-// directory.
+// directory, or in PostgreSQL where several replicas share it. What follows is of
+// the directory; the last section is of PostgreSQL.
 //
 //	serin.db        SQLite: the journal, the evidence of rollouts in progress,
 //	                and the monitor's looks at the latest rollouts
@@ -69,6 +70,30 @@
 // so it never falls two rows behind; SaveEvidence reports that within a second.
 // A save that fails is not looked into: the next one is cumulative, and takes
 // its number from what is there.
+//
+// # Shared
+//
+// With a URL all of it is in the tables of a PostgreSQL, the same ones as in SQLite
+// and with the same rows, chain and checksums (tables.go), and the directory is
+// left with copies of artifacts and the lock. Instead of head.json there is a row:
+//
+//	replica --+                +-- head: seq and hash; who commits has its lock
+//	replica --+--> one chain --+-- models: generation, rollout, last row of each
+//	replica --+                +-- gauges, replicas, leaders: who observed what, who lives
+//
+// Nothing is kept in memory of what others may change. A commit takes the lock of
+// the head, compares the generation with what is there by then, adds its row and
+// moves the head, in one transaction: of several who commit the same generation one
+// does, the others get ErrStale.
+//
+// A COMMIT that is not answered may have happened, or may still happen while it is
+// on its way. Until that is over it holds the lock; so the store settles it by taking
+// the lock itself and looking, and says ErrUnsettled until it has got it. A replica
+// that is silent in the middle of a transaction loses it after two seconds, so that
+// nobody is kept waiting by the dead.
+//
+// The chain is checked from end to end by Verify and not at each start; a row
+// and its evidence are checked whenever they are read.
 //
 // # What may not happen
 //

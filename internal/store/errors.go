@@ -38,6 +38,13 @@ func (d *Damage) Error() string { return fmt.Sprintf("%s is damaged: %s. %s", d.
 const restore = "Restore the whole directory from a backup; or move it away and start anew with the model file that was stable: head.json, " +
 	"where it can still be read, names its digest, and artifacts/ has it under that name."
 
+func (s *Store) restore() string {
+	if s.shared != nil {
+		return restoreShared
+	}
+	return restore
+}
+
 // TooLarge refuses something bigger than it may be. Nothing was kept of it.
 type TooLarge struct {
 	// What it is.

@@ -17,7 +17,7 @@ import (
 func (s *Store) SaveEvidence(ctx context.Context, name, rolloutID string, e *record.Evidence) error {
 	data, err := encodeEvidence(e)
 	if err == nil {
-		err = s.save(ctx, "evidence", name, rolloutID, data, func(context.Context) error { return nil })
+		err = s.save(ctx, "evidence", name, rolloutID, data, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("saving evidence of rollout %s: %w", rolloutID, err)
@@ -27,7 +27,10 @@ func (s *Store) SaveEvidence(ctx context.Context, name, rolloutID string, e *rec
 
 // save replaces the evidence of the rollout in progress, and does more in the
 // same transaction.
-func (s *Store) save(ctx context.Context, what, name, rolloutID string, data []byte, more func(context.Context) error) error {
+func (s *Store) save(ctx context.Context, what, name, rolloutID string, data []byte, more func(context.Context, tables) error) error {
+	if s.shared != nil {
+		return s.shared.save(ctx, what, name, rolloutID, data, more)
+	}
 	end, err := s.beginWrite(ctx)
 	if err != nil {
 		return err
@@ -35,23 +38,28 @@ func (s *Store) save(ctx context.Context, what, name, rolloutID string, data []b
 	defer end()
 	m := s.known.models[name]
 	if rolloutID == "" || m.rollout != rolloutID {
-		return fmt.Errorf("%w: rollout %q of model %q is not in progress", ErrStale, rolloutID, name)
+		return notInProgress(name, rolloutID)
 	}
 	ctx = context.WithoutCancel(ctx)
 	s.step(what + ": begin")
 	err = s.db.transaction(ctx, func() error {
-		if err := s.db.putEvidence(ctx, name, rolloutID, data); err != nil {
+		t := s.db.tables()
+		if err := t.putEvidence(ctx, name, rolloutID, data); err != nil || more == nil {
 			return err
 		}
-		return more(ctx)
+		return more(ctx, t)
 	})
 	if err != nil {
-		return explain(s.path(databaseName), err)
+		return s.explain(err)
 	}
 	s.step(what + ": durable")
 	m.evidence = data
 	s.known.models[name] = m
 	return nil
+}
+
+func notInProgress(name, rolloutID string) error {
+	return fmt.Errorf("%w: rollout %q of model %q is not in progress", ErrStale, rolloutID, name)
 }
 
 // encodeEvidence refuses what could not be read back.
@@ -61,13 +69,6 @@ func encodeEvidence(e *record.Evidence) ([]byte, error) {
 		return nil, err
 	}
 	return data, new(record.Evidence).UnmarshalBinary(data)
-}
-
-// putEvidence replaces a model's evidence within a transaction.
-func (db *database) putEvidence(ctx context.Context, name, rolloutID string, data []byte) error {
-	_, err := db.conn.ExecContext(ctx, "INSERT OR REPLACE INTO evidence (model, rollout, data, checksum) VALUES (?, ?, ?, ?)",
-		name, rolloutID, data, checksum([]byte(name), []byte(rolloutID), data))
-	return err
 }
 
 // checksum is the SHA-256 over each part's length and bytes.
@@ -83,7 +84,7 @@ func checksum(parts ...[]byte) []byte {
 // readEvidence checks the evidence table against the models: there is a row
 // for each rollout in progress and no other.
 func (v *view) readEvidence(ctx context.Context, db *database) error {
-	err := db.each(ctx, "SELECT model, rollout, data, checksum FROM evidence", nil, func(rows *sql.Rows) (bool, error) {
+	err := db.tables().each(ctx, "SELECT model, rollout, data, checksum FROM evidence", nil, func(rows *sql.Rows) (bool, error) {
 		var name, rolloutID string
 		var data, sum []byte
 		if err := rows.Scan(&name, &rolloutID, &data, &sum); err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"serin/internal/record"
 )
@@ -27,23 +26,41 @@ func (s *Store) Commit(ctx context.Context, e Entry) error {
 		return failed(err)
 	}
 	next := newModel(e.State, r.state)
-	end, err := s.beginWrite(ctx)
+	if s.shared != nil {
+		err = s.shared.commit(ctx, r, next)
+	} else {
+		err = s.commit(ctx, r, next)
+	}
 	if err != nil {
 		return failed(err)
 	}
+	return nil
+}
+
+// commit is Commit in the directory.
+func (s *Store) commit(ctx context.Context, r *row, next model) error {
+	end, err := s.beginWrite(ctx)
+	if err != nil {
+		return err
+	}
 	defer end()
-	current := s.known.models[r.model]
+	if err := r.place(s.known.head, s.known.models[r.model], &next); err != nil {
+		return err
+	}
+	return s.append(context.WithoutCancel(ctx), r, next)
+}
+
+// place gives a row its place after the last one, if it follows what is committed
+// of its model, and next the evidence that the model has from then on.
+func (r *row) place(last head, current model, next *model) (err error) {
 	if next.generation != current.generation+1 {
-		return failed(fmt.Errorf("%w: the committed generation is %d, so %d cannot follow", ErrStale, current.generation, next.generation))
+		return fmt.Errorf("%w: the committed generation is %d, so %d cannot follow", ErrStale, current.generation, next.generation)
 	}
-	if next.evidence, err = evidenceAfter(current, next.rollout, e.Rollout, r.evidence); err != nil {
-		return failed(err)
+	if next.evidence, err = evidenceAfter(current, next.rollout, r.rollout, r.evidence); err != nil {
+		return err
 	}
-	r.seq, r.prev = s.known.head.seq+1, s.known.head.hash
+	r.seq, r.prev = last.seq+1, last.hash
 	r.hash = r.digest()
-	if err := s.append(context.WithoutCancel(ctx), r, next); err != nil {
-		return failed(err)
-	}
 	return nil
 }
 
@@ -65,17 +82,7 @@ func evidenceAfter(current model, inProgress, ofEntry string, evidence []byte) (
 // then the head. See the package comment for what happens when a step fails.
 func (s *Store) append(ctx context.Context, r *row, next model) error {
 	s.step("commit: begin")
-	err := s.db.transaction(ctx, func() error {
-		marks := strings.Repeat(", ?", strings.Count(columns, ","))
-		if _, err := s.db.conn.ExecContext(ctx, "INSERT INTO journal ("+columns+") VALUES (?"+marks+")", r.columns()...); err != nil {
-			return err
-		}
-		if next.rollout != "" {
-			return s.db.putEvidence(ctx, r.model, next.rollout, next.evidence)
-		}
-		_, err := s.db.conn.ExecContext(ctx, "DELETE FROM evidence WHERE model = ?", r.model)
-		return err
-	})
+	err := s.db.transaction(ctx, func() error { return s.db.tables().append(ctx, r, next) })
 	if errors.Is(err, errInDoubt) {
 		if unsettled := s.settle(ctx); unsettled != nil {
 			return errors.Join(unsettled, err)
@@ -85,7 +92,7 @@ func (s *Store) append(ctx context.Context, r *row, next model) error {
 		}
 	}
 	if err != nil {
-		return explain(s.path(databaseName), err)
+		return s.explain(err)
 	}
 	s.step("commit: durable")
 	s.known.head = head{r.seq, r.hash}
@@ -113,7 +120,7 @@ const (
 // error, and holds nothing but its number; those after it can be asked for as
 // always. The error is *Damage if the entry is not what was written.
 func (s *Store) Journal(ctx context.Context, name, rolloutID string, after uint64, limit int) ([]Entry, error) {
-	end, err := s.begin(ctx)
+	t, end, err := s.reading(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +128,7 @@ func (s *Store) Journal(ctx context.Context, name, rolloutID string, after uint6
 	var page []Entry
 	var unreadable error
 	size := 0
-	err = s.db.journal(ctx, name, rolloutID, after, min(limit, pageRows), func(r *row) (bool, error) {
+	err = t.journal(ctx, name, rolloutID, after, min(limit, pageRows), func(r *row) (bool, error) {
 		var e Entry
 		e, unreadable = s.readRow(r)
 		page = append(page, e)
@@ -129,7 +136,7 @@ func (s *Store) Journal(ctx context.Context, name, rolloutID string, after uint6
 		return size < pageBytes && unreadable == nil, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading the journal: %w", explain(s.path(databaseName), err))
+		return nil, fmt.Errorf("reading the journal: %w", s.explain(err))
 	}
 	return page, unreadable
 }
@@ -138,15 +145,18 @@ func (s *Store) Journal(ctx context.Context, name, rolloutID string, after uint6
 // last one below a number: at most limit of them, and fewer if they are large. One that cannot be read holds nothing but its
 // number, and keeps nobody from those before it.
 func (s *Store) Recent(ctx context.Context, name string, before uint64, limit int) ([]Entry, error) {
-	end, err := s.begin(ctx)
+	t, end, err := s.reading(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
 	var page []Entry
 	size := 0
-	query := "SELECT " + columns + " FROM journal WHERE model = ? AND (? = 0 OR seq < ?) ORDER BY seq DESC LIMIT ?"
-	err = s.db.each(ctx, query, []any{name, int64(min(before, math.MaxInt64)), int64(min(before, math.MaxInt64)), min(max(limit, 0), pageRows)}, func(rows *sql.Rows) (bool, error) {
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	query := "SELECT " + columns + " FROM journal WHERE model = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3"
+	err = t.each(ctx, query, []any{name, int64(min(before, math.MaxInt64)), min(max(limit, 0), pageRows)}, func(rows *sql.Rows) (bool, error) {
 		var r row
 		if err := r.scan(rows.Scan); err != nil {
 			return false, err
@@ -157,7 +167,7 @@ func (s *Store) Recent(ctx context.Context, name string, before uint64, limit in
 		return size < pageBytes, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading the journal: %w", explain(s.path(databaseName), err))
+		return nil, fmt.Errorf("reading the journal: %w", s.explain(err))
 	}
 	return page, nil
 }
@@ -165,27 +175,11 @@ func (s *Store) Recent(ctx context.Context, name string, before uint64, limit in
 // readRow checks and decodes a row; of one that cannot be read it keeps the number.
 func (s *Store) readRow(r *row) (Entry, error) {
 	if err := r.check(r.seq, r.prev); err != nil {
-		return Entry{Seq: r.seq}, s.damaged(err)
+		return Entry{Seq: r.seq}, &Damage{s.place(), err.Error(), s.restore()}
 	}
 	e, err := r.entry()
 	if err != nil {
 		return Entry{Seq: r.seq}, fmt.Errorf("row %d of the journal is not understood, perhaps because another version of serin wrote it: %w", r.seq, err)
 	}
 	return e, nil
-}
-
-// everything is a limit that limits nothing.
-const everything = math.MaxInt
-
-// journal hands rows after a number to visit, in order, until it returns false.
-// See Journal for which.
-func (db *database) journal(ctx context.Context, name, rolloutID string, after uint64, limit int, visit func(*row) (bool, error)) error {
-	query := "SELECT " + columns + " FROM journal WHERE seq > ? AND (? = '' OR model = ?) AND (? = '' OR rollout = ?) ORDER BY seq LIMIT ?"
-	return db.each(ctx, query, []any{int64(min(after, math.MaxInt64)), name, name, rolloutID, rolloutID, max(limit, 0)}, func(rows *sql.Rows) (bool, error) {
-		var r row
-		if err := r.scan(rows.Scan); err != nil {
-			return false, err
-		}
-		return visit(&r)
-	})
 }

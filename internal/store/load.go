@@ -91,7 +91,7 @@ func (s *Store) readDatabase(ctx context.Context, db *database, found *view, wri
 		}
 	}
 	before := found.head // the row before the last one
-	err := db.journal(ctx, "", "", 0, everything, func(r *row) (bool, error) {
+	err := db.tables().journal(ctx, "", "", 0, everything, func(r *row) (bool, error) {
 		before = found.head
 		return true, found.follow(r)
 	})

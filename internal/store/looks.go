@@ -110,38 +110,12 @@ func (l *look) decode() (Look, error) {
 func (s *Store) SaveLook(ctx context.Context, name, rolloutID string, l Look) (uint64, error) {
 	encoded, err := encodeLook(name, rolloutID, l)
 	if err == nil {
-		err = s.save(ctx, "look", name, rolloutID, encoded.evidence, func(ctx context.Context) error { return s.db.putLook(ctx, encoded) })
+		err = s.save(ctx, "look", name, rolloutID, encoded.evidence, func(ctx context.Context, t tables) error { return t.putLook(ctx, encoded) })
 	}
 	if err != nil {
 		return 0, fmt.Errorf("saving a look at rollout %s: %w", rolloutID, err)
 	}
 	return encoded.number, nil
-}
-
-// nextLook is the number of the look that comes next.
-func (db *database) nextLook(ctx context.Context, name, rolloutID string) (number uint64, err error) {
-	row := db.conn.QueryRowContext(ctx, "SELECT coalesce(max(number), 0) + 1 FROM looks WHERE model = ? AND rollout = ?", name, rolloutID)
-	return number, row.Scan(&number)
-}
-
-// putLook numbers and adds a look within a transaction, and lets go of what is
-// too old by then.
-func (db *database) putLook(ctx context.Context, l *look) (err error) {
-	if l.number, err = db.nextLook(ctx, l.model, l.rollout); err != nil {
-		return err
-	}
-	_, err = db.conn.ExecContext(ctx, "INSERT INTO looks (model, rollout, number, at, finding, detail, evidence, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		append(l.key(), l.at, l.finding, l.detail, l.evidence, l.checksum())...)
-	switch {
-	case err != nil:
-		return err
-	case l.number == 1: // a rollout more
-		_, err = db.conn.ExecContext(ctx, `DELETE FROM looks WHERE model = ?1 AND rollout NOT IN
-			(SELECT rollout FROM looks WHERE model = ?1 GROUP BY rollout ORDER BY max(id) DESC LIMIT ?2)`, l.model, keepRollouts)
-	case l.number > keepLooks:
-		_, err = db.conn.ExecContext(ctx, "DELETE FROM looks WHERE model = ? AND rollout = ? AND number <= ?", l.model, l.rollout, int64(l.number-keepLooks))
-	}
-	return err
 }
 
 // Looks returns looks at a rollout, in progress or ended, that come after a
@@ -152,14 +126,14 @@ func (db *database) putLook(ctx context.Context, l *look) (err error) {
 // and holds nothing but its number; those after it can be asked for as always.
 // The error is *Damage if the look is not what was written, or is gone.
 func (s *Store) Looks(ctx context.Context, name, rolloutID string, after uint64, limit int) ([]Look, error) {
-	end, err := s.begin(ctx)
+	t, end, err := s.reading(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	next, err := s.db.nextLook(context.WithoutCancel(ctx), name, rolloutID)
+	next, err := t.nextLook(ctx, name, rolloutID)
 	if err != nil {
-		return nil, fmt.Errorf("reading the looks at rollout %s of model %s: %w", rolloutID, name, explain(s.path(databaseName), err))
+		return nil, fmt.Errorf("reading the looks at rollout %s of model %s: %w", rolloutID, name, s.explain(err))
 	}
 	dropped := max(next, keepLooks+1) - (keepLooks + 1)
 	var page []Look
@@ -170,7 +144,7 @@ func (s *Store) Looks(ctx context.Context, name, rolloutID string, after uint64,
 		}
 		number++
 		l := &look{model: name, rollout: rolloutID, number: number}
-		decoded, err := s.readLook(context.WithoutCancel(ctx), l)
+		decoded, err := s.readLook(ctx, t, l)
 		if err != nil {
 			return append(page, Look{Number: number}), fmt.Errorf("reading look %d at rollout %s of model %s: %w", number, rolloutID, name, err)
 		}
@@ -182,18 +156,18 @@ func (s *Store) Looks(ctx context.Context, name, rolloutID string, after uint64,
 
 // readLook reads, checks and decodes the look with the given number. Each is
 // asked for by its number, so that one that is gone is missed.
-func (s *Store) readLook(ctx context.Context, l *look) (Look, error) {
+func (s *Store) readLook(ctx context.Context, t tables, l *look) (Look, error) {
 	var sum []byte
-	row := s.db.conn.QueryRowContext(ctx, "SELECT at, finding, detail, evidence, checksum FROM looks WHERE model = ? AND rollout = ? AND number = ?", l.key()...)
-	err := row.Scan(&l.at, &l.finding, &l.detail, &l.evidence, &sum)
+	err := t.one(ctx, "SELECT at, finding, detail, evidence, checksum FROM looks WHERE model = $1 AND rollout = $2 AND number = $3", l.key(),
+		&l.at, &l.finding, &l.detail, &l.evidence, &sum)
 	const harmless = "Nothing but this look is lost, and nothing depends on it."
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return Look{}, &Damage{s.path(databaseName), "the look is gone", harmless}
+		return Look{}, &Damage{s.place(), "the look is gone", harmless}
 	case err != nil:
-		return Look{}, explain(s.path(databaseName), err)
+		return Look{}, s.explain(err)
 	case !bytes.Equal(sum, l.checksum()):
-		return Look{}, &Damage{s.path(databaseName), "the look does not have the checksum that it was written with", harmless}
+		return Look{}, &Damage{s.place(), "the look does not have the checksum that it was written with", harmless}
 	}
 	decoded, err := l.decode()
 	if err != nil {

@@ -59,9 +59,6 @@ type row struct {
 	prev, hash []byte
 }
 
-// columns lists the columns in the order of columns() and scan().
-const columns = "seq, model, at, event, actor, reason, rollout, finding, detail, state, evidence, prev, hash"
-
 func (r *row) columns() []any {
 	return []any{
 		int64(r.seq), r.model, r.at, r.event, r.actor, r.reason, r.rollout, r.finding, r.detail, r.state, r.evidence, r.prev, r.hash,

@@ -168,24 +168,8 @@ func (db *database) transaction(ctx context.Context, do func() error) error {
 	return err
 }
 
-// each hands the rows that a query finds to visit, until that returns false or
-// the context ends. SQLite is not interrupted: that would look like a failure.
-func (db *database) each(ctx context.Context, query string, args []any, visit func(*sql.Rows) (bool, error)) error {
-	rows, err := db.conn.QueryContext(context.WithoutCancel(ctx), query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if more, err := visit(rows); err != nil || !more {
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	return rows.Err()
-}
+// tables runs statements on the one connection.
+func (db *database) tables() tables { return tables{run: db.conn} }
 
 // migrate brings the layout up to date.
 func (db *database) migrate(ctx context.Context, path string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -27,13 +28,15 @@ const (
 	temporarySuffix = ".tmp"
 )
 
-// Store is an open state directory. It is safe for concurrent use; one
-// operation runs at a time.
+// Store is an open state directory, with all that is in it or with PostgreSQL
+// behind it. It is safe for concurrent use; in a directory alone, one operation runs
+// at a time.
 type Store struct {
-	dir  string
-	step func(string)
-	lock *flock.Flock
-	held os.FileInfo // of the lock's file, as it was locked
+	dir    string
+	step   func(string)
+	lock   *flock.Flock
+	held   os.FileInfo // of the lock's file, as it was locked
+	shared *shared     // nil: all is in the directory, and what follows is of it
 
 	// turn is taken by whoever uses what is below; a channel, so that waiting for
 	// a slow disk can be given up.
@@ -42,6 +45,7 @@ type Store struct {
 	closed  bool
 	known   view
 	headDue bool // head.json is one row behind
+	alone   alone
 }
 
 // view is what is on the disk, as far as the store knows.
@@ -73,11 +77,20 @@ type Options struct {
 	// Step, if it is not nil, is called before and after each durable step with
 	// the step's name. Tests end the process there.
 	Step func(step string)
+	// URL is where PostgreSQL is, postgres://user:password@host:5432/database; empty
+	// for SQLite in the directory. Several hosts, with commas between them, are
+	// tried for the one that can be written. Its search_path is the schema that the
+	// tables are in, serin if it names none.
+	URL string
 }
 
 // Open opens a state directory, makes it if it does not exist, and checks
 // everything that is in it but the artifacts. It returns ErrLocked when the
 // directory is in use, and *Damage when a file in it is not what was written.
+//
+// With a URL the directory holds copies of artifacts, and the lock; the tables are
+// made if they do not exist. A server that cannot be reached does not keep it from
+// opening: every call returns ErrUnreachable until it can be.
 func Open(dir string, o Options) (*Store, error) {
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
@@ -90,10 +103,42 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	if err := s.load(context.Background()); err != nil {
+	if o.URL != "" {
+		err = s.connect(context.Background(), o.URL)
+	} else {
+		err = s.load(context.Background())
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the state directory %s: %w", absolute, err), s.lock.Unlock())
 	}
 	return s, nil
+}
+
+// connect is what Open does where the state is on PostgreSQL.
+func (s *Store) connect(ctx context.Context, address string) error {
+	for _, name := range []string{databaseName, headName} {
+		if _, err := os.Lstat(s.path(name)); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("it holds a state of its own, %s, beside which another one would go on: take that over with serin import, and give another directory with --data", name)
+		}
+	}
+	entries, err := os.ReadDir(s.path(artifactsName))
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), fetching) {
+			err = errors.Join(err, os.Remove(s.artifact(entry.Name())))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	p, err := dial(address, s.step)
+	if err != nil {
+		return err
+	}
+	if _, err := p.begin(ctx); err != nil && !errors.Is(err, ErrUnreachable) {
+		return errors.Join(err, p.close())
+	}
+	s.shared = p
+	return nil
 }
 
 func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
@@ -190,6 +235,34 @@ func (s *Store) stillHere() error {
 	return nil
 }
 
+// reading is begin for those who read tables.
+func (s *Store) reading(ctx context.Context) (t tables, end func(), err error) {
+	if s.shared != nil {
+		t, err = s.shared.begin(ctx)
+		return t, func() {}, err
+	}
+	if end, err = s.begin(ctx); err != nil {
+		return tables{}, nil, err
+	}
+	return s.db.tables(), end, nil
+}
+
+// place is where the tables are, for messages.
+func (s *Store) place() string {
+	if s.shared != nil {
+		return s.shared.address
+	}
+	return s.path(databaseName)
+}
+
+// explain turns an error of the database into one for people.
+func (s *Store) explain(err error) error {
+	if s.shared != nil {
+		return s.shared.explain(err)
+	}
+	return explain(s.path(databaseName), err)
+}
+
 // settle finds out what is on the disk as a restart would: it opens the
 // database again and reads all of it.
 func (s *Store) settle(ctx context.Context) error {
@@ -207,13 +280,11 @@ func (s *Store) settle(ctx context.Context) error {
 // progress, the last evidence that was saved or committed for it. A model that
 // was never written is the zero State with its name.
 func (s *Store) State(ctx context.Context, name string) (rollout.State, record.Evidence, error) {
-	end, err := s.begin(ctx)
+	m, err := s.model(ctx, name)
 	if err != nil {
 		return rollout.State{}, record.Evidence{}, err
 	}
-	m, known := s.known.models[name]
-	end()
-	if !known {
+	if m.state == "" {
 		return rollout.State{Model: name}, record.Evidence{}, nil
 	}
 	state, err := decodeState(m.state)
@@ -229,8 +300,26 @@ func (s *Store) State(ctx context.Context, name string) (rollout.State, record.E
 	return state, evidence, nil
 }
 
+// model is what is committed of a model; zero if nothing is.
+func (s *Store) model(ctx context.Context, name string) (model, error) {
+	if s.shared != nil {
+		return s.shared.state(ctx, name)
+	}
+	end, err := s.begin(ctx)
+	if err != nil {
+		return model{}, err
+	}
+	defer end()
+	return s.known.models[name], nil
+}
+
 // Models are the names of the models that have a state, sorted.
 func (s *Store) Models(ctx context.Context) ([]string, error) {
+	if s.shared != nil {
+		names, err := s.shared.models(ctx)
+		slices.Sort(names)
+		return names, err
+	}
 	end, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -249,7 +338,10 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	var err error
-	if s.db != nil {
+	switch {
+	case s.shared != nil:
+		err = s.shared.close()
+	case s.db != nil:
 		err = s.db.close()
 		s.db = nil
 	}
