@@ -75,6 +75,12 @@ web: ## Build the dashboard into internal/web/dist (needs Node 20.19 or later, a
 	cd internal/web/ui && npm ci --no-audit --no-fund && npm run build
 	gzip -9nc internal/web/ui/node_modules/axe-core/axe.min.js > test/browser/testdata/axe.min.js.gz
 
+.PHONY: docs
+docs: ## Write what is generated in docs/: the references, the picture of a rollout
+	go test ./internal/rollout -run Picture -update
+	SERIN_DOCS=write go test -count=1 -run 'Documented|Reference' ./internal/api ./internal/infer
+	SERIN_DOCS=write go test -count=1 -run 'Reference|ErrorsPage' ./internal/app ./internal/web ./cmd/serin
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s; or a count, 10000x; "20s 10000x": scripts/fuzz)
 	scripts/fuzz $(FUZZTIME)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -43,11 +44,18 @@ func newPromote(c term.Console) *cobra.Command {
 		Example: "  serin promote\n  serin promote --force --reason \"latency was measured elsewhere\"",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if request.Force && request.Reason == "" {
+				return term.Usage(errors.New("promote --force overrides the judge and needs a reason, which goes into the journal: add --reason TEXT"))
+			}
 			client, err := r.client()
 			if err != nil {
 				return err
 			}
-			return done(cmd, c, r.output, func() (api.Change, error) { return client.Promote(cmd.Context(), request) })
+			err = done(cmd, c, r.output, func() (api.Change, error) { return client.Promote(cmd.Context(), request) })
+			if p, ok := errors.AsType[*api.Problem](err); ok && p.Health != nil { // the verdict stands against it
+				return fmt.Errorf("%w\nWith force and a reason: %s --force --reason TEXT", err, r.command("promote"))
+			}
+			return err
 		},
 	}
 	r.flags(cmd)
@@ -84,7 +92,7 @@ func newSlowdown(c term.Console) *cobra.Command {
 			}
 			return c.Print(r.output, s, func(w io.Writer) {
 				if s.SimulateSlowdown {
-					fmt.Fprintln(w, "canary predictions are slowed down; serin slowdown off ends it, and so does the end of the rollout")
+					fmt.Fprintln(w, "canary predictions are slowed down;", r.command("slowdown off"), "ends it, and so does the end of the rollout")
 				} else {
 					fmt.Fprintln(w, "canary predictions are not slowed down")
 				}
@@ -125,7 +133,7 @@ evidence or no canary. A p-value holds for one look; the answer says which this 
 			if err != nil {
 				return fmt.Errorf("check: %w", err)
 			}
-			if err := c.Print(r.output, h, func(w io.Writer) { writeHealth(w, h) }); err != nil {
+			if err := c.Print(r.output, h, func(w io.Writer) { r.writeHealth(w, h) }); err != nil {
 				return err
 			}
 			switch h.Status {
@@ -142,7 +150,7 @@ evidence or no canary. A p-value holds for one look; the answer says which this 
 	return cmd
 }
 
-func writeHealth(w io.Writer, h api.Health) {
+func (r *remote) writeHealth(w io.Writer, h api.Health) {
 	fmt.Fprintf(w, "%s: %s\n", h.Status, h.Finding)
 	if h.CanaryStartTime == "" {
 		return
@@ -161,7 +169,7 @@ func writeHealth(w io.Writer, h api.Health) {
 	}
 	writeMonitor(w, h)
 	if h.Phase == "due" {
-		fmt.Fprintln(w, "  time    the observation is over; decide: serin promote or serin rollback")
+		fmt.Fprintln(w, "  time    "+r.overdue())
 	} else {
 		fmt.Fprintf(w, "  time    %s left of this canary's observation\n", seconds(h.RemainingS))
 	}
@@ -211,7 +219,7 @@ Where the server has several models and none is named, a line for each.`,
 			if err != nil {
 				return fmt.Errorf("status: %w", err)
 			}
-			return c.Print(r.output, s, func(w io.Writer) { writeState(w, s) })
+			return c.Print(r.output, s, func(w io.Writer) { r.writeState(w, s) })
 		},
 	}
 	r.flags(cmd)
@@ -241,19 +249,19 @@ func writeModels(w io.Writer, all []api.Standing) {
 	}
 }
 
-func writeState(w io.Writer, s api.State) {
+func (r *remote) writeState(w io.Writer, s api.State) {
 	fmt.Fprintf(w, "model   %s, %s\n", s.Model, s.Phase)
 	fmt.Fprintf(w, "stable  %s  sha256 %s\n", s.Stable.Path, s.Stable.SHA256[:min(12, len(s.Stable.SHA256))])
-	if r := s.Rollout; r != nil {
-		fmt.Fprintf(w, "canary  %s  sha256 %s  rollout %s with %s of the requests\n", r.Canary.Path, r.Canary.SHA256[:min(12, len(r.Canary.SHA256))], r.ID, percent(r.Weight))
-		if b := r.Before; b != nil {
+	if a := s.Rollout; a != nil {
+		fmt.Fprintf(w, "canary  %s  sha256 %s  rollout %s with %s of the requests\n", a.Canary.Path, a.Canary.SHA256[:min(12, len(a.Canary.SHA256))], a.ID, percent(a.Weight))
+		if b := a.Before; b != nil {
 			fmt.Fprintf(w, "before  this version was tried in %s until %s: %s\n", b.Rollout, b.At.UTC().Format(time.RFC3339), b.Reason)
 		}
 	} else if l := s.Last; l != nil {
 		fmt.Fprintf(w, "last    %s in rollout %s ended at %s by %s of %s: %s\n", l.Version, l.Rollout, l.At.UTC().Format(time.RFC3339), l.Event, l.Actor, l.Reason)
 	}
 	if s.AlertStatus != nil {
-		writeHealth(w, *s.AlertStatus)
+		r.writeHealth(w, *s.AlertStatus)
 	}
 	if s.SimulateSlowdown {
 		fmt.Fprintln(w, "drill   canary predictions are slowed down on purpose")

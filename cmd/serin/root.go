@@ -156,6 +156,19 @@ func (r *remote) ask() (*api.Client, error) {
 	return client.For(r.model), nil
 }
 
+// command is a command line about the same model, for hints.
+func (r *remote) command(words string) string {
+	if r.model != "" {
+		words += " --model " + r.model
+	}
+	return "serin " + words
+}
+
+// overdue says that the time is over and nobody has decided.
+func (r *remote) overdue() string {
+	return fmt.Sprintf("the observation is over; decide: %s or %s", r.command("promote"), r.command("rollback"))
+}
+
 // completion bounds what a shell waits for.
 const completion = time.Second
 

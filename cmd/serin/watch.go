@@ -40,7 +40,7 @@ count as a look.`,
 				defer cancel()
 				ctx = limited
 			}
-			v := &view{Console: c, json: r.output == "json"}
+			v := &view{Console: c, json: r.output == "json", overdue: r.overdue()}
 			err = v.follow(ctx, func() (api.State, error) { return client.State(ctx) })
 			if ctx.Err() == nil { // else it was told to end
 				return fmt.Errorf("watch: %w", err)
@@ -57,9 +57,10 @@ count as a look.`,
 type view struct {
 	term.Console
 
-	json   bool
-	height int    // lines that are drawn
-	told   string // the last line, without a terminal
+	json    bool
+	overdue string // what is said when the time is over
+	height  int    // lines that are drawn
+	told    string // the last line, without a terminal
 }
 
 // follow asks again and again, and shows what is new, until ctx ends. A server
@@ -94,7 +95,7 @@ func (v *view) follow(ctx context.Context, ask func() (api.State, error)) error 
 func (v *view) show(s *api.State) error {
 	switch {
 	case v.Watched() && !v.json:
-		text := picture(s)
+		text := picture(s, v.overdue)
 		v.draw(text)
 		v.told = ""
 	case summary(s) != v.told:
@@ -157,7 +158,7 @@ func summary(s *api.State) string {
 }
 
 // picture is the view for a terminal.
-func picture(s *api.State) string {
+func picture(s *api.State, overdue string) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, summary(s))
 	h := s.AlertStatus
@@ -192,7 +193,7 @@ func picture(s *api.State) string {
 	fmt.Fprintf(&b, "  monitor  %s: %s\n", h.MonitorVerdict, h.MonitorFinding)
 	left := seconds(h.RemainingS) + " left of the observation"
 	if h.Phase == "due" {
-		left = "the observation is over; decide: serin promote or serin rollback"
+		left = overdue
 	} else if m.ExpectedSeconds != nil {
 		left += fmt.Sprintf(", %s to a pass at this traffic", seconds(*m.ExpectedSeconds))
 	}

@@ -91,6 +91,8 @@ const (
 
 // Problem is an error answer, RFC 9457.
 type Problem struct {
+	// Type is where the error is explained, on the server that answered.
+	Type   string `json:"type,omitempty" example:"/docs/errors#no_canary"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	// Detail says what is wrong and what to do next.
@@ -141,9 +143,12 @@ func ExitOf(err error) ExitCode {
 	return ExitInternal
 }
 
+// typeOf is the place of a code on the page of errors.
+func typeOf(code string) string { return "/docs/errors#" + code }
+
 func problem(code, detail string) *Problem {
 	status := outcomes[code].status
-	return &Problem{Title: http.StatusText(status), Status: status, Detail: sentence(detail), Code: code}
+	return &Problem{Type: typeOf(code), Title: http.StatusText(status), Status: status, Detail: sentence(detail), Code: code}
 }
 
 // problemOf turns what control answers into what the client reads.
@@ -180,7 +185,7 @@ func explain(_ huma.Context, _ string, v any) (any, error) {
 	if !ok {
 		return v, nil
 	}
-	p := &Problem{Title: model.Title, Status: model.Status, Detail: model.Detail, Code: codeInvalid}
+	p := &Problem{Type: typeOf(codeInvalid), Title: model.Title, Status: model.Status, Detail: model.Detail, Code: codeInvalid}
 	var parts []string
 	for _, e := range model.Errors {
 		message := plain(e.Message)

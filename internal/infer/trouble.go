@@ -121,6 +121,7 @@ func (h *Handler) refusal(in route.Protocol, err error) *trouble {
 
 // problem is RFC 9457's document.
 type problem struct {
+	Type   string       `json:"type"` // where it is explained
 	Title  string       `json:"title"`
 	Status int          `json:"status"`
 	Detail string       `json:"detail"`
@@ -129,7 +130,8 @@ type problem struct {
 }
 
 func (t *trouble) document() problem {
-	return problem{http.StatusText(t.status), t.status, t.detail, t.meaning().code, t.fields}
+	code := t.meaning().code
+	return problem{"/docs/errors#" + code, http.StatusText(t.status), t.status, t.detail, code, t.fields}
 }
 
 func (t *trouble) problem(w http.ResponseWriter) {

@@ -62,11 +62,12 @@ func Handler() http.Handler {
 // refuse answers with a problem, RFC 9457, in the form of serin's other ones.
 func refuse(w http.ResponseWriter, status int, code, detail string) {
 	write(w, status, "application/problem+json", struct {
+		Type   string `json:"type"`
 		Title  string `json:"title"`
 		Status int    `json:"status"`
 		Detail string `json:"detail"`
 		Code   string `json:"code"`
-	}{http.StatusText(status), status, detail, code})
+	}{"/docs/errors#" + code, http.StatusText(status), status, detail, code})
 }
 
 func write(w http.ResponseWriter, status int, kind string, v any) {

@@ -1,9 +1,13 @@
 package kayenta
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
+	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -122,12 +126,38 @@ func (s *sample) UnmarshalJSONFrom(from *jsontext.Decoder) error {
 	return err
 }
 
+// plain says what is wrong with a body in its own words: the decoder's are about Go.
+func plain(err error) string {
+	if s, ok := errors.AsType[*json.SemanticError](err); ok {
+		where := strings.ReplaceAll(strings.TrimPrefix(string(s.JSONPointer), "/"), "/", ".")
+		switch {
+		case errors.Is(err, strconv.ErrRange):
+			return where + " is too large for a number"
+		case s.Err != nil:
+			return where + ": " + s.Err.Error()
+		}
+		wanted := "an object"
+		switch s.GoType.Kind() {
+		case reflect.Float64, reflect.Int, reflect.Int64, reflect.Uint64:
+			wanted = "a number"
+		case reflect.String:
+			wanted = "a string"
+		case reflect.Bool:
+			wanted = "true or false"
+		case reflect.Slice:
+			wanted = "a list"
+		}
+		return cmp.Or(where, "it") + " should be " + wanted
+	}
+	return strings.TrimPrefix(err.Error(), "jsontext: ")
+}
+
 // Decode reads a request and checks what the verdict depends on. An error says
 // where the request is wrong.
 func Decode(data []byte) (Request, error) {
 	var r Request
 	if err := json.Unmarshal(data, &r); err != nil {
-		return Request{}, fmt.Errorf("the body is not a request for a judge: %w", err)
+		return Request{}, fmt.Errorf("the body is not a request for a judge: %s", plain(err))
 	}
 	t := r.Thresholds
 	if t == nil || t.Pass == nil || t.Marginal == nil {

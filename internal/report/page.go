@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	_ "embed" // for the page
 	"fmt"
 	"html/template"
@@ -83,8 +84,12 @@ func (s *Story) footer() string {
 	if n := len(s.Differs); n > 0 {
 		end = fmt.Sprintf("and %d did not come out the same", n)
 	}
-	return fmt.Sprintf("Planned for %s; an alarm at alpha = %g, from a slowdown of %.4g %% on; a pass rules out one of %.4g %%. Judged again from the stored evidence: %d moments, %s.",
-		span(s.Plan.PeriodS), s.Plan.Alpha, 100*s.Plan.MinSlowdown, 100*s.Plan.Tolerance, s.Judged, end)
+	moments := fmt.Sprintf("%d moments", s.Judged)
+	if s.Judged == 1 {
+		moments = "1 moment"
+	}
+	return fmt.Sprintf("Planned for %s; an alarm at alpha = %g, from a slowdown of %.4g %% on; a pass rules out one of %.4g %%. Judged again from the stored evidence: %s, %s.",
+		span(s.Plan.PeriodS), s.Plan.Alpha, 100*s.Plan.MinSlowdown, 100*s.Plan.Tolerance, moments, end)
 }
 
 // HTML writes the story as one page that needs nothing else.
@@ -101,7 +106,7 @@ func (s *Story) HTML(w io.Writer) error {
 // Markdown writes the story for a pull request.
 func (s *Story) Markdown(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s\n\n%s\n\n**%s**", cell(s.title()), cell(s.subtitle()), cell(s.Verdict))
+	fmt.Fprintf(&b, "# %s\n\n%s\n\n**%s**", cell(s.title()), cell(s.subtitle()), cmp.Or(cell(s.Verdict), "not judged"))
 	if s.Sentence != "" {
 		fmt.Fprintf(&b, ": %s", cell(s.Sentence))
 	}

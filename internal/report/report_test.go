@@ -175,3 +175,13 @@ func TestTicks(t *testing.T) {
 		}
 	}
 }
+
+// TestAStoryWithoutLooks says that nothing was judged, in words.
+func TestAStoryWithoutLooks(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	s := &Story{Judged: 1}
+	if err := s.Markdown(&text); err != nil || !strings.Contains(text.String(), "\n**not judged**\n") || !strings.Contains(text.String(), "evidence: 1 moment, ") {
+		t.Errorf("%v %s", err, text.String())
+	}
+}

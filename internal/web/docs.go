@@ -17,14 +17,18 @@ import (
 //go:embed docs
 var docs embed.FS
 
-// Docs serves that page at /docs, and its files below. What is large lies
+// Docs serves that page at /docs, its files below, and at /docs/errors what each
+// error means, which is where the type of an error leads. What is large lies
 // compressed in the binary and goes out as it lies there, so that it takes no
 // memory, neither while nobody looks nor while somebody does.
 func Docs() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimPrefix(r.URL.Path, "/")
-		if name == "docs" {
+		switch name {
+		case "docs":
 			name = "docs/index.html"
+		case "docs/errors":
+			name = "docs/errors.html"
 		}
 		if file, err := docs.Open(name); err == nil && fs.ValidPath(name) && path.Ext(name) != ".gz" {
 			defer file.Close()
