@@ -25,6 +25,10 @@
 // The gauges know nothing of them: they run through from the beginning of a
 // rollout to its end, and a stage is the difference of two snapshots.
 //
+// Of a rollout on several replicas each shows what it has counted under each
+// planned share, an Epoch; Follow makes the evidence out of the sums, to the same
+// bits as if one process had seen it all.
+//
 // What may not happen: no list of latencies; no lock that all requests share;
 // no allocation in Observe; nothing decoded from bytes is believed before it
 // was checked against itself.

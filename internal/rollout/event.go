@@ -17,6 +17,8 @@ type Event struct {
 	Plan Plan
 	// Weight is the share that the canary is to get from now on (Reweigh).
 	Weight Weight
+	// Replica is who loads the canary first (Deploy); "" where there is one process.
+	Replica string
 	// Force overrides a quarantine (Deploy) or the judge (Promote).
 	Force bool
 	// Finding is the judge's at this moment (Rollback, Promote, PeriodOver,

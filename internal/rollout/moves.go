@@ -102,6 +102,7 @@ func deploy(s *State, e Event, now time.Time) ([]Effect, error) {
 		Requested: now,
 		Before:    before,
 		Drilled:   s.Slowdown,
+		By:        e.Replica,
 	}
 	s.Phase = Loading
 	return []Effect{LoadCanary}, nil
@@ -230,6 +231,7 @@ func reweigh(s *State, e Event, _ time.Time) ([]Effect, error) {
 			"Promote or roll back; a rollout that is deployed anew may change it again.",
 		}
 	}
+	r.Shares = append(r.Shares, r.Weight)
 	r.Weight = e.Weight
 	r.Reweighed++
 	return []Effect{Reroute}, nil

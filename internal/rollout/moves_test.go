@@ -378,7 +378,7 @@ func TestReweigh(t *testing.T) {
 	}
 	for _, p := range []Phase{Live, Due} {
 		s := step(t, in(p), to(2500))
-		if s.Rollout.Weight != 2500 || s.Rollout.Reweighed != 1 || s.Rollout.Plan != plan || s.Phase != p {
+		if s.Rollout.Weight != 2500 || s.Rollout.Reweighed != 1 || !slices.Equal(s.Rollout.Shares, []Weight{plan.Weight}) || s.Rollout.Plan != plan || s.Phase != p {
 			t.Errorf("in %s: %+v", p, s.Rollout)
 		}
 		for weight, want := range map[Weight]Code{2500: WeightUnchanged, 0: Impossible, -1: Impossible, whole + 1: Impossible, whole: "", 1000: ""} {
@@ -459,7 +459,7 @@ func checkAlarmAndWeight(t *rapid.T, before State, e Event, after State) {
 	if is == nil {
 		return
 	}
-	if !is.Weight.valid() || is.Reweighed > maxReweighs {
+	if !is.Weight.valid() || is.Reweighed > maxReweighs || len(is.Shares) != is.Reweighed {
 		t.Fatalf("%s: weight %d after %d changes", e.Kind, is.Weight, is.Reweighed)
 	}
 	if was == nil {

@@ -85,6 +85,12 @@ type Rollout struct {
 	// Reweighed counts how often it was changed, maxReweighs at most.
 	Weight    Weight `json:"weight"`
 	Reweighed int    `json:"reweighed,omitempty"`
+	// Shares are those that the canary had before, in order.
+	Shares []Weight `json:"shares,omitempty"`
+	// By is the replica that loads the canary first, where several share the store:
+	// the others load it once it is live, so that a file which ends the process that
+	// opens it ends one.
+	By string `json:"by,omitempty"`
 	// Requested is when the deploy was accepted.
 	Requested time.Time `json:"requested"`
 	// Started is when the canary went live; zero while it loads.
@@ -274,6 +280,7 @@ func (s State) clone() State {
 	s.Past = slices.Clone(s.Past)
 	if s.Rollout != nil {
 		r := *s.Rollout
+		r.Shares = slices.Clone(r.Shares)
 		s.Rollout = &r
 	}
 	return s
