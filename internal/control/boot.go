@@ -20,6 +20,12 @@ type Start struct {
 	// Crash is the first line of what the previous process wrote when the Go
 	// runtime ended it, "" if it did not.
 	Crash string
+	// Last is the state that the previous process on this machine knew last, Was its
+	// replica's name, and Kills how many processes in a row, the previous one last, were
+	// killed here within a minute of their start: where replicas share a store.
+	Last  *rollout.State
+	Was   string
+	Kills int
 	// Suspects are the names of all models with a rollout in progress when it ended.
 	Suspects []string
 }
@@ -31,6 +37,10 @@ type Start struct {
 // goes no further. Boot does it where it has not been done.
 func (p *Pilot) Recall(ctx context.Context, start Start) error {
 	p.ctx = ctx
+	if p.Fleet != nil {
+		p.recalled = true
+		return p.settleShared(ctx, start)
+	}
 	state, seen, err := p.Store.State(ctx, p.Model)
 	if err != nil {
 		return fmt.Errorf("reading the state of %s: %w", p.Model, err)
@@ -60,6 +70,9 @@ func (p *Pilot) Boot(ctx context.Context, start Start) error {
 		}
 	}
 	p.ctx = ctx
+	if p.Fleet != nil {
+		return p.bootShared(ctx, start)
+	}
 	if p.state.Phase == rollout.Empty {
 		return p.install(ctx, start.Model)
 	}
@@ -85,6 +98,9 @@ func (p *Pilot) install(ctx context.Context, path string) error {
 	}
 	if err := p.Engines.Load(ctx, version, nil); err != nil {
 		return err
+	}
+	if p.Fleet != nil {
+		p.member.have[version.SHA256], p.member.stable = true, version
 	}
 	return p.apply(rollout.Event{Kind: rollout.Install, Actor: self, Version: version}, nil)
 }

@@ -145,6 +145,9 @@ type Health struct {
 	// live canary.
 	Result judge.Result
 	Watch  Watch
+	// Here says how this replica serves other than it was decided, such as without a
+	// canary that it could not load; "" if it does not.
+	Here string
 }
 
 // Fault is why a command was not carried out, where it was not the law that

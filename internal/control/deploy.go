@@ -17,6 +17,7 @@ import (
 //	            -> Engines.Load aside  -> loaded: commit "canary", swap, answer
 type deployment struct {
 	command Command
+	rollout string // its ID, once it is committed
 	reply   chan<- answer
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -68,12 +69,20 @@ func (p *Pilot) fetched(d *deployment, version rollout.Version, err error) {
 		return
 	}
 	if err == nil {
-		c := d.command
-		err = p.apply(rollout.Event{Kind: rollout.Deploy, Actor: c.Actor, Reason: c.Reason, Version: version, Plan: c.Plan, Force: c.Force}, nil)
+		_, err = p.insist(func() (Health, error) { return Health{}, p.begin(d.command, version) })
 	}
 	if err != nil {
 		p.finish(Health{}, err)
 	}
+}
+
+// begin makes a deploy durable.
+func (p *Pilot) begin(c Command, v rollout.Version) error {
+	e := rollout.Event{Kind: rollout.Deploy, Actor: c.Actor, Reason: c.Reason, Version: v, Plan: c.Plan, Force: c.Force}
+	if p.Fleet != nil {
+		e.Replica = p.Fleet.Self.Name
+	}
+	return p.apply(e, nil)
 }
 
 // load is the effect of an accepted deploy.
@@ -82,6 +91,9 @@ func (p *Pilot) load(ctx context.Context) {
 	p.watch, p.shown, p.nextWatch = Watch{}, nil, watchEvery
 	p.publish()
 	attempt, stable := p.state.Rollout, p.state.Stable
+	if p.deploy != nil {
+		p.deploy.rollout = attempt.ID
+	}
 	p.goAside(func() func() {
 		err := p.Engines.Load(ctx, attempt.Canary, &stable)
 		return func() { p.loaded(attempt.ID, err) }
@@ -89,6 +101,9 @@ func (p *Pilot) load(ctx context.Context) {
 }
 
 func (p *Pilot) loaded(id string, err error) {
+	if p.Fleet != nil && p.state.Rollout != nil && p.state.Rollout.ID == id && err == nil {
+		p.member.have[p.state.Rollout.Canary.SHA256] = true
+	}
 	if p.state.Phase != rollout.Loading || p.state.Rollout.ID != id {
 		return // rolled back meanwhile
 	}
@@ -99,7 +114,7 @@ func (p *Pilot) loaded(id string, err error) {
 	if err != nil {
 		e = rollout.Event{Kind: rollout.LoadRefused, Actor: self, Reason: err.Error()}
 	}
-	failed := p.apply(e, nil)
+	_, failed := p.insist(func() (Health, error) { return Health{}, p.apply(e, nil) })
 	p.ticked = time.Now() // the period begins now, not at the last tick
 	if fault, ok := errors.AsType[*Fault](failed); ok && fault.Code == StoreDown {
 		p.late = func() { p.loaded(id, err) }
@@ -153,7 +168,7 @@ func (p *Pilot) Retire(ctx context.Context) error {
 
 // callOff ends a rollout that is still loading, and answers its deploy.
 func (p *Pilot) callOff() {
-	if p.state.Phase == rollout.Loading {
+	if p.state.Phase == rollout.Loading && (p.Fleet == nil || p.state.Rollout.By == p.Fleet.Self.Name) {
 		_, _ = p.decide(rollout.Event{Kind: rollout.Rollback, Actor: self, Reason: stoppedWhileLoading})
 	}
 	p.finish(Health{}, errStopping)

@@ -26,7 +26,7 @@ func (p *Pilot) decide(e rollout.Event) (Health, error) {
 		err = p.apply(e, o)
 	}
 	if err != nil && e.Actor == self && o != nil {
-		p.looks-- // nobody asked, and nothing came of it
+		p.look(-1) // nobody asked, and nothing came of it
 		p.publish()
 	}
 	return p.health(attempt, o), err
@@ -87,12 +87,22 @@ func (p *Pilot) check() Health {
 // tick observes that time has passed. A process that was stopped for a while
 // has not served meanwhile, so one tick counts for a few at most.
 func (p *Pilot) tick() {
+	if p.Fleet != nil {
+		p.hear()
+	}
 	now := time.Now()
 	passed := min(now.Sub(p.ticked), 5*tickEvery)
 	p.ticked = now
 	if again := p.late; again != nil {
 		p.late = nil
 		again()
+	}
+	if p.Fleet != nil {
+		if !p.member.leads {
+			p.attend()
+			return
+		}
+		p.orphan()
 	}
 	if !p.state.Phase.Split() {
 		return
@@ -123,7 +133,11 @@ func (p *Pilot) save() {
 // stop leaves a state that the next start can go on from.
 func (p *Pilot) stop() {
 	p.callOff()
-	if p.state.Phase.Split() {
+	if p.Fleet != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), patience)
+		defer cancel()
+		_ = p.Fleet.beat(ctx) // what was counted last
+	} else if p.state.Phase.Split() {
 		p.save()
 	}
 }

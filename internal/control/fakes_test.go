@@ -104,6 +104,7 @@ func (m *memory) events() string {
 type garage struct {
 	mu             sync.Mutex
 	served         rollout.State
+	trial          string // the rollout that the gauges are of
 	stable, canary *record.Gauge
 	baseline       record.Arm
 	loads          []string
@@ -144,7 +145,10 @@ func (g *garage) Load(ctx context.Context, v rollout.Version, with *rollout.Vers
 func (g *garage) Serve(s rollout.State, before *record.Evidence) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if s.Phase.Split() && (g.served.Rollout == nil || g.served.Rollout.ID != s.Rollout.ID) {
+	if s.Rollout == nil {
+		g.trial = ""
+	} else if s.Phase.Split() && g.trial != s.Rollout.ID {
+		g.trial = s.Rollout.ID
 		stable, canary := before.Total()
 		g.stable, g.canary = record.NewGauge(stable), record.NewGauge(canary)
 	}
@@ -154,10 +158,10 @@ func (g *garage) Serve(s rollout.State, before *record.Evidence) {
 func (g *garage) Gauges() Gauges {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.served.Phase.Split() {
+	if g.trial == "" {
 		return Gauges{}
 	}
-	return Gauges{Rollout: g.served.Rollout.ID, Stable: g.stable.Snapshot(), Canary: g.canary.Snapshot(), Baseline: g.baseline}
+	return Gauges{Rollout: g.trial, Stable: g.stable.Snapshot(), Canary: g.canary.Snapshot(), Baseline: g.baseline}
 }
 
 // traffic is n requests per arm, the canary's slower by the given time.

@@ -16,7 +16,7 @@ import (
 	"serin/internal/rollout"
 )
 
-// Config is what a Pilot needs. All fields are required.
+// Config is what a Pilot needs. All fields but Fleet are required.
 type Config struct {
 	// Model is the name of the prediction service.
 	Model   string
@@ -25,6 +25,8 @@ type Config struct {
 	Log     *slog.Logger
 	// Drills allows the simulated slowdown.
 	Drills bool
+	// Fleet is this process as one of several; nil where it has the store for itself.
+	Fleet *Fleet
 }
 
 // tickEvery is how often evidence is saved and the period is looked at: what a
@@ -39,8 +41,12 @@ type Pilot struct {
 	done  chan struct{}
 	view  atomic.Pointer[view]
 	aside sync.WaitGroup
+	nudge chan struct{} // there was a beat
+	tally *tally        // nil without a fleet
 
 	// What follows belongs to the goroutine of Boot and Run.
+
+	member member // of a fleet
 
 	ctx      context.Context // ends slow work when Run ends
 	recalled bool            // see Recall
@@ -62,6 +68,7 @@ type Pilot struct {
 	late     func()              // an event whose commit failed and must be tried again
 	unsaved  bool                // evidence could not be saved; said once
 	unsure   bool                // a commit failed; it may turn out to be there all the same
+	deaf     bool                // what replicas have counted could not be added up; said once
 }
 
 // view is what readers may see without waiting for the loop.
@@ -72,6 +79,7 @@ type view struct {
 	looks    uint64
 	watch    Watch
 	decided  map[Decision]uint64
+	here     string
 }
 
 // Decision is a kind of event and who caused it.
@@ -87,6 +95,10 @@ func (p *Pilot) Decisions() map[Decision]uint64 { return maps.Clone(p.view.Load(
 // New returns a Pilot that does nothing yet.
 func New(c Config) *Pilot {
 	p := &Pilot{Config: c, inbox: make(chan func()), done: make(chan struct{}), state: rollout.State{Model: c.Model}, decided: map[Decision]uint64{}}
+	if c.Fleet != nil {
+		p.nudge, p.member.have = make(chan struct{}, 1), map[string]bool{}
+		p.tally = &tally{model: c.Model, replica: c.Fleet.Self.Name, engines: c.Engines}
+	}
 	p.publish()
 	return p
 }
@@ -99,6 +111,10 @@ func (p *Pilot) Run(ctx context.Context) {
 	aside, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.ctx, p.ticked = aside, time.Now()
+	if p.Fleet != nil {
+		p.Fleet.join(p)
+		defer p.Fleet.leave(p)
+	}
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
@@ -109,6 +125,8 @@ func (p *Pilot) Run(ctx context.Context) {
 		case event := <-p.inbox:
 			p.settle()
 			event()
+		case <-p.nudge:
+			p.hear()
 		case <-tick.C:
 			p.settle()
 			p.tick()
@@ -125,32 +143,44 @@ func (p *Pilot) Do(ctx context.Context, c Command) (Health, error) {
 		c.Actor = "user " + self
 	}
 	return p.ask(ctx, func(reply chan<- answer) {
-		switch c.Kind {
-		case rollout.Deploy:
-			p.startDeploy(c, reply)
-		case rollout.Rollback:
-			reply <- answered(p.rollBack(c))
-		case rollout.Promote:
-			reply <- answered(p.decide(rollout.Event{Kind: c.Kind, Actor: c.Actor, Reason: c.Reason, Force: c.Force}))
-		case rollout.Drill:
-			reply <- answered(p.drill(c))
-		case rollout.Reweigh:
-			reply <- answered(p.reweigh(c))
-		default:
-			reply <- answered(Health{}, &rollout.Refusal{Code: rollout.Impossible, Detail: string(c.Kind) + " is not a command", Next: "Commands are deploy, rollback, promote, drill and reweigh."})
+		if err := p.abreast(); err != nil {
+			reply <- answered(Health{}, err)
+			return
 		}
+		if c.Kind == rollout.Deploy {
+			p.startDeploy(c, reply)
+			return
+		}
+		reply <- answered(p.insist(func() (Health, error) { return p.carryOut(c) }))
 	})
+}
+
+func (p *Pilot) carryOut(c Command) (Health, error) {
+	switch c.Kind {
+	case rollout.Rollback:
+		return p.rollBack(c)
+	case rollout.Promote:
+		return p.decide(rollout.Event{Kind: c.Kind, Actor: c.Actor, Reason: c.Reason, Force: c.Force})
+	case rollout.Drill:
+		return p.drill(c)
+	case rollout.Reweigh:
+		return p.reweigh(c)
+	}
+	return Health{}, &rollout.Refusal{Code: rollout.Impossible, Detail: string(c.Kind) + " is not a command", Next: "Commands are deploy, rollback, promote, drill and reweigh."}
 }
 
 // Check judges the rollout and counts as a look.
 func (p *Pilot) Check(ctx context.Context) (Health, error) {
-	return p.ask(ctx, func(reply chan<- answer) { reply <- answered(p.check(), nil) })
+	return p.ask(ctx, func(reply chan<- answer) {
+		_ = p.abreast() // a look must not fail with the store
+		reply <- answered(p.check(), nil)
+	})
 }
 
 // Peek judges the rollout without counting, and without waiting for the loop.
 func (p *Pilot) Peek() Health {
 	v := p.view.Load()
-	h := Health{State: v.state, Rollout: v.state.Rollout, Elapsed: v.observed, Look: v.looks, Watch: v.watch.standing(&v.state)}
+	h := Health{State: v.state, Rollout: v.state.Rollout, Elapsed: v.observed, Look: v.looks, Watch: v.watch.standing(&v.state), Here: v.here}
 	if v.state.Phase.Split() {
 		e := p.evidence(v)
 		h.Result = judge.Look(v.state.Rollout.Plan, &e)
@@ -213,10 +243,20 @@ func (p *Pilot) apply(e rollout.Event, o *opinion) error {
 		case rollout.LoadCanary:
 			p.load(p.deploy.ctx)
 		case rollout.Reroute:
-			p.Engines.Serve(p.state, new(record.Evidence))
+			p.reroute(new(record.Evidence))
 		}
 	}
 	return nil
+}
+
+// reroute puts the committed state in force. A rollout that was not served before
+// goes on from the given evidence.
+func (p *Pilot) reroute(before *record.Evidence) {
+	if p.Fleet != nil { // what replicas have counted is added up, and none goes on from it
+		p.route()
+		return
+	}
+	p.Engines.Serve(p.state, before)
 }
 
 // commit asks the law and makes the answer durable. Where the event was judged,
@@ -243,7 +283,11 @@ func (p *Pilot) commit(e rollout.Event, o *opinion, seen *record.Evidence) ([]ro
 	// A decision is not abandoned half way because a client went away.
 	if err := p.Store.Commit(context.WithoutCancel(p.ctx), entry); err != nil {
 		p.unsure = errors.Is(err, ErrUnsettled)
-		p.Log.Error("commit failed", "model", p.Model, "event", string(e.Kind), "err", err)
+		if errors.Is(err, ErrStale) {
+			p.Log.Info("another replica was faster", "model", p.Model, "event", string(e.Kind))
+		} else {
+			p.Log.Error("commit failed", "model", p.Model, "event", string(e.Kind), "err", err)
+		}
 		return nil, storeDown(err)
 	}
 	p.adopt(next)
@@ -257,7 +301,7 @@ func (p *Pilot) commit(e rollout.Event, o *opinion, seen *record.Evidence) ([]ro
 // adopt makes a committed state the one in force. What was dealt until now was
 // dealt by the state of before, its share above all.
 func (p *Pilot) adopt(next rollout.State) {
-	if p.state.Phase.Split() {
+	if p.state.Phase.Split() && p.Fleet == nil { // replicas count by share themselves
 		p.observe()
 	}
 	p.state = next
@@ -268,6 +312,10 @@ func storeDown(err error) *Fault {
 		Code: StoreDown, Err: err,
 		Detail: "the decision could not be made durable, so nothing was changed",
 		Next:   "Predictions go on as before. Look into the server's log (disk full? state directory gone?) and try again.",
+	}
+	if errors.Is(err, ErrStale) {
+		f.Detail = "other replicas decided faster, again and again"
+		f.Next = "Look at what they have decided, and ask again."
 	}
 	if errors.Is(err, ErrUnsettled) {
 		f.Detail = "it is not known yet whether the decision was made durable"
@@ -281,6 +329,10 @@ func storeDown(err error) *Fault {
 // carried out, as a restart would do.
 func (p *Pilot) settle() {
 	if !p.unsure {
+		return
+	}
+	if p.Fleet != nil {
+		_ = p.sync() // nothing is committed until it is known
 		return
 	}
 	state, _, err := p.Store.State(context.WithoutCancel(p.ctx), p.Model)
@@ -346,7 +398,7 @@ func (p *Pilot) publish() {
 }
 
 func (p *Pilot) current() *view {
-	return &view{p.state, p.seen, p.observed, p.looks, p.watch, p.decided}
+	return &view{p.state, p.seen, p.observed, p.looks, p.watch, p.decided, p.here()}
 }
 
 // evidence is everything seen of the rollout in the view: what it had seen, and
@@ -355,6 +407,9 @@ func (p *Pilot) current() *view {
 // share of the requests is another stage.
 func (p *Pilot) evidence(v *view) record.Evidence {
 	e := v.seen
+	if p.Fleet != nil {
+		return e // as it was added up last
+	}
 	if now := p.Engines.Gauges(); v.state.Rollout != nil && now.Rollout == v.state.Rollout.ID {
 		share := uint32(v.state.Rollout.Weight)
 		trail := record.NewTrail(e, share, &now.Baseline, v.state.Rollout.Plan.InitialDelay)
@@ -369,19 +424,31 @@ func (p *Pilot) evidence(v *view) record.Evidence {
 // observe brings the evidence up to now. The loop goes on from there; readers
 // who look in between do so for themselves.
 func (p *Pilot) observe() record.Evidence {
-	p.seen = p.evidence(p.current())
+	if p.Fleet != nil {
+		p.seen = p.merge()
+	} else {
+		p.seen = p.evidence(p.current())
+	}
 	p.publish()
 	return p.seen
 }
 
 // judged is one look that somebody asked for.
 func (p *Pilot) judged() *opinion {
-	p.looks++
+	p.look(1)
 	return p.form()
 }
 
+// look counts looks.
+func (p *Pilot) look(n int) {
+	p.looks += uint64(n)
+	if p.Fleet != nil {
+		p.tally.look(n)
+	}
+}
+
 func (p *Pilot) health(attempt *rollout.Rollout, o *opinion) Health {
-	h := Health{State: p.state, Rollout: attempt, Elapsed: p.observed, Look: p.looks, Watch: p.watch.standing(&p.state)}
+	h := Health{State: p.state, Rollout: attempt, Elapsed: p.observed, Look: p.looks, Watch: p.watch.standing(&p.state), Here: p.here()}
 	if o != nil {
 		h.Result = o.Welch
 	}

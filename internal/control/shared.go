@@ -11,43 +11,45 @@ import (
 // committed one any more: another replica was first.
 var ErrStale = errors.New("another replica has decided meanwhile")
 
-// Shared is what a Store can do beside when several replicas share it.
+// Shared is what a Store can do beside where several replicas share it.
 type Shared interface {
 	// Beat says that a replica lives, keeps what it has counted, and returns how the
-	// models stand: one statement, on the store's own clock. A beat that comes twice,
-	// or late, changes nothing that a later one has said.
+	// models stand. A beat that comes twice changes nothing.
 	Beat(ctx context.Context, b Beat) (Pulse, error)
 	// Rows are what all replicas have counted of a rollout, also those that are gone.
 	Rows(ctx context.Context, model, rolloutID string) ([]Row, error)
-	// Replicas are those whose lease has not ended, by ID.
+	// Replicas are those that live, and those that did lately.
 	Replicas(ctx context.Context) ([]Replica, error)
 	// Listen calls heard whenever something may have been committed, until ctx ends.
 	// It may miss commits: it makes replicas faster, and nothing depends on it.
 	Listen(ctx context.Context, heard func())
 }
 
-// Replica is one process of a fleet.
+// Replica is one process of a fleet, as it said of itself.
 type Replica struct {
-	// ID is its own alone, and no later process's.
-	ID string
+	// Name is its own alone, and no later process's.
+	Name string
 	// Address is where it answers, Version its serin's.
 	Address, Version string
-	// Status is what it says of itself.
+	// Status is how it serves its models, in JSON.
 	Status json.RawMessage
-	// Heard is when it beat last, by the store's clock. Beat does not read it.
+	// Heard is when it beat last, and Live whether it counts as living, by the store's
+	// clock.
 	Heard time.Time
+	Live  bool
 }
 
 // Beat is what a replica says each second.
 type Beat struct {
+	// Replica says it; Heard and Live are the store's business.
 	Replica Replica
-	// Lease is how long it counts as living from now on; 0 if it is about to end.
-	Lease time.Duration
 	// Models are those that it serves, each of which it may lead.
 	Models []string
-	// Rows are what it has counted: those that changed since the last Beat that was
-	// answered. Each replaces what was kept of that model, rollout, replica and epoch.
+	// Rows are what it has counted: those that changed. Each replaces what was kept of
+	// that model, rollout, replica and epoch.
 	Rows []Row
+	// Seen is the Head of an earlier pulse; "" before the first.
+	Seen string
 }
 
 // Row is what one replica has counted of one rollout under one planned share and,
@@ -63,18 +65,15 @@ type Row struct {
 
 // Pulse is what a Beat is answered.
 type Pulse struct {
-	// Store names the store: it was given at random when the store was made.
-	Store string
-	// Models are all that have a state, by name.
-	Models map[string]Standing
-}
-
-// Standing is how a model stands for its replicas.
-type Standing struct {
-	// Generation is that of the committed state.
-	Generation uint64
-	// Leader is the ID of the replica, of those that serve it, that adds up what all
-	// have counted; "" if nobody does. There may be two for a moment, and nothing is
-	// decided twice: each decision names the generation that it was made from.
-	Leader string
+	// Head names the end of the journal. Kept is true if the journal still has what
+	// Seen named: one without it was emptied, restored to an older moment, or is
+	// another one.
+	Head string
+	Kept bool
+	// Generations are those of the committed states, by model.
+	Generations map[string]uint64
+	// Leaders are, by model, the names of the replicas that add up what all have
+	// counted. There may be two for a moment, and nothing is decided twice: each
+	// decision names the generation that it was made from.
+	Leaders map[string]string
 }

@@ -42,17 +42,22 @@ type opinion struct {
 // the monitor is kept until it is durable, whatever later looks say: what was
 // shown once has been shown.
 func (p *Pilot) form() *opinion {
-	if r := p.state.Rollout; p.monitor == nil || p.monitored != r.ID {
-		p.monitor, p.monitored, p.shown = judge.NewMonitor(r.Plan), r.ID, nil
-	}
 	e := p.observe()
-	o := &opinion{p.monitor.Opinion(&e), e}
+	o := &opinion{p.judge(&e), e}
 	p.watch.Judgement = o.Monitor
 	if o.Monitor.Verdict == rollout.Fail && p.shown == nil && p.state.Rollout.Alarm == nil {
 		p.shown = o
 	}
 	p.publish()
 	return o
+}
+
+// judge asks both rules of the rollout in progress.
+func (p *Pilot) judge(e *record.Evidence) judge.Opinion {
+	if r := p.state.Rollout; p.monitor == nil || p.monitored != r.ID {
+		p.monitor, p.monitored, p.shown = judge.NewMonitor(r.Plan), r.ID, nil
+	}
+	return p.monitor.Opinion(e)
 }
 
 // watchOver is one look of the monitor: what it says that is new is decided, and
