@@ -102,8 +102,9 @@ const fetching = "fetch-"
 
 // fetch copies an artifact from PostgreSQL to the directory, and opens it: whoever
 // prunes may not know yet that somebody needs it.
-func (s *Store) fetch(ctx context.Context, digest string) (f *os.File, err error) {
-	if f, err = os.CreateTemp(s.path(artifactsName), fetching); err != nil {
+func (s *Store) fetch(ctx context.Context, digest string) (_ io.ReadCloser, err error) {
+	f, err := os.CreateTemp(s.path(artifactsName), fetching)
+	if err != nil {
 		return nil, err
 	}
 	defer func() {

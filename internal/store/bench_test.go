@@ -27,7 +27,7 @@ func BenchmarkSaveEvidence(b *testing.B) {
 }
 
 func BenchmarkSaveLook(b *testing.B) {
-	s := inProgress(b, b.TempDir(), 0)
+	s := inProgress(b, home{dir: b.TempDir()}, 0)
 	l := lookAt(10_000)
 	for b.Loop() {
 		saveLook(b, s, "r1", l)
@@ -39,7 +39,7 @@ func BenchmarkSaveLook(b *testing.B) {
 func BenchmarkFirstLook(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
-		s := inProgress(b, b.TempDir(), 0)
+		s := inProgress(b, home{dir: b.TempDir()}, 0)
 		fill(b, s, "r0", keepLooks, 8000)
 		for i := range keepRollouts - 1 {
 			fill(b, s, fmt.Sprintf("r0.%d", i+1), 1, 8000)
@@ -58,7 +58,7 @@ func BenchmarkFirstLook(b *testing.B) {
 // hour each leave behind.
 func BenchmarkOpenWithLooks(b *testing.B) {
 	dir := b.TempDir()
-	s := inProgress(b, dir, 0)
+	s := inProgress(b, home{dir: dir}, 0)
 	for i := range keepRollouts {
 		fill(b, s, fmt.Sprintf("r0.%d", i), 360, 8000)
 	}

@@ -57,9 +57,9 @@ func allLooks(t testing.TB, s *Store, name, rolloutID string) []Look {
 }
 
 // inProgress is a store with rollout r1 of churn, and looks at it.
-func inProgress(t testing.TB, dir string, looks int) *Store {
+func inProgress(t testing.TB, h home, looks int) *Store {
 	t.Helper()
-	s := open(t, dir)
+	s := h.open(t)
 	commit(t, s, life("churn", 1))
 	commit(t, s, life("churn", 2))
 	for n := range looks {
@@ -71,104 +71,110 @@ func inProgress(t testing.TB, dir string, looks int) *Store {
 // TestLooksComeBack also when their rollout has ended, another one has begun,
 // and the store was opened again.
 func TestLooksComeBack(t *testing.T) {
-	t.Parallel()
-	s := inProgress(t, t.TempDir(), 0)
-	want := map[string][]Look{}
-	look := func(rolloutID string, n int) {
-		l := lookAt(n)
-		l.Number = 77 // is ignored
-		l.Number = saveLook(t, s, rolloutID, l)
-		want[rolloutID] = append(want[rolloutID], l)
-		if got := uint64(len(want[rolloutID])); l.Number != got {
-			t.Errorf("look %d at %s has the number %d", got, rolloutID, l.Number)
-		}
-		if _, observed, err := s.State(t.Context(), "churn"); err != nil || !cmp.Equal(observed, *l.Evidence, equal) {
-			t.Errorf("after look %d at %s its evidence is not that of the rollout, %v", l.Number, rolloutID, err)
-		}
-	}
-	for n := range 7 {
-		look("r1", n)
-	}
-	commit(t, s, life("churn", 3))
-	look("r1", 8)
-	commit(t, s, life("churn", 4))
-	if _, err := s.SaveLook(t.Context(), "churn", "r1", lookAt(9)); !errors.Is(err, ErrStale) {
-		t.Errorf("a look at a rollout that has ended: %v", err)
-	}
-	commit(t, s, life("churn", 5))
-	look("r2", 10)
-	for _, elsewhere := range [][2]string{{"other", "r2"}, {"churn", "r1"}, {"churn", "r3"}, {"churn", ""}, {"", ""}} {
-		if _, err := s.SaveLook(t.Context(), elsewhere[0], elsewhere[1], lookAt(11)); !errors.Is(err, ErrStale) {
-			t.Errorf("a look at %q: %v", elsewhere, err)
-		}
-	}
-	for range 2 {
-		for _, id := range []string{"r1", "r2", "r3", ""} {
-			if diff := cmp.Diff(want[id], allLooks(t, s, "churn", id), equal); diff != "" {
-				t.Errorf("%s: %s", id, diff)
+	onBoth(t, func(t *testing.T, h home) {
+		s := inProgress(t, h, 0)
+		want := map[string][]Look{}
+		look := func(rolloutID string, n int) {
+			l := lookAt(n)
+			l.Number = 77 // is ignored
+			l.Number = saveLook(t, s, rolloutID, l)
+			want[rolloutID] = append(want[rolloutID], l)
+			if got := uint64(len(want[rolloutID])); l.Number != got {
+				t.Errorf("look %d at %s has the number %d", got, rolloutID, l.Number)
+			}
+			if _, observed, err := s.State(t.Context(), "churn"); err != nil || !cmp.Equal(observed, *l.Evidence, equal) {
+				t.Errorf("after look %d at %s its evidence is not that of the rollout, %v", l.Number, rolloutID, err)
 			}
 		}
-		if got := allLooks(t, s, "other", "r1"); len(got) > 0 {
-			t.Errorf("another model has %d looks", len(got))
+		for n := range 7 {
+			look("r1", n)
 		}
-		for _, tt := range []struct {
-			after  uint64
-			limit  int
-			number uint64 // of the first
-			count  int
-		}{{0, 100, 1, 8}, {2, 3, 3, 3}, {7, 3, 8, 1}, {8, 3, 0, 0}, {math.MaxUint64, 3, 0, 0}, {0, 0, 0, 0}, {0, -1, 0, 0}} {
-			got, err := s.Looks(t.Context(), "churn", "r1", tt.after, tt.limit)
-			if err != nil || len(got) != tt.count || tt.count > 0 && got[0].Number != tt.number {
-				t.Errorf("%d after %d: %d looks, %v", tt.limit, tt.after, len(got), err)
+		commit(t, s, life("churn", 3))
+		look("r1", 8)
+		commit(t, s, life("churn", 4))
+		if _, err := s.SaveLook(t.Context(), "churn", "r1", lookAt(9)); !errors.Is(err, ErrStale) {
+			t.Errorf("a look at a rollout that has ended: %v", err)
+		}
+		commit(t, s, life("churn", 5))
+		look("r2", 10)
+		for _, elsewhere := range [][2]string{{"other", "r2"}, {"churn", "r1"}, {"churn", "r3"}, {"churn", ""}, {"", ""}} {
+			if _, err := s.SaveLook(t.Context(), elsewhere[0], elsewhere[1], lookAt(11)); !errors.Is(err, ErrStale) {
+				t.Errorf("a look at %q: %v", elsewhere, err)
 			}
 		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
+		for range 2 {
+			for _, id := range []string{"r1", "r2", "r3", ""} {
+				if diff := cmp.Diff(want[id], allLooks(t, s, "churn", id), equal); diff != "" {
+					t.Errorf("%s: %s", id, diff)
+				}
+			}
+			if got := allLooks(t, s, "other", "r1"); len(got) > 0 {
+				t.Errorf("another model has %d looks", len(got))
+			}
+			for _, tt := range []struct {
+				after  uint64
+				limit  int
+				number uint64 // of the first
+				count  int
+			}{{0, 100, 1, 8}, {2, 3, 3, 3}, {7, 3, 8, 1}, {8, 3, 0, 0}, {math.MaxUint64, 3, 0, 0}, {0, 0, 0, 0}, {0, -1, 0, 0}} {
+				got, err := s.Looks(t.Context(), "churn", "r1", tt.after, tt.limit)
+				if err != nil || len(got) != tt.count || tt.count > 0 && got[0].Number != tt.number {
+					t.Errorf("%d after %d: %d looks, %v", tt.limit, tt.after, len(got), err)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = h.open(t)
 		}
-		s = open(t, s.dir)
-	}
+	})
 }
 
 func TestLooksThatAreRefused(t *testing.T) {
-	t.Parallel()
-	s := inProgress(t, t.TempDir(), 1)
-	var tooLarge *TooLarge
-	tests := []struct {
-		name   string
-		change func(*Look)
-		large  bool
-	}{
-		{"no evidence", func(l *Look) { l.Evidence = nil }, false},
-		{"evidence that contradicts itself", func(l *Look) { l.Evidence = &record.Evidence{Elapsed: -1} }, false},
-		{"a detail that is not JSON", func(l *Look) { l.Detail = json.RawMessage("{") }, false},
-		{"a year that RFC 3339 does not know", func(l *Look) { l.At = time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC) }, false},
-		{"a huge detail", func(l *Look) { l.Detail = json.RawMessage(`"` + strings.Repeat("x", maxLookText) + `"`) }, true},
-		{"a huge sentence", func(l *Look) { l.Finding.Sentence = strings.Repeat("x", maxLookText) }, true},
-	}
-	for _, tt := range tests {
-		l := lookAt(2)
-		tt.change(&l)
-		if _, err := s.SaveLook(t.Context(), "churn", "r1", l); err == nil || errors.As(err, &tooLarge) != tt.large {
-			t.Errorf("%s: %v", tt.name, err)
+	onBoth(t, func(t *testing.T, h home) {
+		s := inProgress(t, h, 1)
+		var tooLarge *TooLarge
+		tests := []struct {
+			name   string
+			change func(*Look)
+			large  bool
+		}{
+			{"no evidence", func(l *Look) { l.Evidence = nil }, false},
+			{"evidence that contradicts itself", func(l *Look) { l.Evidence = &record.Evidence{Elapsed: -1} }, false},
+			{"a detail that is not JSON", func(l *Look) { l.Detail = json.RawMessage("{") }, false},
+			{"a year that RFC 3339 does not know", func(l *Look) { l.At = time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC) }, false},
+			{"a huge detail", func(l *Look) { l.Detail = json.RawMessage(`"` + strings.Repeat("x", maxLookText) + `"`) }, true},
+			{"a huge sentence", func(l *Look) { l.Finding.Sentence = strings.Repeat("x", maxLookText) }, true},
 		}
-	}
-	l := lookAt(2)
-	l.Detail = nil
-	if n := saveLook(t, s, "r1", l); n != 2 {
-		t.Errorf("what was refused took a number: the next one is %d", n)
-	}
-	if got := allLooks(t, s, "churn", "r1"); len(got) != 2 || got[1].Detail != nil {
-		t.Errorf("got %+v", got)
-	}
+		for _, tt := range tests {
+			l := lookAt(2)
+			tt.change(&l)
+			if _, err := s.SaveLook(t.Context(), "churn", "r1", l); err == nil || errors.As(err, &tooLarge) != tt.large {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+		}
+		l := lookAt(2)
+		l.Detail = nil
+		if n := saveLook(t, s, "r1", l); n != 2 {
+			t.Errorf("what was refused took a number: the next one is %d", n)
+		}
+		if got := allLooks(t, s, "churn", "r1"); len(got) != 2 || got[1].Detail != nil {
+			t.Errorf("got %+v", got)
+		}
+	})
 }
 
 // numbers are those of the looks that the store keeps of a rollout, without
 // reading them.
 func numbers(t testing.TB, s *Store, name, rolloutID string) (count, first, last int) {
 	t.Helper()
-	row := s.db.conn.QueryRowContext(t.Context(),
-		"SELECT count(*), coalesce(min(number), 0), coalesce(max(number), 0) FROM looks WHERE model = ? AND rollout = ?", name, rolloutID)
-	if err := row.Scan(&count, &first, &last); err != nil {
+	q, end, err := s.reading(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	err = q.one(t.Context(), "SELECT count(*), coalesce(min(number), 0), coalesce(max(number), 0) FROM looks WHERE model = $1 AND rollout = $2", []any{name, rolloutID}, &count, &first, &last)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return count, first, last
@@ -177,66 +183,73 @@ func numbers(t testing.TB, s *Store, name, rolloutID string) (count, first, last
 // fill puts looks into the database that were never saved, up to a number.
 func fill(t testing.TB, s *Store, rolloutID string, upTo, bytes int) {
 	t.Helper()
-	_, err := s.db.conn.ExecContext(t.Context(), `
-		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
-		INSERT INTO looks (model, rollout, number, at, finding, detail, evidence, checksum) SELECT 'churn', ?, i, '', '', '', zeroblob(?), x'00' FROM n`,
-		upTo, rolloutID, bytes)
+	q, end, err := s.reading(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	err = q.exec(t.Context(), `
+		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+		INSERT INTO looks (model, rollout, number, at, finding, detail, evidence, checksum) SELECT 'churn', $2, i, '', '', '', $3, $3 FROM n`,
+		upTo, rolloutID, make([]byte, bytes))
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestOnlyTheLatestLooksOfARolloutAreKept(t *testing.T) {
-	t.Parallel()
-	s := inProgress(t, quickDir(t), 0)
-	fill(t, s, "r0", 5, 0)
-	fill(t, s, "r1", keepLooks-2, 0)
-	for n := keepLooks - 1; n <= keepLooks+3; n++ {
-		if got := saveLook(t, s, "r1", lookAt(1)); got != uint64(n) {
-			t.Fatalf("look %d has the number %d", n, got)
+	onBoth(t, func(t *testing.T, h home) {
+		s := inProgress(t, h, 0)
+		fill(t, s, "r0", 5, 0)
+		fill(t, s, "r1", keepLooks-2, 0)
+		for n := keepLooks - 1; n <= keepLooks+3; n++ {
+			if got := saveLook(t, s, "r1", lookAt(1)); got != uint64(n) {
+				t.Fatalf("look %d has the number %d", n, got)
+			}
+			wantFirst := max(1, n-keepLooks+1)
+			if count, first, last := numbers(t, s, "churn", "r1"); first != wantFirst || last != n || count != last-first+1 {
+				t.Errorf("after look %d: %d are kept, from %d to %d", n, count, first, last)
+			}
 		}
-		wantFirst := max(1, n-keepLooks+1)
-		if count, first, last := numbers(t, s, "churn", "r1"); first != wantFirst || last != n || count != last-first+1 {
-			t.Errorf("after look %d: %d are kept, from %d to %d", n, count, first, last)
+		if got, err := s.Looks(t.Context(), "churn", "r1", keepLooks-2, 10); len(got) != 5 || err != nil {
+			t.Errorf("got %d looks, %v", len(got), err)
 		}
-	}
-	if got, err := s.Looks(t.Context(), "churn", "r1", keepLooks-2, 10); len(got) != 5 || err != nil {
-		t.Errorf("got %d looks, %v", len(got), err)
-	}
-	if count, _, _ := numbers(t, s, "churn", "r0"); count != 5 {
-		t.Errorf("of another rollout %d looks are left", count)
-	}
+		if count, _, _ := numbers(t, s, "churn", "r0"); count != 5 {
+			t.Errorf("of another rollout %d looks are left", count)
+		}
+	})
 }
 
 func TestOnlyTheLooksOfTheLatestRolloutsAreKept(t *testing.T) {
-	t.Parallel()
-	s := open(t, quickDir(t))
-	commit(t, s, life("other", 1))
-	commit(t, s, life("other", 2))
-	if _, err := s.SaveLook(t.Context(), "other", "r1", lookAt(1)); err != nil {
-		t.Fatal(err)
-	}
-	const rollouts = keepRollouts + 5
-	for generation := uint64(1); generation <= 3*rollouts; generation++ {
-		commit(t, s, life("churn", generation))
-		if generation%3 == 2 && generation != 3*3+2 { // nobody looked at the fourth
-			id := fmt.Sprintf("r%d", (generation+1)/3)
-			saveLook(t, s, id, lookAt(1))
-			saveLook(t, s, id, lookAt(2))
+	onBoth(t, func(t *testing.T, h home) {
+		s := h.open(t)
+		commit(t, s, life("other", 1))
+		commit(t, s, life("other", 2))
+		if _, err := s.SaveLook(t.Context(), "other", "r1", lookAt(1)); err != nil {
+			t.Fatal(err)
 		}
-	}
-	for i := 1; i <= rollouts; i++ {
-		want := 2
-		if i <= rollouts-keepRollouts {
-			want = 0
+		const rollouts = keepRollouts + 5
+		for generation := uint64(1); generation <= 3*rollouts; generation++ {
+			commit(t, s, life("churn", generation))
+			if generation%3 == 2 && generation != 3*3+2 { // nobody looked at the fourth
+				id := fmt.Sprintf("r%d", (generation+1)/3)
+				saveLook(t, s, id, lookAt(1))
+				saveLook(t, s, id, lookAt(2))
+			}
 		}
-		if got := allLooks(t, s, "churn", fmt.Sprintf("r%d", i)); len(got) != want {
-			t.Errorf("%d looks are kept of rollout %d of %d, want %d", len(got), i, rollouts, want)
+		for i := 1; i <= rollouts; i++ {
+			want := 2
+			if i <= rollouts-keepRollouts {
+				want = 0
+			}
+			if got := allLooks(t, s, "churn", fmt.Sprintf("r%d", i)); len(got) != want {
+				t.Errorf("%d looks are kept of rollout %d of %d, want %d", len(got), i, rollouts, want)
+			}
 		}
-	}
-	if got := allLooks(t, s, "other", "r1"); len(got) != 1 {
-		t.Errorf("the looks of another model are gone")
-	}
+		if got := allLooks(t, s, "other", "r1"); len(got) != 1 {
+			t.Errorf("the looks of another model are gone")
+		}
+	})
 }
 
 // TestALookThatFails is there with its evidence, or neither is. In doubt it is
@@ -244,7 +257,7 @@ func TestOnlyTheLooksOfTheLatestRolloutsAreKept(t *testing.T) {
 func TestALookThatFails(t *testing.T) {
 	t.Parallel()
 	for finish, there := range map[string]bool{"SELECT * FROM nowhere": false, "COMMIT; SELECT * FROM nowhere": true} {
-		s := inProgress(t, t.TempDir(), 1)
+		s := inProgress(t, home{dir: t.TempDir()}, 1)
 		s.db.finish = finish
 		if _, err := s.SaveLook(t.Context(), "churn", "r1", lookAt(2)); err == nil {
 			t.Errorf("%s: nobody is told", finish)
@@ -283,7 +296,7 @@ func tampered(t *testing.T, im image, statement string, args ...any) *Store {
 // TestADamagedLookIsToldWhenItIsRead, and by nothing else.
 func TestADamagedLookIsToldWhenItIsRead(t *testing.T) {
 	t.Parallel()
-	s := inProgress(t, t.TempDir(), 5)
+	s := inProgress(t, home{dir: t.TempDir()}, 5)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +336,7 @@ func TestADamagedLookIsToldWhenItIsRead(t *testing.T) {
 // TestALookOfAnotherVersion is as it was written, so it is not called damaged.
 func TestALookOfAnotherVersion(t *testing.T) {
 	t.Parallel()
-	s := inProgress(t, t.TempDir(), 3)
+	s := inProgress(t, home{dir: t.TempDir()}, 3)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +360,7 @@ func TestALookOfAnotherVersion(t *testing.T) {
 func TestFlippedLooks(t *testing.T) {
 	t.Parallel()
 	const looks, flips = 40, 150
-	s := inProgress(t, quickDir(t), 0)
+	s := inProgress(t, home{dir: quickDir(t)}, 0)
 	small := takeImage(t, s.dir)
 	for n := range looks {
 		l := lookAt(n + 1)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,28 +19,38 @@ import (
 
 // machine runs random operations on a store and on a plain map beside it.
 type machine struct {
-	dir       string
+	home
 	s         *Store
 	want      contents
 	artifacts map[string]string // content by digest
 }
 
 // TestRandomOperations compares the store with a map over random histories of
-// commits, saves, artifacts, restarts and kills.
+// commits, saves, artifacts, restarts and kills, or changes to another replica.
 func TestRandomOperations(t *testing.T) {
-	t.Parallel()
-	base := quickDir(t)
-	rapid.Check(t, func(r *rapid.T) {
-		dir, err := os.MkdirTemp(base, "machine")
-		if err != nil {
-			r.Fatal(err)
+	onBoth(t, func(t *testing.T, h home) {
+		times := 3
+		if h.url != "" { // a check takes ten times as long
+			times = 1
 		}
-		m := &machine{dir: dir, artifacts: make(map[string]string)}
+		for range times {
+			randomOperations(t, h)
+		}
+	})
+}
+
+func randomOperations(t *testing.T, h home) {
+	rapid.Check(t, func(r *rapid.T) {
+		dir := quickDir(t)
+		m := &machine{home: home{dir: dir}, artifacts: make(map[string]string)}
+		if h.url != "" {
+			m.url = shares(t)
+		}
 		m.want = contents{State: make(map[string]rollout.State), Evidence: make(map[string]record.Evidence), Looks: make(map[string][]Look)}
 		for _, name := range []string{"churn", "other"} {
 			m.want.State[name], m.want.Evidence[name] = rollout.State{Model: name}, record.Evidence{}
 		}
-		m.reopen(t, r)
+		m.reopen(r)
 		r.Cleanup(func() { // also when rapid gives the draw up
 			if err := errors.Join(m.s.Close(), os.RemoveAll(dir)); err != nil {
 				t.Error(err)
@@ -63,7 +74,7 @@ func TestRandomOperations(t *testing.T) {
 				if err := m.s.Close(); err != nil {
 					r.Fatal(err)
 				}
-				m.reopen(t, r)
+				m.reopen(r)
 			},
 			"kill": func(r *rapid.T) { m.kill(t, r) },
 			"":     func(r *rapid.T) { m.check(t, r) },
@@ -71,16 +82,26 @@ func TestRandomOperations(t *testing.T) {
 	})
 }
 
-func (m *machine) reopen(_ *testing.T, r *rapid.T) {
-	s, err := Open(m.dir, Options{})
+func (m *machine) reopen(r *rapid.T) {
+	s, err := Open(m.dir, Options{URL: m.url})
 	if err != nil {
 		r.Fatal(err)
 	}
 	m.s = s
 }
 
-// kill goes on with a copy of the files as they are while the store is open.
+// kill goes on with a copy of the files as they are while the store is open; where
+// it is shared, with another replica, whose directory is empty.
 func (m *machine) kill(t *testing.T, r *rapid.T) {
+	if m.url != "" {
+		m.dir = quickDir(t)
+		before := m.s
+		m.reopen(r)
+		if err := before.Close(); err != nil {
+			r.Fatal(err)
+		}
+		return
+	}
 	im := takeImage(t, m.dir)
 	if err := m.s.Close(); err != nil {
 		r.Fatal(err)
@@ -89,14 +110,18 @@ func (m *machine) kill(t *testing.T, r *rapid.T) {
 		_ = os.Remove(filepath.Join(m.dir, name)) // the image has those that there were
 	}
 	im.restore(t, m.dir)
-	m.reopen(t, r)
+	m.reopen(r)
 }
 
 func (m *machine) commit(t *testing.T, r *rapid.T) {
 	name := rapid.SampledFrom([]string{"churn", "other"}).Draw(r, "model")
 	e := life(name, m.want.State[name].Generation+1)
 	e.Actor, e.Reason = rapid.String().Draw(r, "actor"), rapid.String().Draw(r, "reason")
-	e.Actor += string(rapid.SliceOfN(rapid.Byte(), 0, 4).Draw(r, "bytes that are no text"))
+	if m.url == "" {
+		e.Actor += string(rapid.SliceOfN(rapid.Byte(), 0, 4).Draw(r, "bytes that are no text"))
+	} else {
+		e.Actor, e.Reason = strings.ReplaceAll(e.Actor, "\x00", ""), strings.ReplaceAll(e.Reason, "\x00", "")
+	}
 	before := m.want.State[name].Rollout
 	if err := m.s.Commit(t.Context(), e); err != nil {
 		r.Fatal(err)

@@ -65,6 +65,11 @@ func (r *row) columns() []any {
 	}
 }
 
+// texts are the columns that hold text, in their order.
+func (r *row) texts() []string {
+	return []string{r.model, r.at, r.event, r.actor, r.reason, r.rollout, r.finding, r.detail, r.state}
+}
+
 func (r *row) scan(scan func(...any) error) error {
 	return scan(&r.seq, &r.model, &r.at, &r.event, &r.actor, &r.reason, &r.rollout, &r.finding, &r.detail, &r.state, &r.evidence, &r.prev, &r.hash)
 }
@@ -85,7 +90,7 @@ func (r *row) digest() []byte {
 	put(uint64(len(r.prev)))
 	h.Write(r.prev)
 	put(r.seq)
-	for _, text := range []string{r.model, r.at, r.event, r.actor, r.reason, r.rollout, r.finding, r.detail, r.state} {
+	for _, text := range r.texts() {
 		put(uint64(len(text)))
 		h.Write([]byte(text))
 	}
@@ -122,7 +127,7 @@ func encode(e Entry) (*row, error) {
 		}
 	}
 	size := len(r.evidence)
-	for _, text := range []string{r.model, r.at, r.event, r.actor, r.reason, r.rollout, r.finding, r.detail, r.state} {
+	for _, text := range r.texts() {
 		size += len(text)
 	}
 	if size > maxRow {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net"
@@ -96,8 +97,6 @@ func checkServer(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-func (p *shared) tables(run runner) tables { return tables{run, patience} }
-
 // begin makes sure that the server was seen to be fit, and that the outcome of every
 // earlier commit is known.
 func (p *shared) begin(ctx context.Context) (tables, error) {
@@ -119,31 +118,45 @@ func (p *shared) begin(ctx context.Context) (tables, error) {
 	if err != nil {
 		return tables{}, err
 	}
-	return p.tables(p.pool), nil
+	return tables{p.pool, patience, p.renew}, nil
 }
 
 // transaction runs do between BEGIN and COMMIT. An error of COMMIT is errInDoubt,
 // whatever it says: it may be of the answer alone.
 func (p *shared) transaction(ctx context.Context, do func(tables) error) error {
-	return p.within(ctx, 2*patience, do)
-}
-
-// within is a transaction that ends after a time, whatever it is at.
-func (p *shared) within(ctx context.Context, limit time.Duration, do func(tables) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	tx, err := p.pool.BeginTx(ctx, nil)
+	conn, t, err := p.start(ctx)
+	if cut(err) {
+		p.renew()
+		conn, t, err = p.start(ctx)
+	}
 	if err != nil {
 		return p.explain(err)
 	}
-	if err := do(p.tables(tx)); err != nil {
-		_ = tx.Rollback() // the server does it, if the wire is cut
-		return p.explain(err)
+	defer conn.Close() // gives it back to the pool
+	if err = do(t); err != nil {
+		err = p.explain(err)
+	} else if err = t.exec(ctx, "COMMIT"); err != nil {
+		err = fmt.Errorf("%w: %w", errInDoubt, p.explain(err))
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%w: %w", errInDoubt, p.explain(err))
+	if err != nil && t.exec(ctx, "ROLLBACK") != nil { // then the server does it when the connection ends
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
-	return nil
+	return err
+}
+
+// start begins a transaction on a connection that is its own.
+func (p *shared) start(ctx context.Context) (*sql.Conn, tables, error) {
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := p.pool.Conn(waiting)
+	if err != nil {
+		return nil, tables{}, err
+	}
+	t := tables{run: conn, patience: patience}
+	if err := t.exec(ctx, "BEGIN"); err != nil {
+		return nil, tables{}, errors.Join(err, conn.Close())
+	}
+	return conn, t, nil
 }
 
 // lockHead waits for its turn at the end of the journal, which lasts until the
@@ -182,6 +195,11 @@ func (p *shared) mark(change func()) {
 // commit is Commit. Who has the lock on the head sees what was committed last, and
 // nobody commits beside.
 func (p *shared) commit(ctx context.Context, r *row, next model) error {
+	for _, text := range r.texts() {
+		if !plain(text) {
+			return fmt.Errorf("%q is not text, which is all that PostgreSQL keeps", text)
+		}
+	}
 	pool, err := p.begin(ctx)
 	if err != nil {
 		return err

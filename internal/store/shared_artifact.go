@@ -7,18 +7,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
-	"time"
 )
 
 // artifactLimit is the size of an artifact that is kept in PostgreSQL: every
 // replica fetches it from there, and it is in every backup.
 const artifactLimit = 64 << 20
 
-const (
-	partSize = 1 << 20         // how much of an artifact is on the wire at a time
-	longest  = 5 * time.Minute // that storing one may take
-)
+// partSize is how much of an artifact is on the wire at a time.
+const partSize = 1 << 20
 
 // upload keeps an artifact that is in a local file already. What was there under the
 // same digest is replaced: this one is known to be whole.
@@ -28,7 +24,7 @@ func (p *shared) upload(ctx context.Context, f *os.File, digest string, size int
 	}
 	var id int64
 	buffer := make([]byte, partSize)
-	return p.within(ctx, longest, func(t tables) error {
+	return p.transaction(ctx, func(t tables) error {
 		if err := t.one(ctx, "SELECT nextval('uploads')", nil, &id); err != nil {
 			return err
 		}
@@ -87,8 +83,8 @@ func (p *shared) prune(ctx context.Context, keep []string) ([]string, error) {
 	if _, err := p.begin(ctx); err != nil {
 		return nil, err
 	}
-	keep = slices.Clone(keep)
-	err := p.within(ctx, longest, func(t tables) error {
+	keep = append([]string{}, keep...) // nil would be NULL, which nothing differs from
+	err := p.transaction(ctx, func(t tables) error {
 		if _, err := t.lockHead(ctx); err != nil { // nobody commits meanwhile
 			return err
 		}

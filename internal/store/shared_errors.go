@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -45,6 +46,18 @@ func (p *shared) explain(err error) error {
 		return fmt.Errorf("%w: %s: %w. Look whether the server runs, is the primary, and lets this machine in", ErrUnreachable, p.address, err)
 	}
 	return err
+}
+
+// cut is true for an error of a connection that was good once and is gone.
+func cut(err error) bool {
+	if failure, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return failure.Code == "57P01" || failure.Code == "57P02" // the server stops, or has crashed
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || err == nil {
+		return false
+	}
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || pgconn.SafeToRetry(err)
 }
 
 // explainCode goes by the code of SQL's standard: its first two letters are a class.

@@ -25,12 +25,18 @@ import (
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 123456789, time.UTC)
 
 func TestMain(m *testing.M) {
+	if os.Getenv(committerURL) != "" {
+		if err := committer(os.Getenv(childDir)); err != nil {
+			panic(err)
+		}
+		return
+	}
 	if dir := os.Getenv(childDir); dir != "" {
 		child(dir)
 		return
 	}
 	// A check opens the directory some ten times. The command line overrides this.
-	if err := flag.Set("rapid.checks", "30"); err != nil {
+	if err := flag.Set("rapid.checks", "10"); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
@@ -136,110 +142,113 @@ var equal = cmp.Comparer(same)
 // TestRoundTrip commits a history, and finds it again in the open store and
 // after a restart.
 func TestRoundTrip(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "a path?with#odd%41 letters ü", "deeper")
-	s := open(t, dir)
-	var want []Entry
-	for generation := range uint64(5) {
-		e := life("churn", generation+1)
-		commit(t, s, e)
-		commit(t, s, life("other", generation+1))
-		e.Seq = 2*generation + 1
-		want = append(want, e)
-	}
-	if err := s.SaveEvidence(t.Context(), "churn", "r2", evidence(9)); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		state, observed, err := s.State(t.Context(), "churn")
-		if err != nil {
+	onBoth(t, func(t *testing.T, h home) {
+		h.dir = filepath.Join(t.TempDir(), "a path?with#odd%41 letters ü", "deeper")
+		s := h.open(t)
+		var want []Entry
+		for generation := range uint64(5) {
+			e := life("churn", generation+1)
+			commit(t, s, e)
+			commit(t, s, life("other", generation+1))
+			e.Seq = 2*generation + 1
+			want = append(want, e)
+		}
+		if err := s.SaveEvidence(t.Context(), "churn", "r2", evidence(9)); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want[4].State, state); diff != "" {
-			t.Error(diff)
+		for range 2 {
+			state, observed, err := s.State(t.Context(), "churn")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want[4].State, state); diff != "" {
+				t.Error(diff)
+			}
+			if !same(observed, *evidence(9)) {
+				t.Error("the evidence is not what was saved")
+			}
+			got, err := s.Journal(t.Context(), "churn", "", 0, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got, equal); diff != "" {
+				t.Error(diff)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = h.open(t)
 		}
-		if !same(observed, *evidence(9)) {
-			t.Error("the evidence is not what was saved")
-		}
-		got, err := s.Journal(t.Context(), "churn", "", 0, 100)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want, got, equal); diff != "" {
-			t.Error(diff)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		s = open(t, dir)
-	}
+	})
 }
 
 func TestUnknownModelIsEmpty(t *testing.T) {
-	t.Parallel()
-	s := open(t, t.TempDir())
-	state, observed, err := s.State(t.Context(), "churn")
-	if err != nil || !cmp.Equal(state, rollout.State{Model: "churn"}) || !same(observed, record.Evidence{}) {
-		t.Errorf("got %+v, %v", state, err)
-	}
-	if page, err := s.Journal(t.Context(), "churn", "", 0, 10); len(page) != 0 || err != nil {
-		t.Errorf("got %v, %v", page, err)
-	}
+	onBoth(t, func(t *testing.T, h home) {
+		s := h.open(t)
+		state, observed, err := s.State(t.Context(), "churn")
+		if err != nil || !cmp.Equal(state, rollout.State{Model: "churn"}) || !same(observed, record.Evidence{}) {
+			t.Errorf("got %+v, %v", state, err)
+		}
+		if page, err := s.Journal(t.Context(), "churn", "", 0, 10); len(page) != 0 || err != nil {
+			t.Errorf("got %v, %v", page, err)
+		}
+	})
 }
 
 func TestJournalPages(t *testing.T) {
-	t.Parallel()
-	s := open(t, t.TempDir())
-	for generation := range uint64(7) {
-		commit(t, s, life("churn", generation+1))
-		commit(t, s, life("other", generation+1))
-	}
-	var seqs []uint64
-	for after := uint64(0); ; {
-		page, err := s.Journal(t.Context(), "other", "", after, 3)
-		if err != nil {
-			t.Fatal(err)
+	onBoth(t, func(t *testing.T, h home) {
+		s := h.open(t)
+		for generation := range uint64(7) {
+			commit(t, s, life("churn", generation+1))
+			commit(t, s, life("other", generation+1))
 		}
-		if len(page) == 0 {
-			break
+		var seqs []uint64
+		for after := uint64(0); ; {
+			page, err := s.Journal(t.Context(), "other", "", after, 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page) == 0 {
+				break
+			}
+			for _, e := range page {
+				seqs = append(seqs, e.Seq)
+			}
+			after = seqs[len(seqs)-1]
 		}
-		for _, e := range page {
-			seqs = append(seqs, e.Seq)
+		if diff := cmp.Diff([]uint64{2, 4, 6, 8, 10, 12, 14}, seqs); diff != "" {
+			t.Error(diff)
 		}
-		after = seqs[len(seqs)-1]
-	}
-	if diff := cmp.Diff([]uint64{2, 4, 6, 8, 10, 12, 14}, seqs); diff != "" {
-		t.Error(diff)
-	}
-	if page, err := s.Journal(t.Context(), "", "", 12, 100); len(page) != 2 || err != nil {
-		t.Errorf("all models: got %d entries, %v", len(page), err)
-	}
-	for _, limit := range []int{0, -1} {
-		if page, err := s.Journal(t.Context(), "other", "", 0, limit); len(page) != 0 || err != nil {
-			t.Errorf("limit %d: got %d entries, %v", limit, len(page), err)
+		if page, err := s.Journal(t.Context(), "", "", 12, 100); len(page) != 2 || err != nil {
+			t.Errorf("all models: got %d entries, %v", len(page), err)
 		}
-	}
-	if page, err := s.Journal(t.Context(), "other", "", math.MaxUint64, 1); len(page) != 0 || err != nil {
-		t.Errorf("after the end: got %d entries, %v", len(page), err)
-	}
-	if page, err := s.Recent(t.Context(), "other", 0, 3); len(page) != 3 || page[0].Seq != 14 || page[2].Seq != 10 || err != nil {
-		t.Errorf("the latest three of one model: %+v, %v", page, err)
-	}
-	if page, err := s.Recent(t.Context(), "other", 14, 1); len(page) != 1 || page[0].Seq >= 14 || page[0].Seq <= 10 || err != nil {
-		t.Errorf("the one before that: %+v, %v", page, err)
-	}
-	for id, want := range map[string][]rollout.Kind{"r2": {rollout.Deploy, rollout.Alert}, "r9": nil} {
-		page, err := s.Journal(t.Context(), "churn", id, 0, 100)
-		var got []rollout.Kind
-		for _, e := range page {
-			if got = append(got, e.Event); e.State.Model != "churn" || e.Rollout != id || e.State.Rollout.Plan.Period != time.Hour {
-				t.Errorf("%s: %+v", id, e)
+		for _, limit := range []int{0, -1} {
+			if page, err := s.Journal(t.Context(), "other", "", 0, limit); len(page) != 0 || err != nil {
+				t.Errorf("limit %d: got %d entries, %v", limit, len(page), err)
 			}
 		}
-		if !cmp.Equal(want, got) || err != nil {
-			t.Errorf("%s: %v, %v", id, got, err)
+		if page, err := s.Journal(t.Context(), "other", "", math.MaxUint64, 1); len(page) != 0 || err != nil {
+			t.Errorf("after the end: got %d entries, %v", len(page), err)
 		}
-	}
+		if page, err := s.Recent(t.Context(), "other", 0, 3); len(page) != 3 || page[0].Seq != 14 || page[2].Seq != 10 || err != nil {
+			t.Errorf("the latest three of one model: %+v, %v", page, err)
+		}
+		if page, err := s.Recent(t.Context(), "other", 14, 1); len(page) != 1 || page[0].Seq >= 14 || page[0].Seq <= 10 || err != nil {
+			t.Errorf("the one before that: %+v, %v", page, err)
+		}
+		for id, want := range map[string][]rollout.Kind{"r2": {rollout.Deploy, rollout.Alert}, "r9": nil} {
+			page, err := s.Journal(t.Context(), "churn", id, 0, 100)
+			var got []rollout.Kind
+			for _, e := range page {
+				if got = append(got, e.Event); e.State.Model != "churn" || e.Rollout != id || e.State.Rollout.Plan.Period != time.Hour {
+					t.Errorf("%s: %+v", id, e)
+				}
+			}
+			if !cmp.Equal(want, got) || err != nil {
+				t.Errorf("%s: %v, %v", id, got, err)
+			}
+		}
+	})
 }
 
 // TestAnEntryThatCannotBeRead does not hide the others.
@@ -297,96 +306,99 @@ func TestAnEntryThatCannotBeRead(t *testing.T) {
 
 // TestCompareAndSet lets the same generation be committed once.
 func TestCompareAndSet(t *testing.T) {
-	t.Parallel()
-	s := open(t, t.TempDir())
-	commit(t, s, life("churn", 1))
-	for _, generation := range []uint64{0, 1, 3, math.MaxUint64} {
-		e := life("churn", 1)
-		e.State.Generation = generation
-		if err := s.Commit(t.Context(), e); !errors.Is(err, ErrStale) {
-			t.Errorf("generation %d: got %v", generation, err)
+	onBoth(t, func(t *testing.T, h home) {
+		s := h.open(t)
+		commit(t, s, life("churn", 1))
+		for _, generation := range []uint64{0, 1, 3, math.MaxUint64} {
+			e := life("churn", 1)
+			e.State.Generation = generation
+			if err := s.Commit(t.Context(), e); !errors.Is(err, ErrStale) {
+				t.Errorf("generation %d: got %v", generation, err)
+			}
 		}
-	}
-	results := make(chan error)
-	for range 8 {
-		go func() { results <- s.Commit(context.Background(), life("churn", 2)) }()
-	}
-	committed := 0
-	for range 8 {
-		if err := <-results; err == nil {
-			committed++
-		} else if !errors.Is(err, ErrStale) {
-			t.Error(err)
+		results := make(chan error)
+		for range 8 {
+			go func() { results <- s.Commit(context.Background(), life("churn", 2)) }()
 		}
-	}
-	if page, err := s.Journal(t.Context(), "churn", "", 0, 10); committed != 1 || len(page) != 2 || err != nil {
-		t.Errorf("%d commits of one generation succeeded, %d rows, %v", committed, len(page), err)
-	}
+		committed := 0
+		for range 8 {
+			if err := <-results; err == nil {
+				committed++
+			} else if !errors.Is(err, ErrStale) {
+				t.Error(err)
+			}
+		}
+		if page, err := s.Journal(t.Context(), "churn", "", 0, 10); committed != 1 || len(page) != 2 || err != nil {
+			t.Errorf("%d commits of one generation succeeded, %d rows, %v", committed, len(page), err)
+		}
+	})
 }
 
 // TestEvidenceBelongsToItsRollout: late evidence of an earlier rollout must not
 // be taken for that of the next one, which begins with none.
 func TestEvidenceBelongsToItsRollout(t *testing.T) {
-	t.Parallel()
-	s := open(t, t.TempDir())
-	commit(t, s, life("churn", 1))
-	if err := s.SaveEvidence(t.Context(), "churn", "r1", evidence(1)); !errors.Is(err, ErrStale) {
-		t.Errorf("evidence before its rollout: %v", err)
-	}
-	if err := s.SaveEvidence(t.Context(), "churn", "", evidence(1)); !errors.Is(err, ErrStale) {
-		t.Errorf("evidence of no rollout: %v", err)
-	}
-	wantEvidence := func(want *record.Evidence) {
-		t.Helper()
-		if _, got, err := s.State(t.Context(), "churn"); err != nil || !same(got, *want) {
-			t.Errorf("got %d looks, %v; want %d", got.Looks, err, want.Looks)
+	onBoth(t, func(t *testing.T, h home) {
+		s := h.open(t)
+		commit(t, s, life("churn", 1))
+		if err := s.SaveEvidence(t.Context(), "churn", "r1", evidence(1)); !errors.Is(err, ErrStale) {
+			t.Errorf("evidence before its rollout: %v", err)
 		}
-	}
-	commit(t, s, life("churn", 2))
-	wantEvidence(evidence(0))
-	if err := s.SaveEvidence(t.Context(), "churn", "r1", evidence(2)); err != nil {
-		t.Fatal(err)
-	}
-	wantEvidence(evidence(2))
-	commit(t, s, life("churn", 3)) // with evidence of its own
-	wantEvidence(evidence(3))
-	commit(t, s, life("churn", 4)) // the end
-	wantEvidence(evidence(0))
-	commit(t, s, life("churn", 5))
-	if err := s.SaveEvidence(t.Context(), "churn", "r1", evidence(4)); !errors.Is(err, ErrStale) {
-		t.Errorf("evidence after its rollout: %v", err)
-	}
-	wantEvidence(evidence(0))
+		if err := s.SaveEvidence(t.Context(), "churn", "", evidence(1)); !errors.Is(err, ErrStale) {
+			t.Errorf("evidence of no rollout: %v", err)
+		}
+		wantEvidence := func(want *record.Evidence) {
+			t.Helper()
+			if _, got, err := s.State(t.Context(), "churn"); err != nil || !same(got, *want) {
+				t.Errorf("got %d looks, %v; want %d", got.Looks, err, want.Looks)
+			}
+		}
+		commit(t, s, life("churn", 2))
+		wantEvidence(evidence(0))
+		if err := s.SaveEvidence(t.Context(), "churn", "r1", evidence(2)); err != nil {
+			t.Fatal(err)
+		}
+		wantEvidence(evidence(2))
+		commit(t, s, life("churn", 3)) // with evidence of its own
+		wantEvidence(evidence(3))
+		commit(t, s, life("churn", 4)) // the end
+		wantEvidence(evidence(0))
+		commit(t, s, life("churn", 5))
+		if err := s.SaveEvidence(t.Context(), "churn", "r1", evidence(4)); !errors.Is(err, ErrStale) {
+			t.Errorf("evidence after its rollout: %v", err)
+		}
+		wantEvidence(evidence(0))
+	})
 }
 
 // TestCommitRefusesWhatCannotBeReadBack keeps rows out that would make the
 // directory unreadable.
 func TestCommitRefusesWhatCannotBeReadBack(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name   string
-		change func(*Entry)
-	}{
-		{"no model", func(e *Entry) { e.State.Model = "" }},
-		{"a model that is not text", func(e *Entry) { e.State.Model = "\xff" }},
-		{"a plan of no weight", func(e *Entry) { e.State.Rollout = &rollout.Rollout{} }},
-		{"a level that is no number", func(e *Entry) {
-			e.State.Rollout = &rollout.Rollout{Plan: rollout.Plan{Weight: 1, Alpha: math.NaN()}, Weight: 1}
-		}},
-		{"a detail that is not JSON", func(e *Entry) { e.Detail = json.RawMessage("{") }},
-		{"a year that RFC 3339 does not know", func(e *Entry) { e.At = time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC) }},
-		{"evidence that contradicts itself", func(e *Entry) { e.Evidence = &record.Evidence{Elapsed: -1} }},
-		{"a huge reason", func(e *Entry) { e.Reason = strings.Repeat("x", maxRow) }},
-	}
-	s := open(t, t.TempDir())
-	for _, tt := range tests {
-		e := life("churn", 1)
-		tt.change(&e)
-		if err := s.Commit(t.Context(), e); err == nil {
-			t.Errorf("%s: committed", tt.name)
+	onBoth(t, func(t *testing.T, h home) {
+		tests := []struct {
+			name   string
+			change func(*Entry)
+		}{
+			{"no model", func(e *Entry) { e.State.Model = "" }},
+			{"a model that is not text", func(e *Entry) { e.State.Model = "\xff" }},
+			{"a plan of no weight", func(e *Entry) { e.State.Rollout = &rollout.Rollout{} }},
+			{"a level that is no number", func(e *Entry) {
+				e.State.Rollout = &rollout.Rollout{Plan: rollout.Plan{Weight: 1, Alpha: math.NaN()}, Weight: 1}
+			}},
+			{"a detail that is not JSON", func(e *Entry) { e.Detail = json.RawMessage("{") }},
+			{"a year that RFC 3339 does not know", func(e *Entry) { e.At = time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC) }},
+			{"evidence that contradicts itself", func(e *Entry) { e.Evidence = &record.Evidence{Elapsed: -1} }},
+			{"a huge reason", func(e *Entry) { e.Reason = strings.Repeat("x", maxRow) }},
 		}
-	}
-	commit(t, s, life("churn", 1))
+		s := h.open(t)
+		for _, tt := range tests {
+			e := life("churn", 1)
+			tt.change(&e)
+			if err := s.Commit(t.Context(), e); err == nil {
+				t.Errorf("%s: committed", tt.name)
+			}
+		}
+		commit(t, s, life("churn", 1))
+	})
 }
 
 func TestContext(t *testing.T) {
@@ -417,22 +429,23 @@ func TestContext(t *testing.T) {
 }
 
 func TestClosed(t *testing.T) {
-	t.Parallel()
-	s := open(t, t.TempDir())
-	for range 2 {
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
+	onBoth(t, func(t *testing.T, h home) {
+		s := h.open(t)
+		for range 2 {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	_, _, stateErr := s.State(t.Context(), "churn")
-	_, journalErr := s.Journal(t.Context(), "churn", "", 0, 1)
-	_, lookErr := s.SaveLook(t.Context(), "churn", "r1", lookAt(1))
-	_, looksErr := s.Looks(t.Context(), "churn", "r1", 0, 1)
-	for _, err := range []error{stateErr, journalErr, lookErr, looksErr, s.Commit(t.Context(), life("churn", 1)), s.SaveEvidence(t.Context(), "churn", "r1", evidence(1)), s.Prune()} {
-		if !errors.Is(err, errClosed) {
-			t.Errorf("got %v", err)
+		_, _, stateErr := s.State(t.Context(), "churn")
+		_, journalErr := s.Journal(t.Context(), "churn", "", 0, 1)
+		_, lookErr := s.SaveLook(t.Context(), "churn", "r1", lookAt(1))
+		_, looksErr := s.Looks(t.Context(), "churn", "r1", 0, 1)
+		for _, err := range []error{stateErr, journalErr, lookErr, looksErr, s.Commit(t.Context(), life("churn", 1)), s.SaveEvidence(t.Context(), "churn", "r1", evidence(1)), s.Prune()} {
+			if !errors.Is(err, errClosed) {
+				t.Errorf("got %v", err)
+			}
 		}
-	}
+	})
 }
 
 func readAll(t testing.TB, r io.ReadCloser) string {

@@ -22,6 +22,20 @@ type tables struct {
 	// patience is how long a statement may take; 0 is SQLite, which has nobody on
 	// the other side of a wire.
 	patience time.Duration
+	// renew, if it is not nil, lets go of connections that the server has ended
+	// while nobody used them: what meets one asks again on another. It is nil within a
+	// transaction, which cannot.
+	renew func()
+}
+
+// lost is true for an error of a connection that was cut, and which another one
+// would not have.
+func (t tables) lost(err error) bool {
+	if err == nil || t.renew == nil || !cut(err) {
+		return false
+	}
+	t.renew()
+	return true
 }
 
 // phrase makes a statement and a context what the database takes. SQLite is not
@@ -46,7 +60,11 @@ func (t tables) exec(ctx context.Context, query string, args ...any) error {
 func (t tables) one(ctx context.Context, query string, args []any, into ...any) error {
 	ctx, cancel, query := t.phrase(ctx, query)
 	defer cancel()
-	return t.run.QueryRowContext(ctx, query, args...).Scan(into...)
+	err := t.run.QueryRowContext(ctx, query, args...).Scan(into...)
+	if t.lost(err) {
+		err = t.run.QueryRowContext(ctx, query, args...).Scan(into...)
+	}
+	return err
 }
 
 // each hands the rows that a query finds to visit, until that returns false or
@@ -55,6 +73,9 @@ func (t tables) each(ctx context.Context, query string, args []any, visit func(*
 	bounded, cancel, query := t.phrase(ctx, query)
 	defer cancel()
 	rows, err := t.run.QueryContext(bounded, query, args...)
+	if t.lost(err) {
+		rows, err = t.run.QueryContext(bounded, query, args...)
+	}
 	if err != nil {
 		return err
 	}

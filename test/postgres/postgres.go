@@ -45,12 +45,16 @@ type Server struct {
 
 // programs finds the folder with initdb and the others, the newest version first.
 func programs() (string, error) {
-	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path), nil
-	}
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // Debian has only some of them on the path
 	if err != nil || len(found) == 0 {
-		return "", ErrMissing
+		path, err := exec.LookPath("initdb")
+		if err == nil {
+			path, err = filepath.EvalSymlinks(path)
+		}
+		if err != nil {
+			return "", ErrMissing
+		}
+		return filepath.Dir(path), nil
 	}
 	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) })), nil
 }
