@@ -207,7 +207,7 @@ func TestTheQueueIsNotTheArmsFault(t *testing.T) {
 					ctx, leave = context.WithTimeout(ctx, tt.leaves)
 					defer leave()
 				}
-				r := httptest.NewRequest("POST", "/predict", strings.NewReader(`{"instances":[`+strings.Repeat(goldRow+",", tt.rows-1)+goldRow+`]}`)).WithContext(ctx)
+				r := httptest.NewRequest(http.MethodPost, "/predict", strings.NewReader(`{"instances":[`+strings.Repeat(goldRow+",", tt.rows-1)+goldRow+`]}`)).WithContext(ctx)
 				r.Header.Set(askHeader, strconv.FormatInt(asks.Milliseconds(), 10))
 				w := httptest.NewRecorder()
 				mux.ServeHTTP(w, r)

@@ -346,7 +346,7 @@ func (req *request) answer(ctx context.Context, arm *route.Arm, dealt bool) (lat
 		<-time.After(req.leftOf(arm.Slowdown))
 	}
 	latency = time.Since(routed)
-	missed := err == error(late) || err == nil && passed(req.until, routed.Add(latency))
+	missed := errors.Is(err, late) || err == nil && passed(req.until, routed.Add(latency))
 	watched := math.NaN() // what was cut off has no score
 	switch {
 	case missed && req.blamed(routed, latency):
