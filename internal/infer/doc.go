@@ -1,7 +1,7 @@
 // Package infer is the front door: a prediction request from bytes to bytes, by
 // POST /predict (handler.go), as a stream of rows (stream.go), and in the words of
 // other model servers over HTTP (protocols.go, v1.go, v2.go, scoring.go) and gRPC
-// (rpc.go). All of them share what is between the words:
+// (rpc.go, wire.go). All of them share what is between the words:
 //
 //	request --gate--decode--> row --route.Pick--> arm --Predict--> probabilities
 //	           |     |                               |                   |

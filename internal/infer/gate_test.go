@@ -137,7 +137,7 @@ func TestTheGateLetsOthersRun(t *testing.T) {
 	if _, no := g.enter(t.Context(), time.Time{}); no != nil {
 		t.Fatal("the first may enter")
 	}
-	var passed int
+	var passed atomic.Int64
 	var all sync.WaitGroup
 	for range waiters {
 		all.Go(func() {
@@ -145,7 +145,7 @@ func TestTheGateLetsOthersRun(t *testing.T) {
 				t.Error("turned away")
 				return
 			}
-			passed++
+			passed.Add(1)
 			g.leave()
 		})
 	}
@@ -154,8 +154,8 @@ func TestTheGateLetsOthersRun(t *testing.T) {
 	}
 	g.leave()
 	runtime.Gosched() // as whoever arrives has a turn after those who are there
-	if passed > 10 {
-		t.Errorf("%d of %d passed before anybody else had a turn", passed, waiters)
+	if n := passed.Load(); n > 10 {
+		t.Errorf("%d of %d passed before anybody else had a turn", n, waiters)
 	}
 	all.Wait()
 }
@@ -285,13 +285,15 @@ func TestASlowReaderHoldsItsAnswerAlone(t *testing.T) {
 		req := &request{body: make([]byte, size)}
 		req.batch.Numbers = make([]float64, size/8)
 		written := false
-		req.send(writerFunc(func(b []byte) (int, error) {
+		if t := req.send(writerFunc(func(b []byte) (int, error) {
 			written = string(b) == "answer"
 			if huge := size > keep; huge != (req.body == nil) || huge != (req.batch.Held() == 0) {
 				t.Errorf("of a body of %d bytes %d are held, and %d of its rows", size, cap(req.body), req.batch.Held())
 			}
 			return len(b), nil
-		}), []byte("answer"))
+		}), []byte("answer"), &gate{}); t != nil {
+			panic(t)
+		}
 		if !written {
 			t.Error("the answer was not sent")
 		}

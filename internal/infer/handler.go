@@ -154,15 +154,20 @@ func (req *request) release() {
 }
 
 // send writes the answer. That is the client's time: it takes no slot, and for one
-// that reads slowly nothing but its answer is held where that is much.
-func (req *request) send(w io.Writer, answer []byte) {
+// that reads slowly nothing but its answer is held where that is much, in memory
+// that the gate lends, or does not.
+func (req *request) send(w io.Writer, answer []byte, g *gate) *trouble {
 	req.leave()
 	if req.held() > keep {
 		req.body, req.batch = nil, rows.Batch{}
 		req.giveBack()
 	}
+	if !req.borrow(g, cap(answer)) {
+		return overloaded
+	}
 	// A client that has gone does not read its answer; there is nobody to tell.
 	_, _ = w.Write(answer)
+	return nil
 }
 
 // ServeHTTP predicts.
@@ -214,7 +219,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		req.reply = appendReply(req.reply[:0], arm, &req.batch, latency)
 	}
 	w.Header()["Content-Type"] = contentTypeJSON
-	req.send(w, req.reply)
+	if t := req.send(w, req.reply, h.gate); t != nil {
+		h.refuse(route.Native, w, t)
+		return
+	}
 	arm.Served.Time(route.Native, time.Since(arrived))
 }
 
@@ -263,11 +271,8 @@ func (req *request) readAll(r io.Reader, g *gate) *trouble {
 	for {
 		if len(into) == cap(into) {
 			into = append(into, 0)[:len(into)]
-			if more := int64(cap(into)) - smallBody - req.lent; more > 0 {
-				if !g.lend(more) {
-					return overloaded
-				}
-				req.lender, req.lent = g, req.lent+more
+			if !req.borrow(g, cap(into)) {
+				return overloaded
 			}
 		}
 		n, err := r.Read(into[len(into):cap(into)])
@@ -279,6 +284,17 @@ func (req *request) readAll(r io.Reader, g *gate) *trouble {
 			return unreadable(err)
 		}
 	}
+}
+
+// borrow makes so many bytes its own, of which the first count for nothing.
+func (req *request) borrow(g *gate, bytes int) bool {
+	if more := int64(bytes) - smallBody - req.lent; more > 0 {
+		if !g.lend(more) {
+			return false
+		}
+		req.lender, req.lent = g, req.lent+more
+	}
+	return true
 }
 
 // giveBack gives back what was lent, once.

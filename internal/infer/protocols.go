@@ -213,7 +213,12 @@ func (d *desk) ask(in route.Protocol, w http.ResponseWriter, r *http.Request, to
 	}
 	w.Header()["Serin-Model-Used"] = []string{string(a.arm.Role)}
 	w.Header()["Serin-Model-Version"] = []string{a.arm.Version.Name}
-	req.send(w, write(a))
+	if t := req.send(w, write(a), d.front.gate); t != nil {
+		for _, of := range []string{"Content-Type", jsonLength} { // the answer's
+			w.Header().Del(of)
+		}
+		return t
+	}
 	a.arm.Served.Time(in, time.Since(arrived))
 	return nil
 }

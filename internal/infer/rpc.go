@@ -8,14 +8,17 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
-	"strings"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/mem"
 	rpcmeta "google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
@@ -38,30 +41,46 @@ type RPC struct {
 // GRPC makes the gRPC server of the model's predictions. It does not serve, and
 // is not healthy, before it is told.
 func (p *Protocols) GRPC() *RPC {
+	front := p.lost.front
 	r := &RPC{health: health.NewServer(), server: grpc.NewServer(
-		grpc.MaxRecvMsgSize(maxBody),
+		grpc.MaxRecvMsgSize(smallBody), // of all but ModelInfer
+		grpc.StaticStreamWindowSize(window),
+		grpc.StaticConnWindowSize(connWindow),
 		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
+		experimental.BufferPool(&pages),
 		grpc.ConnectionTimeout(5*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.InTapHandle(lasting(p.lost.front.gate.limits)),
+		grpc.InTapHandle(front.lasting),
 		grpc.UnaryInterceptor(p.recovered),
 	)}
-	inferencepb.RegisterGRPCInferenceServiceServer(r.server, &service{Protocols: p})
+	s := &service{Protocols: p}
+	methods := inferencepb.GRPCInferenceService_ServiceDesc
+	methods.Methods = slices.Clone(methods.Methods)
+	for i := range methods.Methods {
+		if m := &methods.Methods[i]; m.MethodName == "ModelInfer" {
+			m.Handler = s.handleInfer
+		}
+	}
+	r.server.RegisterService(&methods, s)
 	healthpb.RegisterHealthServer(r.server, r.health)
 	reflection.Register(r.server)
 	r.Ready(false)
 	return r
 }
 
-// maxStreams bounds the requests that one connection may have under way, and so
-// the messages that are half there: grpc-go reads them whole before anybody is
-// asked. Clients keep more than that back by themselves.
+// maxStreams bounds the calls that one connection may have under way. Clients keep
+// more than that back by themselves.
 const maxStreams = 100
+
+// connWindow is how much all calls of a connection may have sent that was not read
+// from it yet, in bytes.
+const connWindow = 1 << 20
 
 // Serve answers on a listener until Stop. It returns nil after that.
 func (r *RPC) Serve(l net.Listener) error {
-	if err := r.server.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+	if err := r.server.Serve(links{l}); !errors.Is(err, grpc.ErrServerStopped) {
 		return err
 	}
 	return nil
@@ -93,26 +112,27 @@ func (r *RPC) Stop(ctx context.Context) {
 	}
 }
 
-// lasting ends a call whose client neither sends all of it nor reads the answer: a
-// connection that lives says nothing about its streams, and each holds its message,
-// whatever it asks for. Loading a model may take longer, and who watches stays.
-// Where predictions have no limit, these have none.
-func lasting(l Limits) tap.ServerInHandle {
-	return func(ctx context.Context, info *tap.Info) (context.Context, error) {
-		brief := strings.HasPrefix(info.FullMethodName, "/"+inferencepb.GRPCInferenceService_ServiceDesc.ServiceName+"/")
-		switch info.FullMethodName {
-		case healthpb.Health_Check_FullMethodName:
-			brief = true
-		case inferencepb.GRPCInferenceService_RepositoryModelLoad_FullMethodName, inferencepb.GRPCInferenceService_RepositoryModelUnload_FullMethodName:
-			brief = false
-		}
-		if l.Timeout > 0 && brief {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, l.Standstill+l.Timeout+l.Standstill) //nolint:gosec // it ends with its parent, the stream's
-			_ = cancel
-		}
-		return ctx, nil
+// lasting lends a call the memory of its window, and ends one whose client neither
+// sends all of it nor reads the answer: a connection that lives says nothing about
+// its calls. Loading a model may take longer, and who watches stays for an hour at
+// a time. Where predictions have no limit, these have none.
+func (h *Handler) lasting(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if !h.gate.lend(window) {
+		return nil, h.refusal(route.GRPC, overloaded).rpc()
 	}
+	limits := &h.gate.limits
+	limit := limits.Standstill + limits.Timeout + limits.Standstill
+	switch info.FullMethodName {
+	case healthpb.Health_Watch_FullMethodName, inferencepb.GRPCInferenceService_RepositoryModelLoad_FullMethodName, inferencepb.GRPCInferenceService_RepositoryModelUnload_FullMethodName:
+		limit = max(limit, time.Hour)
+	}
+	if limits.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit) //nolint:gosec // it ends with its parent, the call's
+		_ = cancel
+	}
+	context.AfterFunc(ctx, func() { h.gate.lent.Add(-window) })
+	return ctx, nil
 }
 
 // recovered fails one request where a handler panics, and not the process.
@@ -185,18 +205,24 @@ func (s *service) RepositoryIndex(ctx context.Context, in *inferencepb.Repositor
 	return out, nil
 }
 
-func (s *service) ModelInfer(ctx context.Context, in *inferencepb.ModelInferRequest) (*inferencepb.ModelInferResponse, error) {
-	arrived := time.Now()
-	d, err := s.find(in.GetModelName())
+// infer answers a message, the request's body.
+func (s *service) infer(ctx context.Context, a *asking) (mem.BufferSlice, error) {
+	to, err := addressOf(a.body)
+	if err != nil {
+		return nil, s.lost.status(err)
+	}
+	d, err := s.find(to.model)
 	if err != nil {
 		return nil, d.status(err)
 	}
-	a := &asking{request: requests.Get().(*request), arrived: arrived}
 	a.asked, _ = ctx.Deadline()
-	defer a.release()
 	var ask *oip.Request
 	var raw bool
-	err = d.answer(ctx, a, choice{version: in.GetModelVersion()}, func() (err error) {
+	err = d.answer(ctx, a, choice{version: to.version}, func() (err error) {
+		in := new(inferencepb.ModelInferRequest)
+		if err := inPlace(a.body, in); err != nil {
+			return err
+		}
 		contract := d.contractOf(a.arm)
 		if most := len(contract.Signature().Features); len(in.GetInputs()) > most {
 			return troubled(http.StatusBadRequest, "The request has %d inputs, and the model takes at most %d.", len(in.GetInputs()), most)
@@ -212,10 +238,14 @@ func (s *service) ModelInfer(ctx context.Context, in *inferencepb.ModelInferRequ
 	}
 	out := reply(d.contractOf(a.arm), ask, a, raw)
 	out.ModelName = d.name
+	answer, err := a.encode(ctx, d.front.gate, out)
+	if err != nil {
+		return nil, d.status(err)
+	}
 	// Without a stream to put them on (a test that calls by hand) nobody reads them.
 	_ = grpc.SetHeader(ctx, rpcmeta.Pairs("serin-model-used", string(a.arm.Role)))
-	a.arm.Served.Time(route.GRPC, time.Since(arrived))
-	return out, nil
+	a.arm.Served.Time(route.GRPC, time.Since(a.arrived))
+	return answer, nil
 }
 
 // tensors translates a message. raw tells how its values came, which is how the
@@ -300,10 +330,13 @@ func floats[T int32 | int64 | uint32 | uint64 | float32](values []T) []float64 {
 func reply(c *oip.Contract, ask *oip.Request, a *asking, raw bool) *inferencepb.ModelInferResponse {
 	out := &inferencepb.ModelInferResponse{ModelVersion: a.arm.Version.Name, Id: ask.ID}
 	specs := c.Outputs()
+	a.reply = a.reply[:0]
 	c.Each(ask, a.batch.N, func(i int, shape []int64, _ bool) {
 		t := &inferencepb.ModelInferResponse_InferOutputTensor{Name: specs[i].Name, Datatype: specs[i].Datatype, Shape: shape}
 		out.Outputs = append(out.Outputs, t)
-		data := c.AppendRaw(nil, i, &a.batch)
+		from := len(a.reply)
+		a.reply = c.AppendRaw(a.reply, i, &a.batch)
+		data := a.reply[from:]
 		if raw {
 			out.RawOutputContents = append(out.RawOutputContents, data)
 		} else {
