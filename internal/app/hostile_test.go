@@ -18,8 +18,8 @@ import (
 
 // doors are the ways to ask for a prediction over HTTP, and how each begins an error.
 var doors = []struct{ path, shape string }{
-	{"/predict", `{"title":`},
-	{"/models/churn/predict", `{"title":`},
+	{"/predict", `{"type":`},
+	{"/models/churn/predict", `{"type":`},
 	{"/v2/models/churn/infer", `{"error":`},
 	{"/v1/models/churn:predict", `{"error":`},
 	{"/invocations", `{"error_code":`},
