@@ -1,0 +1,266 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config is what a Herald is made from.
+type Config struct {
+	// Hooks are who is told; Equip has checked them.
+	Hooks  []Hook
+	Outbox Outbox
+	Log    *slog.Logger
+	// Version is serin's, for the receiver's log.
+	Version string
+	// Way is how requests go out; nil is a connection of its own for each hook.
+	Way http.RoundTripper
+	// Chance returns numbers from 0 to 1, and may be called by many; nil is math/rand's.
+	Chance func() float64
+}
+
+// Herald tells hooks what was committed. Make one with New, let it Prepare before
+// anything is committed, then Run.
+type Herald struct{ tellers []*teller }
+
+// New returns a Herald that tells nobody yet. Without hooks it never does anything.
+func New(c Config) *Herald {
+	if c.Chance == nil {
+		c.Chance = rand.Float64
+	}
+	h := &Herald{}
+	for _, hook := range c.Hooks {
+		way := c.Way
+		if way == nil {
+			way = newTransport()
+		}
+		h.tellers = append(h.tellers, &teller{Config: c, hook: hook, way: way, news: make(chan struct{}, 1), urged: make(chan struct{}, 1)})
+	}
+	return h
+}
+
+// Prepare reads how far each hook is. One that is new begins here, so that what is
+// committed from now on is told, whatever becomes of this process.
+func (h *Herald) Prepare(ctx context.Context) error {
+	for _, t := range h.tellers {
+		if err := t.prepare(ctx); err != nil {
+			return fmt.Errorf("web hook %s: %w", t.hook.Name, err)
+		}
+	}
+	return nil
+}
+
+// Run tells until ctx ends, and waits for everything that it started.
+func (h *Herald) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, t := range h.tellers {
+		all.Go(func() { t.run(ctx) })
+	}
+	all.Wait()
+}
+
+// News says that something was committed. It never waits.
+func (h *Herald) News() {
+	for _, t := range h.tellers {
+		signal(t.news)
+	}
+}
+
+// signal says something to one who may be busy: then it is heard later, once.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// teller tells one hook.
+type teller struct {
+	Config
+
+	hook Hook
+	way  http.RoundTripper
+	// news says that something was committed, urged that somebody wants the next try
+	// now.
+	news, urged chan struct{}
+
+	mu    sync.Mutex // one change of the memo at a time, until it is saved
+	known atomic.Pointer[memo]
+	// trouble is the event that does not arrive; nil while there is none.
+	trouble atomic.Pointer[Trouble]
+	arrived atomic.Pointer[time.Time]
+}
+
+// Trouble is an event on its way that did not arrive yet.
+type Trouble struct {
+	ID    string    `json:"id"`
+	Type  string    `json:"type"`
+	Tries int       `json:"tries"`
+	Error string    `json:"error"`
+	Next  time.Time `json:"next"`
+}
+
+func (t *teller) prepare(ctx context.Context) error {
+	data, err := t.Outbox.Memo(ctx, t.hook.Name)
+	if err != nil {
+		return err
+	}
+	m, err := readMemo(data)
+	if err != nil {
+		return err
+	}
+	if m != nil {
+		t.known.Store(m)
+		return nil
+	}
+	last, err := t.Outbox.Last(ctx)
+	if err != nil {
+		return err
+	}
+	return t.change(ctx, func(memo) memo { return memo{Position: last} })
+}
+
+// change makes another memo of the one that is known, and saves it. If that fails,
+// the change holds for this process, and the next change saves both.
+func (t *teller) change(ctx context.Context, f func(memo) memo) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var m memo
+	if known := t.known.Load(); known != nil {
+		m = *known
+	}
+	m = f(m)
+	t.known.Store(&m)
+	data, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encoding the memo: %w", err)
+	}
+	return t.Outbox.SaveMemo(context.WithoutCancel(ctx), t.hook.Name, data)
+}
+
+const (
+	// pageSize is how many events are held at once.
+	pageSize = 10
+	// poll is how often a hook looks by itself: for what somebody else has committed,
+	// and what was committed although it seemed to have failed.
+	poll = 10 * time.Second
+)
+
+// run tells what there is, and waits for more.
+func (t *teller) run(ctx context.Context) {
+	if closer, ok := t.way.(*http.Transport); ok {
+		defer closer.CloseIdleConnections()
+	}
+	again := time.NewTicker(poll)
+	defer again.Stop()
+	complained := false
+	for {
+		more, err := t.round(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && !complained {
+			t.Log.Error("a web hook cannot be served; it is tried again", "hook", t.hook.Name, "err", err)
+		}
+		if complained = err != nil; more && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.news:
+		case <-t.urged:
+		case <-again.C:
+		}
+	}
+}
+
+// round tells a letter that somebody asked for, or else the next events; more is
+// true if there may be others.
+func (t *teller) round(ctx context.Context) (more bool, err error) {
+	if letter := t.known.Load().due(); letter != nil {
+		events, err := t.Outbox.Events(ctx, letter.Seq-1, 1)
+		if err != nil {
+			return false, err
+		}
+		if len(events) == 0 { // there is no such event, and there was none
+			return true, t.change(ctx, func(m memo) memo { return m.without(letter.Seq) })
+		}
+		return true, t.tell(ctx, &events[0])
+	}
+	events, err := t.Outbox.Events(ctx, t.known.Load().Position, pageSize)
+	for i := range events {
+		if err := t.tell(ctx, &events[i]); err != nil {
+			return false, err
+		}
+		if t.known.Load().due() != nil {
+			return true, nil
+		}
+	}
+	return len(events) > 0, err
+}
+
+// tell posts an event until it has arrived or is given up, and remembers which.
+func (t *teller) tell(ctx context.Context, e *Event) error {
+	letter := Letter{Seq: e.Seq, ID: identity(e), Type: typeOf(e.Kind), At: e.At, Model: e.State.Model, Error: e.Lost}
+	if m, err := compose(e, t.hook.Kind); err != nil {
+		letter.Error = err.Error()
+	} else if e.Lost == "" {
+		failed := t.deliver(ctx, m, &letter)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if failed == nil {
+			now := time.Now()
+			t.arrived.Store(&now)
+			return t.change(ctx, func(m memo) memo {
+				m.Position = max(m.Position, e.Seq)
+				return m.without(e.Seq)
+			})
+		}
+	}
+	letter.GivenUp = time.Now().UTC()
+	t.Log.Error("a web hook was not told an event, which is a dead letter now: serin webhooks lists it, and serin webhooks replay tells it again",
+		"hook", t.hook.Name, "id", letter.ID, "type", letter.Type, "model", letter.Model, "tries", letter.Tries, "err", letter.Error)
+	return t.change(ctx, func(m memo) memo {
+		m.Position = max(m.Position, e.Seq)
+		return m.bury(letter)
+	})
+}
+
+// deliver tries until the event has arrived, is given up, or ctx ends.
+func (t *teller) deliver(ctx context.Context, m *message, letter *Letter) *failure {
+	defer t.trouble.Store(nil)
+	for {
+		failed := post(ctx, t.way, &t.hook, m, "serin/"+t.Version)
+		letter.Tries++
+		if failed == nil || ctx.Err() != nil {
+			return failed
+		}
+		letter.Error = failed.what
+		if failed.hopeless(letter.Tries) {
+			return failed
+		}
+		pause := failed.pause(letter.Tries, t.Chance())
+		if letter.Tries == 1 {
+			t.Log.Warn("a web hook does not take an event; it is tried again", "hook", t.hook.Name, "id", m.id, "type", m.kind, "err", failed.what)
+		}
+		t.trouble.Store(&Trouble{m.id, m.kind, letter.Tries, failed.what, time.Now().Add(pause).UTC()})
+		wait := time.NewTimer(pause)
+		select {
+		case <-wait.C:
+		case <-t.urged:
+		case <-ctx.Done():
+		}
+		if wait.Stop(); ctx.Err() != nil {
+			return failed
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Standing is how a hook stands.
+type Standing struct {
+	Name string `json:"name"`
+	// Address is its scheme and host; the rest may be a secret.
+	Address string `json:"address"`
+	Kind    Kind   `json:"kind"`
+	Signed  bool   `json:"signed"`
+	// Position is the last event that it is done with, Waiting how many are after it.
+	Position uint64 `json:"position"`
+	Waiting  uint64 `json:"waiting"`
+	// Arrived is when it took an event last, since the process started.
+	Arrived *time.Time `json:"arrived,omitempty"`
+	Trouble *Trouble   `json:"trouble,omitempty"`
+	// Letters are the events that were given up, oldest first; Dropped counts those
+	// that are not kept any more.
+	Letters []Letter `json:"dead_letters"`
+	Dropped uint64   `json:"dropped"`
+}
+
+// Standings are how all hooks stand.
+type Standings struct {
+	Hooks []Standing `json:"webhooks"`
+}
+
+// Replay is what a call for another round of tries is answered.
+type Replay struct {
+	// Letters is how many are told again.
+	Letters int `json:"letters"`
+}
+
+// Standings tells how all hooks stand.
+func (h *Herald) Standings(ctx context.Context) (Standings, error) {
+	out := Standings{Hooks: []Standing{}}
+	for _, t := range h.tellers {
+		last, err := t.Outbox.Last(ctx)
+		if err != nil {
+			return out, err
+		}
+		m := t.known.Load()
+		out.Hooks = append(out.Hooks, Standing{
+			Name: t.hook.Name, Address: t.hook.address(), Kind: t.hook.Kind, Signed: t.hook.Secrets != nil, Position: m.Position, Waiting: max(last, m.Position) - m.Position,
+			Arrived: t.arrived.Load(), Trouble: t.trouble.Load(), Letters: append([]Letter{}, m.Letters...), Dropped: m.Dropped,
+		})
+	}
+	return out, nil
+}
+
+// replay lets a hook be told its dead letters again, or that with an id, and what it
+// waits with now.
+func (t *teller) replay(ctx context.Context, id string) (n int, err error) {
+	err = t.change(ctx, func(m memo) memo {
+		m, n = m.revive(id)
+		return m
+	})
+	signal(t.urged)
+	return n, err
+}
+
+// Handler answers the calls about hooks: GET /admin/webhooks and
+// POST /admin/webhooks/{name}/replay, with ?id= for a single letter.
+func (h *Herald) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /admin/webhooks", func(w http.ResponseWriter, r *http.Request) {
+		all, err := h.Standings(r.Context())
+		if err != nil {
+			refuse(w, http.StatusServiceUnavailable, "store_unavailable", "The journal cannot be read now: "+err.Error()+". Try again.")
+			return
+		}
+		write(w, http.StatusOK, "application/json", all)
+	})
+	mux.HandleFunc("POST /admin/webhooks/{name}/replay", func(w http.ResponseWriter, r *http.Request) {
+		name, id := r.PathValue("name"), r.URL.Query().Get("id")
+		for _, t := range h.tellers {
+			if t.hook.Name != name {
+				continue
+			}
+			n, err := t.replay(r.Context(), id)
+			switch {
+			case err != nil:
+				refuse(w, http.StatusServiceUnavailable, "store_unavailable", "It is tried now, and that cannot be made durable: "+err.Error()+". Ask again after a restart.")
+			case n == 0 && id != "":
+				refuse(w, http.StatusNotFound, "letter_unknown", fmt.Sprintf("Web hook %s has no dead letter with the id %s. GET /admin/webhooks lists them.", name, printable(id)))
+			default:
+				write(w, http.StatusOK, "application/json", Replay{n})
+			}
+			return
+		}
+		refuse(w, http.StatusNotFound, "webhook_unknown", fmt.Sprintf("There is no web hook %s. GET /admin/webhooks lists them; serin serve --webhook NAME=URL adds one.", printable(name)))
+	})
+	for path, allowed := range map[string]string{"/admin/webhooks": http.MethodGet, "/admin/webhooks/{name}/replay": http.MethodPost} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", allowed)
+			refuse(w, http.StatusMethodNotAllowed, "method_not_allowed", "This is asked by "+allowed+".")
+		})
+	}
+	return mux
+}
+
+// refuse answers with a problem, RFC 9457, in the form of serin's other ones.
+func refuse(w http.ResponseWriter, status int, code, detail string) {
+	write(w, status, "application/problem+json", struct {
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+		Code   string `json:"code"`
+	}{http.StatusText(status), status, detail, code})
+}
+
+func write(w http.ResponseWriter, status int, kind string, v any) {
+	data, err := json.Marshal(v)
+	if err != nil { // it is made of what can be encoded
+		status, data = http.StatusInternalServerError, nil
+	}
+	w.Header().Set("Content-Type", kind)
+	w.WriteHeader(status)
+	_, _ = w.Write(append(data, '\n')) // who has gone misses nothing
+}
