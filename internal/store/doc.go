@@ -3,7 +3,7 @@
 // the directory; the last section is of PostgreSQL.
 //
 //	serin.db        SQLite: the journal, the evidence of rollouts in progress,
-//	                and the monitor's looks at the latest rollouts
+//	                the monitor's looks at the latest rollouts, and memos
 //	serin.db-wal    its write-ahead log, while the store is open or was killed
 //	head.json       the end of the journal and every model's state, with a checksum
 //	artifacts/      the bytes of each version, by SHA-256
@@ -31,6 +31,7 @@
 //	              head.json.tmp written, synced, renamed, directory synced
 //	SaveEvidence  evidence in one transaction, WAL synced
 //	SaveLook      evidence and look in one transaction, WAL synced
+//	SaveMemo      memo in one transaction, WAL synced
 //	Ingest        copied and hashed, synced, renamed to its hash, directory synced
 //
 // Commit returns after the last of its steps, so head.json is at most one row
@@ -44,6 +45,9 @@
 //	flipped bit in a look    found when that look is read; it serves all the same
 //	lost or older file       refused, unless all files are of the same older moment: then it is a backup
 //	second process           refused: ErrLocked
+//
+// A memo is a small thing under a name, which somebody other than the pilot must
+// know after a restart; it has its own checksum, and is checked when it is read.
 //
 // A look is nearly all contents. The few bits of it that hold SQLite's pages
 // together are found at Open and refused, as are those still in the WAL: nobody

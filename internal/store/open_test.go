@@ -134,7 +134,7 @@ func TestAnOlderLayout(t *testing.T) {
 			commit(t, s, life("churn", generation+1))
 		}
 		want := read(t, s)
-		if _, err := s.db.conn.ExecContext(t.Context(), "DROP TABLE looks; DROP INDEX journal_of_model; PRAGMA user_version = 1"); err != nil {
+		if _, err := s.db.conn.ExecContext(t.Context(), "DROP TABLE looks; DROP TABLE memos; DROP INDEX journal_of_model; PRAGMA user_version = 1"); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Close(); err != nil {

@@ -99,7 +99,11 @@ CREATE TABLE parts (
 	PRIMARY KEY (upload, part)
 );
 ALTER TABLE parts ALTER COLUMN data SET STORAGE EXTERNAL;
-INSERT INTO head (seq, hash) VALUES (0, decode(repeat('00', 32), 'hex'));`, 1}}
+INSERT INTO head (seq, hash) VALUES (0, decode(repeat('00', 32), 'hex'));`, 1}, {`CREATE TABLE memos (
+	name     TEXT PRIMARY KEY,
+	data     BYTEA NOT NULL,
+	checksum BYTEA NOT NULL
+);`, 1}}
 
 // prepare looks at the tables, and makes them where there are none. One replica
 // does that, while the others wait.

@@ -356,7 +356,7 @@ func TestMigrations(t *testing.T) {
 	s := h.open(t)
 	commit(t, s, life("churn", 1))
 	next := slices.Concat(sharedMigrations, []migration{{"ALTER TABLE models ADD COLUMN note TEXT NOT NULL DEFAULT ''", 1}})
-	after := slices.Concat(next, []migration{{"ALTER TABLE models DROP COLUMN rollout", 3}})
+	after := slices.Concat(next, []migration{{"ALTER TABLE models DROP COLUMN rollout", len(next) + 1}})
 	migrate := func(steps []migration) error {
 		return s.shared.transaction(t.Context(), func(q tables) error { return q.migrate(t.Context(), s.shared.schema, steps) })
 	}

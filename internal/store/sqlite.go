@@ -50,6 +50,11 @@ CREATE TABLE evidence (
 ) STRICT;`,
 	// The latest events of one model are asked for, and may be far apart.
 	`CREATE INDEX journal_of_model ON journal (model);`,
+	`CREATE TABLE memos (
+	name     TEXT PRIMARY KEY,
+	data     BLOB NOT NULL,
+	checksum BLOB NOT NULL
+) STRICT, WITHOUT ROWID;`,
 }
 
 // oldestSQLite is the first version without a bug that could lose a
