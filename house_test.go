@@ -116,11 +116,11 @@ var rooms = map[string]room{
 
 	"infer":   {[]string{"infer/oip", "infer/inferencepb", "route", "model", "model/rows", "record", "keys"}, "predictions never depend on the store or on control"},
 	"control": {[]string{"rollout", "judge", "record"}, "it declares the memory and the switch that it needs as interfaces, so that its loop is tested without them"},
-	"api":     {[]string{"control", "rollout", "record", "judge", "keys"}, "it translates between HTTP and commands to control, the only writer"},
+	"api":     {[]string{"control", "rollout", "record", "judge", "keys", "notify"}, "it translates between HTTP and commands to control, the only writer"},
 
 	"app": {[]string{anyRoom}, "it is the one room that knows every room; programs are started by nobody"},
 	"cmd": {
-		[]string{"app", "api", "rollout", "judge", "stats", "stats/anytime", "model", "model/*", "train", "sim", "load", "calc", "assay", "report", "settings"},
+		[]string{"app", "api", "rollout", "notify", "judge", "stats", "stats/anytime", "model", "model/*", "train", "sim", "load", "calc", "assay", "report", "settings"},
 		"a command starts the app, calls a server through api, or works offline; it has no wiring of its own",
 	},
 }

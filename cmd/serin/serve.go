@@ -20,7 +20,9 @@ type serving struct {
 	name         string   // of those that have none
 	logFormat    string
 	native       offline.NativeLibrary
-	file         string // of settings
+	hooks        []string // as notify.ParseHook reads them
+	hookSecrets  string   // the file of their secrets
+	file         string   // of settings
 	print        bool
 	modelsChosen bool // and not the default one
 }
@@ -71,6 +73,9 @@ func (s *serving) run(cmd *cobra.Command, c term.Console) error {
 		return err
 	}
 	s.config.Version, s.config.Step = cmd.Root().Version, c.Step
+	if s.config.Webhooks, err = webhooks(s.hooks, s.hookSecrets); err != nil {
+		return term.Usage(err)
+	}
 	if err := s.config.Validate(); err != nil {
 		return term.Usage(err)
 	}
@@ -107,6 +112,8 @@ func (s *serving) flags(cmd *cobra.Command) {
 	f.DurationVar(&config.Limits.Patience, "queue-timeout", config.Limits.Patience, "how long one may wait; then it gets 503")
 	f.DurationVar(&config.Limits.Timeout, "predict-timeout", config.Limits.Timeout, "how long one may wait and be predicted; then it gets 504; 0 is for ever")
 	f.DurationVar(&config.Drain, "drain", config.Drain, "after SIGTERM: not ready, still answering")
+	f.StringArrayVar(&s.hooks, "webhook", nil, "[KIND:][NAME=]URL: a web hook that is told what is decided, as a CloudEvent; KIND is structured, binary or slack; may be repeated")
+	f.StringVar(&s.hookSecrets, "webhook-secret-file", "", "file of the secrets that sign what web hooks are told, a line each: whsec_... or NAME=whsec_... (a single one also in SERIN_WEBHOOK_SECRET)")
 	f.StringVar(&s.logFormat, "log-format", s.logFormat, "text or json")
 	s.native.Flag(cmd)
 }

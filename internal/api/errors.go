@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"serin/internal/control"
+	"serin/internal/notify"
 	"serin/internal/rollout"
 )
 
@@ -75,6 +76,8 @@ var outcomes = map[string]outcome{
 	codeNotFound:                         {http.StatusNotFound, ExitUsage},
 	codeInvalid:                          {http.StatusUnprocessableEntity, ExitUsage},
 	codeBusy:                             {http.StatusServiceUnavailable, ExitUnreachable},
+	notify.CodeHook:                      {http.StatusNotFound, ExitUsage},
+	notify.CodeLetter:                    {http.StatusNotFound, ExitUsage},
 	codeInternal:                         {http.StatusInternalServerError, ExitInternal},
 }
 

@@ -88,6 +88,7 @@ func Register(mux mux, models func() []Model, version string, maxModel int64) (e
 	describePredict(api)
 	describeProtocols(api)
 	describeJudge(api)
+	describeWebhooks(api)
 	describeUploads(api)
 	correct(api.OpenAPI())
 	mux.HandleFunc("GET /openapi.json", here.describe(api.OpenAPI()))

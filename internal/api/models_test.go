@@ -138,7 +138,7 @@ func TestBothFormsAreDescribed(t *testing.T) {
 			if wants != has {
 				t.Errorf("%s: it has the parameter model: %v", path, has)
 			}
-			if name, of := strings.CutPrefix(path, "/admin/"); of && !wants && name != "models" {
+			if name, of := strings.CutPrefix(path, "/admin/"); of && !wants && name != "models" && !strings.HasPrefix(name, "webhooks") { // which are about all models
 				pairs++
 				if _, ok := described.Paths[byName(path)][method]; !ok {
 					t.Errorf("%s is not described by name", path)

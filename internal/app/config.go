@@ -11,6 +11,7 @@ import (
 
 	"serin/internal/infer"
 	"serin/internal/model/format"
+	"serin/internal/notify"
 	"serin/internal/rollout"
 )
 
@@ -42,6 +43,8 @@ type Config struct {
 	MaxModelBytes int64
 	// AllowedHosts are names that the server is called by, beside the loopback ones.
 	AllowedHosts []string
+	// Webhooks are told of what was committed; notify.Equip has checked them.
+	Webhooks []notify.Hook
 	// Limits bound the predictions under way and waiting.
 	Limits infer.Limits
 	// Drain is how long a stopping server says that it is not ready and still

@@ -65,6 +65,10 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 	}
 	mux.Handle("GET /admin/live", narrow(guarded))
 	mux.Handle("GET /admin/models/{model}/live", narrow(guarded))
+	mux.Handle("GET /admin/webhooks", api.Guard(http.HandlerFunc(y.herald.List)))
+	mux.Handle("POST /admin/webhooks/{name}/replay", api.Guard(http.HandlerFunc(y.herald.Replay)))
+	mux.Handle("/admin/webhooks", api.MethodNotAllowed(http.MethodGet))
+	mux.Handle("/admin/webhooks/{name}/replay", api.MethodNotAllowed(http.MethodPost))
 	mux.Handle("POST /judge", kayenta.Handler())
 	mux.Handle("GET /openapi.json", admin)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics, EnableOpenMetrics: true, ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelError)}))

@@ -13,6 +13,7 @@ import (
 	"serin/internal/control"
 	"serin/internal/infer"
 	"serin/internal/model"
+	"serin/internal/notify"
 	"serin/internal/record"
 	"serin/internal/rollout"
 	"serin/internal/route"
@@ -45,6 +46,7 @@ type yard struct {
 	root      *os.Root
 	data      string // the state directory, absolute
 	memory    *store.Store
+	herald    *notify.Herald
 	shelf     *shelf
 	heap      *heap
 	models    []Model // that were named, or lay in the folder at the start; the default first
@@ -62,9 +64,9 @@ type yard struct {
 }
 
 // newYard lays a line for each model.
-func newYard(c *Config, root *os.Root, memory *store.Store, data string, models []Model) *yard {
+func newYard(c *Config, root *os.Root, memory *store.Store, herald *notify.Herald, data string, models []Model) *yard {
 	y := &yard{
-		config: c, root: root, data: data, memory: memory, heap: newHeap(), models: models, shut: errStarting,
+		config: c, root: root, data: data, memory: memory, herald: herald, heap: newHeap(), models: models, shut: errStarting,
 		shelf: &shelf{store: memory, log: c.Log, inHand: map[string][]string{}},
 	}
 	y.leaving, y.leave = context.WithCancel(context.Background())
@@ -95,7 +97,7 @@ func (y *yard) lay(m Model) *line {
 		name: m.Name, root: y.root, data: y.data, limit: c.MaxModelBytes, reading: c.Reading, store: y.memory, shelf: y.shelf, table: p.table,
 		slowdown: c.Slowdown, log: c.Log, loaded: map[string]model.Predictor{}, heap: y.heap,
 	}
-	pilot := control.New(control.Config{Model: m.Name, Store: journal{y.memory, cars, &y.writes}, Engines: cars, Log: c.Log, Drills: c.Drills})
+	pilot := control.New(control.Config{Model: m.Name, Store: journal{y.memory, cars, &y.writes, y.herald}, Engines: cars, Log: c.Log, Drills: c.Drills})
 	return &line{Model: m, platform: p, standard: p == y.standard, cars: cars, pilot: pilot}
 }
 
@@ -119,12 +121,16 @@ type journal struct {
 
 	cars   *engines
 	writes *writes
+	herald *notify.Herald
 }
 
 func (j journal) Commit(ctx context.Context, e control.Entry) error {
 	err := j.writes.time("commit", func() error { return j.Store.Commit(ctx, store.Entry(e)) })
 	if errors.Is(err, store.ErrUnsettled) {
 		return errors.Join(control.ErrUnsettled, err)
+	}
+	if err == nil {
+		j.herald.News()
 	}
 	if err == nil && e.Event == rollout.LoadRefused {
 		// A version that is refused leaves nothing behind. No other deploy of this model

@@ -16,6 +16,7 @@ import (
 
 	"serin/internal/infer"
 	"serin/internal/model"
+	"serin/internal/notify"
 	"serin/internal/rollout"
 	"serin/internal/store"
 )
@@ -103,7 +104,11 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 	if !c.Drills {
 		c.Slowdown = 0 // also for a drill that was on when the server stopped
 	}
-	s := assemble(c, newYard(&c, root, memory, data, models))
+	herald := notify.New(notify.Config{Hooks: c.Webhooks, Outbox: outbox{memory}, Log: c.Log, Version: c.Version})
+	if err := herald.Prepare(ctx); err != nil {
+		return err
+	}
+	s := assemble(c, newYard(&c, root, memory, herald, data, models))
 	return s.run(ctx, listener, wire, box, ready)
 }
 
@@ -177,6 +182,7 @@ func assemble(c Config, y *yard) *server {
 }
 
 func (s *server) run(ctx context.Context, listener, wire net.Listener, box *blackBox, ready func(Ready)) error {
+	defer tell(ctx, s.yard.herald)()
 	if err := s.yard.recall(ctx, box); err != nil {
 		return err
 	}

@@ -147,9 +147,9 @@ func heralded(t *testing.T, d *desk, r http.RoundTripper, given ...string) (*Her
 	return h, func() { cancel(); <-done }
 }
 
-func standing(t *testing.T, h *Herald) Standing {
+func standing(t *testing.T, h *Herald) HookState {
 	t.Helper()
-	all, err := h.Standings(t.Context())
+	all, err := h.States(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,12 +285,12 @@ func TestHooksDoNotWaitForEachOther(t *testing.T) {
 		}
 		h.News()
 		synctest.Wait()
-		all, err := h.Standings(t.Context())
+		all, err := h.States(t.Context())
 		if err != nil || all.Hooks[1].Position != 25 || all.Hooks[0].Position != 0 || all.Hooks[0].Waiting != 25 || time.Since(r.begun) != 0 {
 			t.Errorf("%v after %v: %+v", err, time.Since(r.begun), all)
 		}
 		<-time.After(patience + time.Second/2)
-		all, _ = h.Standings(t.Context())
+		all, _ = h.States(t.Context())
 		if trouble := all.Hooks[0].Trouble; trouble == nil || trouble.Tries != 1 || !strings.Contains(trouble.Error, "no answer") {
 			t.Errorf("%+v", trouble)
 		}

@@ -5,11 +5,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
-// Standing is how a hook stands.
-type Standing struct {
+// Codes of what is refused: there is no such hook, or it has no such letter.
+const (
+	CodeHook   = "webhook_unknown"
+	CodeLetter = "letter_unknown"
+)
+
+// HookState is how a hook stands.
+type HookState struct {
 	Name string `json:"name"`
 	// Address is its scheme and host; the rest may be a secret.
 	Address string `json:"address"`
@@ -27,27 +34,27 @@ type Standing struct {
 	Dropped uint64   `json:"dropped"`
 }
 
-// Standings are how all hooks stand.
-type Standings struct {
-	Hooks []Standing `json:"webhooks"`
+// HookStates are how all hooks stand.
+type HookStates struct {
+	Hooks []HookState `json:"webhooks"`
 }
 
-// Replay is what a call for another round of tries is answered.
-type Replay struct {
+// Replayed is what a call for another round of tries is answered.
+type Replayed struct {
 	// Letters is how many are told again.
 	Letters int `json:"letters"`
 }
 
-// Standings tells how all hooks stand.
-func (h *Herald) Standings(ctx context.Context) (Standings, error) {
-	out := Standings{Hooks: []Standing{}}
+// States tells how all hooks stand.
+func (h *Herald) States(ctx context.Context) (HookStates, error) {
+	out := HookStates{Hooks: []HookState{}}
 	for _, t := range h.tellers {
 		last, err := t.Outbox.Last(ctx)
 		if err != nil {
 			return out, err
 		}
 		m := t.known.Load()
-		out.Hooks = append(out.Hooks, Standing{
+		out.Hooks = append(out.Hooks, HookState{
 			Name: t.hook.Name, Address: t.hook.address(), Kind: t.hook.Kind, Signed: t.hook.Secrets != nil, Position: m.Position, Waiting: max(last, m.Position) - m.Position,
 			Arrived: t.arrived.Load(), Trouble: t.trouble.Load(), Letters: append([]Letter{}, m.Letters...), Dropped: m.Dropped,
 		})
@@ -66,54 +73,44 @@ func (t *teller) replay(ctx context.Context, id string) (n int, err error) {
 	return n, err
 }
 
-// Handler answers the calls about hooks: GET /admin/webhooks and
-// POST /admin/webhooks/{name}/replay, with ?id= for a single letter.
-func (h *Herald) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /admin/webhooks", func(w http.ResponseWriter, r *http.Request) {
-		all, err := h.Standings(r.Context())
-		if err != nil {
-			refuse(w, http.StatusServiceUnavailable, "store_unavailable", "The journal cannot be read now: "+err.Error()+". Try again.")
-			return
-		}
-		write(w, http.StatusOK, "application/json", all)
-	})
-	mux.HandleFunc("POST /admin/webhooks/{name}/replay", func(w http.ResponseWriter, r *http.Request) {
-		name, id := r.PathValue("name"), r.URL.Query().Get("id")
-		for _, t := range h.tellers {
-			if t.hook.Name != name {
-				continue
-			}
-			n, err := t.replay(r.Context(), id)
-			switch {
-			case err != nil:
-				refuse(w, http.StatusServiceUnavailable, "store_unavailable", "It is tried now, and that cannot be made durable: "+err.Error()+". Ask again after a restart.")
-			case n == 0 && id != "":
-				refuse(w, http.StatusNotFound, "letter_unknown", fmt.Sprintf("Web hook %s has no dead letter with the id %s. GET /admin/webhooks lists them.", name, printable(id)))
-			default:
-				write(w, http.StatusOK, "application/json", Replay{n})
-			}
-			return
-		}
-		refuse(w, http.StatusNotFound, "webhook_unknown", fmt.Sprintf("There is no web hook %s. GET /admin/webhooks lists them; serin serve --webhook NAME=URL adds one.", printable(name)))
-	})
-	for path, allowed := range map[string]string{"/admin/webhooks": http.MethodGet, "/admin/webhooks/{name}/replay": http.MethodPost} {
-		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Allow", allowed)
-			refuse(w, http.StatusMethodNotAllowed, "method_not_allowed", "This is asked by "+allowed+".")
-		})
+// List answers GET /admin/webhooks.
+func (h *Herald) List(w http.ResponseWriter, r *http.Request) {
+	all, err := h.States(r.Context())
+	if err != nil {
+		refuse(w, http.StatusServiceUnavailable, "store_unavailable", "The journal cannot be read now: "+err.Error()+". Try again.")
+		return
 	}
-	return mux
+	write(w, http.StatusOK, "application/json", all)
+}
+
+// Replay answers POST /admin/webhooks/{name}/replay, with ?id= for a single letter.
+func (h *Herald) Replay(w http.ResponseWriter, r *http.Request) {
+	name, id := r.PathValue("name"), r.URL.Query().Get("id")
+	at := slices.IndexFunc(h.tellers, func(t *teller) bool { return t.hook.Name == name })
+	if at < 0 {
+		refuse(w, http.StatusNotFound, CodeHook, fmt.Sprintf("There is no web hook %s. GET /admin/webhooks lists them; serin serve --webhook NAME=URL adds one.", printable(name)))
+		return
+	}
+	n, err := h.tellers[at].replay(r.Context(), id)
+	switch {
+	case err != nil:
+		refuse(w, http.StatusServiceUnavailable, "store_unavailable", "It is tried now, and that cannot be made durable: "+err.Error()+". Ask again after a restart.")
+	case n == 0 && id != "":
+		refuse(w, http.StatusNotFound, CodeLetter, fmt.Sprintf("Web hook %s has no dead letter with the id %s. GET /admin/webhooks lists them.", name, printable(id)))
+	default:
+		write(w, http.StatusOK, "application/json", Replayed{n})
+	}
 }
 
 // refuse answers with a problem, RFC 9457, in the form of serin's other ones.
 func refuse(w http.ResponseWriter, status int, code, detail string) {
 	write(w, status, "application/problem+json", struct {
+		Type   string `json:"type"`
 		Title  string `json:"title"`
 		Status int    `json:"status"`
 		Detail string `json:"detail"`
 		Code   string `json:"code"`
-	}{http.StatusText(status), status, detail, code})
+	}{"/docs/errors#" + code, http.StatusText(status), status, detail, code})
 }
 
 func write(w http.ResponseWriter, status int, kind string, v any) {

@@ -110,6 +110,9 @@ func TestCalls(t *testing.T) {
 	if err := h.tellers[0].change(t.Context(), func(m memo) memo { return m.bury(Letter{Seq: 1, ID: "msg_1"}).bury(Letter{Seq: 2, ID: "msg_2"}) }); err != nil {
 		t.Fatal(err)
 	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /admin/webhooks", h.List)
+	mux.HandleFunc("POST /admin/webhooks/{name}/replay", h.Replay)
 	for _, tt := range []struct {
 		call string
 		code int
@@ -120,12 +123,10 @@ func TestCalls(t *testing.T) {
 		{"POST /admin/webhooks/ops/replay?id=msg_3", 404, `"code":"letter_unknown"`},
 		{"POST /admin/webhooks/ops/replay", 200, `{"letters":2}`},
 		{"POST /admin/webhooks/none/replay", 404, `"code":"webhook_unknown"`},
-		{"POST /admin/webhooks", 405, `"code":"method_not_allowed"`},
-		{"GET /admin/webhooks/ops/replay", 405, `"code":"method_not_allowed"`},
 	} {
 		method, path, _ := strings.Cut(tt.call, " ")
 		w := httptest.NewRecorder()
-		h.Handler().ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		mux.ServeHTTP(w, httptest.NewRequest(method, path, nil))
 		if w.Code != tt.code || !strings.Contains(w.Body.String(), tt.says) {
 			t.Errorf("%s: %d %s", tt.call, w.Code, w.Body)
 		}
@@ -134,7 +135,7 @@ func TestCalls(t *testing.T) {
 		t.Errorf("%v %+v", err, m)
 	}
 	w := httptest.NewRecorder()
-	New(Config{}).Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/admin/webhooks", nil))
+	New(Config{}).List(w, httptest.NewRequest(http.MethodGet, "/admin/webhooks", http.NoBody))
 	if w.Body.String() != "{\"webhooks\":[]}\n" {
 		t.Errorf("%s", w.Body)
 	}
