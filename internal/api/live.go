@@ -38,8 +38,11 @@ const (
 type now struct {
 	At    time.Time `json:"at"`
 	Serin string    `json:"serin"`
-	State State     `json:"state"`
-	Plan  livePlan  `json:"plan"`
+	// Saved is when the evidence, or an event, was made durable last; nil if this
+	// process has made none.
+	Saved *time.Time `json:"saved"`
+	State State      `json:"state"`
+	Plan  livePlan   `json:"plan"`
 	// Seen is the distribution of what was observed: of the rollout in progress, or
 	// without one of stable since the process started.
 	Seen seen `json:"seen"`
@@ -357,8 +360,12 @@ func (l *gallery) now(h control.Health) []byte {
 		if h.Rollout == nil || g.Rollout != h.Rollout.ID {
 			g.Stable, g.Canary = g.Baseline, record.Arm{}
 		}
+		var saved *time.Time
+		if !h.Saved.IsZero() {
+			saved = &h.Saved
+		}
 		l.made, l.shared = time.Now(), event("now", now{
-			At: time.Now().UTC(), Serin: l.of.version, State: state, Seen: seenOf(&g.Stable, &g.Canary),
+			At: time.Now().UTC(), Serin: l.of.version, Saved: saved, State: state, Seen: seenOf(&g.Stable, &g.Canary),
 			Plan: livePlan{
 				Weight: plan.Weight.Fraction(), PeriodS: plan.Period.Seconds(), AtEnd: string(plan.AtEnd), OnAlarm: string(plan.OnAlarm),
 				MinSamples: plan.MinSamples, Alpha: plan.Alpha, MinEffectMS: plan.MinEffect.Seconds() * 1e3,

@@ -148,6 +148,9 @@ type Health struct {
 	// Here says how this replica serves other than it was decided, such as without a
 	// canary that it could not load; "" if it does not.
 	Here string
+	// Saved is when the rollout's evidence, or an event, was made durable last; zero
+	// if this process has made none.
+	Saved time.Time
 }
 
 // Fault is why a command was not carried out, where it was not the law that

@@ -320,7 +320,7 @@ func TestRefusedFilesLeaveEverythingAsItWas(t *testing.T) {
 func TestStoreDown(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(w *world) {
-		w.must(rollout.Deploy, "v2")
+		broken := w.must(rollout.Deploy, "v2").Saved
 		w.cars.traffic(30, 30*time.Millisecond)
 		w.store.breakDown(errors.New("disk full"))
 		for _, k := range []rollout.Kind{rollout.Rollback, rollout.Drill} {
@@ -336,10 +336,16 @@ func TestStoreDown(t *testing.T) {
 		if n := strings.Count(w.log.String(), "evidence cannot be saved"); n != 1 {
 			t.Errorf("said %d times that evidence cannot be saved", n)
 		}
+		if h := w.Peek(); !h.Saved.Equal(broken) || time.Since(broken) != 10*time.Second {
+			t.Errorf("saved at %v, want before the store broke down, at %v", h.Saved, broken)
+		}
 		w.store.breakDown(nil)
 		pass(2 * time.Second)
 		if !strings.Contains(w.log.String(), "evidence is saved again") {
 			t.Error("did not say that it is over")
+		}
+		if h := w.Peek(); time.Since(h.Saved) > time.Second {
+			t.Errorf("saved %v ago", time.Since(h.Saved))
 		}
 		w.must(rollout.Rollback, "")
 		w.want("v1", "install deploy loaded rollback")

@@ -67,6 +67,7 @@ type Pilot struct {
 	decided  map[Decision]uint64 // replaced, never changed: views share it
 	late     func()              // an event whose commit failed and must be tried again
 	unsaved  bool                // evidence could not be saved; said once
+	durable  time.Time           // when something was made durable last
 	unsure   bool                // a commit failed; it may turn out to be there all the same
 	deaf     bool                // what replicas have counted could not be added up; said once
 }
@@ -80,6 +81,7 @@ type view struct {
 	watch    Watch
 	decided  map[Decision]uint64
 	here     string
+	durable  time.Time
 }
 
 // Decision is a kind of event and who caused it.
@@ -180,7 +182,7 @@ func (p *Pilot) Check(ctx context.Context) (Health, error) {
 // Peek judges the rollout without counting, and without waiting for the loop.
 func (p *Pilot) Peek() Health {
 	v := p.view.Load()
-	h := Health{State: v.state, Rollout: v.state.Rollout, Elapsed: v.observed, Look: v.looks, Watch: v.watch.standing(&v.state), Here: v.here}
+	h := Health{State: v.state, Rollout: v.state.Rollout, Elapsed: v.observed, Look: v.looks, Watch: v.watch.standing(&v.state), Here: v.here, Saved: v.durable}
 	if v.state.Phase.Split() {
 		e := p.evidence(v)
 		h.Result = judge.Look(v.state.Rollout.Plan, &e)
@@ -290,6 +292,7 @@ func (p *Pilot) commit(e rollout.Event, o *opinion, seen *record.Evidence) ([]ro
 		}
 		return nil, storeDown(err)
 	}
+	p.durable = now
 	p.adopt(next)
 	p.decided = maps.Clone(p.decided)
 	p.decided[Decision{e.Kind, e.Actor == self}]++
@@ -398,7 +401,7 @@ func (p *Pilot) publish() {
 }
 
 func (p *Pilot) current() *view {
-	return &view{p.state, p.seen, p.observed, p.looks, p.watch, p.decided, p.here()}
+	return &view{p.state, p.seen, p.observed, p.looks, p.watch, p.decided, p.here(), p.durable}
 }
 
 // evidence is everything seen of the rollout in the view: what it had seen, and
@@ -448,7 +451,7 @@ func (p *Pilot) look(n int) {
 }
 
 func (p *Pilot) health(attempt *rollout.Rollout, o *opinion) Health {
-	h := Health{State: p.state, Rollout: attempt, Elapsed: p.observed, Look: p.looks, Watch: p.watch.standing(&p.state), Here: p.here()}
+	h := Health{State: p.state, Rollout: attempt, Elapsed: p.observed, Look: p.looks, Watch: p.watch.standing(&p.state), Here: p.here(), Saved: p.durable}
 	if o != nil {
 		h.Result = o.Welch
 	}

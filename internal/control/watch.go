@@ -102,6 +102,9 @@ func (p *Pilot) alarm(o *opinion) error {
 
 // saved reports trouble with saving evidence once, and its end once.
 func (p *Pilot) saved(err error) {
+	if err == nil {
+		p.durable = time.Now()
+	}
 	if (err != nil) == p.unsaved {
 		return
 	}

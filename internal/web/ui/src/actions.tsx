@@ -1,6 +1,6 @@
 // What can be done, and what will happen if it is. Rollback alone does not ask.
 import type { ComponentChildren } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { actor, post, remember, upload, type Answer } from './call'
 import { atEnd, duration, onAlarm, percent, share, split, standOf } from './words'
 import type { Now } from './wire'
@@ -93,7 +93,7 @@ function Confirm({ title, verb, danger, stale, close, act, done, refused, childr
   const [busy, setBusy] = useState(false)
   const [wrong, setWrong] = useState('')
   const [who, setWho] = useState(actor())
-  useEffect(() => ref.current?.showModal(), [])
+  useLayoutEffect(() => ref.current?.showModal(), []) // before anything else gets a key
   const submit = async (e: Event) => {
     e.preventDefault()
     remember(who)
@@ -150,12 +150,20 @@ function Deploy({ now, base, stale, close, done }: DialogProps) {
   const [path, setPath] = useState('')
   const [weight, setWeight] = useState(String(Number((100 * plan.weight).toFixed(2))))
   const [period, setPeriod] = useState(short(plan.period_seconds))
+  const [atEndIs, setAtEnd] = useState(plan.at_end)
+  const [onAlarmIs, setOnAlarm] = useState(plan.on_alarm)
+  const [tolerance, setTolerance] = useState(String(Number((100 * plan.tolerance).toFixed(2))))
+  const [settle, setSettle] = useState(short(plan.initial_delay_seconds))
+  const [least, setLeast] = useState(String(plan.min_samples))
   const [reason, setReason] = useState('')
+  const [quarantined, setQuarantined] = useState(false)
+  const [force, setForce] = useState(false)
   const [sent, setSent] = useState<number | null>(null)
   const model = useRef<HTMLInputElement>(null)
   const golden = useRef<HTMLInputElement>(null)
   const act = async () => {
-    const options = { weight: Number(weight) / 100, duration: period, ...(reason && { reason }) }
+    const policy = { at_end: atEndIs, on_alarm: onAlarmIs, tolerance: Number(tolerance) / 100, initial_delay: settle, min_samples: Number(least) }
+    const options = { weight: Number(weight) / 100, duration: period, policy, ...(force && { force }), ...(reason && { reason }) }
     if (from === 'path') return post(base + '/deploy-canary', { ...options, model_path: path })
     const form = new FormData()
     form.append('options', JSON.stringify(options))
@@ -167,7 +175,13 @@ function Deploy({ now, base, stale, close, done }: DialogProps) {
     return a
   }
   return (
-    <Confirm title="Deploy a canary" verb="Deploy" {...{ stale, close, done, act }}>
+    <Confirm
+      title="Deploy a canary"
+      verb={force ? 'Deploy all the same' : 'Deploy'}
+      danger={force}
+      refused={a => setQuarantined(a.code === 'version_quarantined')}
+      {...{ stale, close, done, act }}
+    >
       <div class="segmented" role="group" aria-label="Where the file is">
         <button type="button" aria-pressed={from === 'path'} onClick={() => setFrom('path')}>
           On the server
@@ -206,15 +220,57 @@ function Deploy({ now, base, stale, close, done }: DialogProps) {
         </label>
         <label class="field">
           <span>For how long</span>
-          <input type="text" value={period} required pattern="([0-9.]+(h|m|s))+" title="like 1h, 90m or 30s" onInput={e => setPeriod(e.currentTarget.value)} />
+          <input type="text" value={period} required pattern={durations} title="like 1h, 90m or 30s" onInput={e => setPeriod(e.currentTarget.value)} />
         </label>
       </div>
-      <Reason value={reason} set={setReason} />
+      <details>
+        <summary>How it is judged</summary>
+        <div class="pair">
+          <Choice name="At the end" value={atEndIs} set={setAtEnd} of={['hold', 'promote', 'rollback']} />
+          <Choice name="On an alarm" value={onAlarmIs} set={setOnAlarm} of={['hold', 'rollback']} />
+          <label class="field">
+            <span>Slowdown that a pass must rule out, %</span>
+            <input type="number" value={tolerance} required min="0.01" max="1000" step="0.01" onInput={e => setTolerance(e.currentTarget.value)} />
+          </label>
+          <label class="field">
+            <span>Fewest requests of each</span>
+            <input type="number" value={least} required min="2" max="1000000000" step="1" onInput={e => setLeast(e.currentTarget.value)} />
+          </label>
+          <label class="field">
+            <span>Not judged while it settles</span>
+            <input type="text" value={settle} required pattern={durations} title="like 2m or 0s" onInput={e => setSettle(e.currentTarget.value)} />
+          </label>
+        </div>
+      </details>
+      {quarantined && (
+        <label class="check">
+          <input type="checkbox" checked={force} onInput={e => setForce(e.currentTarget.checked)} /> Deploy it although it is quarantined
+        </label>
+      )}
+      <Reason value={reason} set={setReason} needed={force} />
       <p class="happens">
         The file is opened as data, compared with {now.state.stable.name} (features, classes) and warmed up. Then it gets {weight || '…'} % of the requests for{' '}
-        {period || '…'} of serving time. During it, {onAlarm[plan.on_alarm]}. At its end, {atEnd[plan.at_end]}. {now.state.stable.name} stays loaded all the while.
+        {period || '…'} of serving time. During it, {onAlarm[onAlarmIs]}. At its end, {atEnd[atEndIs]}. {now.state.stable.name} stays loaded all the while.
       </p>
     </Confirm>
+  )
+}
+
+/** What the server reads as a duration, roughly. */
+const durations = '([0-9.]+(h|m|s))+'
+
+function Choice({ name, value, set, of }: { name: string; value: string; set: (s: string) => void; of: string[] }) {
+  return (
+    <label class="field">
+      <span>{name}</span>
+      <select value={value} onInput={e => set(e.currentTarget.value)}>
+        {of.map(v => (
+          <option key={v} value={v}>
+            {v === 'rollback' ? 'roll back' : v}
+          </option>
+        ))}
+      </select>
+    </label>
   )
 }
 

@@ -4,7 +4,8 @@ import type { Answer } from './call'
 import { useLive, useStale, type View } from './live'
 import { Model } from './model'
 import { Others, Overview, summary } from './overview'
-import { clock, sentence, standOf, titleOf } from './words'
+import { clock, sentence, split, standOf, titleOf } from './words'
+import type { Now } from './wire'
 import { Theme } from './theme'
 
 export function App() {
@@ -92,10 +93,13 @@ export function Page({ view, stale, model, unknown }: { view: View; stale: numbe
         </p>
         {model === null ? <Overview models={view.models} /> : <Model view={view} base={baseOf(model)} stale={stale > 0} say={say} />}
       </main>
-      <Footer view={view} />
+      <Footer now={now} />
     </>
   )
 }
+
+/** Evidence is saved each second; after this long without, in ms, something is wrong. */
+const unsaved = 8000
 
 function Pulse({ view, stale }: { view: View; stale: number }) {
   const lost = stale > 0 || (view.missing && !view.now)
@@ -121,11 +125,19 @@ function Bird() {
   )
 }
 
-function Footer({ view }: { view: View }) {
+/** What the server can be trusted with: what it keeps, and who may act. */
+function Footer({ now }: { now: Now | undefined }) {
+  const live = now && split(now.state)
+  const old = live && (!now.saved || Date.parse(now.at) - Date.parse(now.saved) > unsaved)
   return (
     <footer>
-      <span>serin {view.now?.serin}</span>
+      <span>serin {now?.serin}</span>
       <span>every change is on disk before it is in force</span>
+      {live && (
+        <span class={old ? 'saved old' : 'saved'}>
+          {old ? 'the evidence cannot be saved' : 'evidence on disk as of'} {now.saved ? (old ? `since ${clock(now.saved)}: see the server’s log` : clock(now.saved)) : ''}
+        </span>
+      )}
       <span>no accounts: who reaches this address may act</span>
       <a href="openapi.json">API</a>
       <a href="metrics">Metrics</a>

@@ -65,7 +65,7 @@ function Known({ view, now, base, stale, say }: Props & { now: Now }) {
         <Distribution seen={seen} both={!!judgement} />
         {judgement && (
           <>
-            <Share points={points} planned={judgement.guard.planned || (s.rollout?.weight ?? 0)} real={judgement.guard.observed} />
+            <Share points={points} guard={judgement.guard} weight={s.rollout?.weight ?? 0} />
             <Errors points={points} stable={stable} canary={canary} />
             <Scores seen={seen} plan={now.plan} drift={judgement.signals.find(x => x.name === 'score_drift')?.effect ?? 0} />
             <Evidence j={judgement} />

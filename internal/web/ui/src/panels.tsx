@@ -44,8 +44,10 @@ function Lines({ points, says, stable, canary, limit, least, label }: LinesProps
   )
 }
 
-export function Share({ points, planned, real }: { points: Point[]; planned: number; real: number }) {
-  const says = real ? `${share(real)} of the requests were the canary’s; ${share(planned)} were planned.` : `${share(planned)} of the requests are planned for the canary.`
+export function Share({ points, guard, weight }: { points: Point[]; guard: Judgement['guard']; weight: number }) {
+  const planned = guard.planned || weight
+  const real = guard.observed
+  const says = guard.log_e >= guard.log_threshold ? `Not as planned: ${share(real)} of the requests were the canary’s, ${share(planned)} were planned. So the arms cannot be compared.` : real ? `${share(real)} of the requests were the canary’s; ${share(planned)} were planned.` : `${share(planned)} of the requests are planned for the canary.`
   const dealt = useMemo(() => points.filter(p => p.planned > 0), [points])
   return (
     <Frame
@@ -72,12 +74,12 @@ export function Errors({ points, stable, canary }: { points: Point[]; stable: Ar
   const says = none
     ? `No request failed, of ${count(stable.count + canary.count)}.`
     : `The canary failed ${count(canary.failures)} of ${count(canary.count + canary.failures)} requests (${percent(failed(canary))}), stable ${count(stable.failures)} of ${count(stable.count + stable.failures)} (${percent(failed(stable))}).`
-  const gone = [stable, canary].map(a => `${count(a.abandoned)} given up by the client, ${count(a.unfinished)} on their way`)
+  const apart = [stable, canary].map(a => `${count(a.failures)} without an answer, ${count(a.abandoned)} too late for their client, ${count(a.unfinished)} on their way or hung`)
   return (
     <Frame
       title="Errors"
       says={says}
-      hint={`Stable: ${gone[0]}. Canary: ${gone[1]}.`}
+      hint={`Stable: ${apart[0]}. Canary: ${apart[1]}.`}
       table={() => ({
         head: ['Observed', 'Stable failed', 'Canary failed', 'Stable requests', 'Canary requests'],
         rows: [...points].reverse().map(p => [duration(p.t), p.stable_failures, p.canary_failures, count(p.stable), count(p.canary)]),

@@ -140,6 +140,7 @@ export interface Seen {
 export interface Now {
   at: string
   serin: string
+  saved: string | null
   state: State
   plan: Plan
   seen: Seen

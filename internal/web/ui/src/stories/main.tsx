@@ -23,6 +23,21 @@ const views: Record<string, () => { view: View; stale?: number }> = {
     return { view }
   },
   alarm: () => ({ view: live({ slower: 0.17, seconds: 1500 }) }),
+  drill: () => {
+    const view = live({ slower: 0.17, seconds: 1500 })
+    view.now.state.simulate_slowdown = true
+    return { view }
+  },
+  deploying: () => {
+    const view = live({ slower: 0, seconds: 0 })
+    view.now.state.phase = 'loading'
+    return { view }
+  },
+  unsaved: () => {
+    const view = live({ slower: 0, seconds: 900 })
+    view.now.saved = new Date(Date.parse(view.now.at) - 60_000).toISOString()
+    return { view }
+  },
   errors: () => ({ view: live({ slower: 0.01, seconds: 1200, failures: 31, drift: 0.34 }) }),
   invalid: () => {
     const view = live({ slower: 0, seconds: 700 })
