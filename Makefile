@@ -105,6 +105,10 @@ swaps: ## Deploy, roll back and promote 200 times under full load, looking at ev
 limits: ## Take the server to its limits: memory, 10,000 connections, slow clients, overload; five minutes
 	go run ./bench/limits
 
+.PHONY: pages
+pages: ## Measure what open dashboards cost, with much behind them, into docs/dashboard.md; six minutes
+	SERIN_TEST_FULL=1 go test ./test/browser -run '^$$' -bench Pages -benchtime 1x -timeout 30m -update
+
 .PHONY: calibration
 calibration: ## Measure what docs/statistics.md promises: a quarter of an hour (RUNS=4000)
 	scripts/calibrate $(or $(RUNS),4000)

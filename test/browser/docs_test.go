@@ -15,11 +15,10 @@ const swaggers = `["nested-interactive", "heading-order", "region", "landmark-un
 // it proposes, of a model and by a model's name.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	browser := chromium(t)
-	binary, folder := place(t)
-	s := serve(t, binary, folder, "--model", "churn=models/model_v1.joblib", "--model", "fraud=models/model_v2.joblib")
+	ready(t)
+	s := serve(t, place(t), "--model", "churn=models/model_v1.joblib", "--model", "fraud=models/model_v2.joblib")
 	stopAtEnd(t, s)
-	b := open(browser, t, 1280, "light")
+	b := open(t, 1280, "light")
 	b.visit(s.URL, "/docs")
 	b.says("h1, h2", "serin")
 	b.says(".opblock-tag-section", "inference")

@@ -4,7 +4,7 @@
 //
 //	Build ──> a binary        Workplace ──> a folder with the example models
 //	             └──────── Start ───────────────┘
-//	                         └──> Server: URL, GRPC, Admin, Resident, Stop
+//	                         └──> Server: URL, GRPC, Admin, Resident, Busy, Stop
 //
 // What may not happen here: an import of a room of the product, an address that
 // is not loopback, a process that outlives its Stop.
@@ -174,4 +174,21 @@ func (s *Server) Resident() (int64, error) {
 		}
 	}
 	return 0, errors.New("reading the server's memory: no VmRSS")
+}
+
+// Busy is how much time of processors the server has taken, to a hundredth of a
+// second, as Linux tells it.
+func (s *Server) Busy() (time.Duration, error) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.process.Pid), "stat"))
+	if err != nil {
+		return 0, fmt.Errorf("reading the server's time: %w", err)
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // behind the name; utime and stime are the 14th and 15th of all
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		return 0, fmt.Errorf("reading the server's time: %q is too short", text)
+	}
+	user, err := strconv.ParseInt(f[11], 10, 64)
+	system, err2 := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err, err2)
 }
