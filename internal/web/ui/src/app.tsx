@@ -139,7 +139,7 @@ function Footer({ now }: { now: Now | undefined }) {
         </span>
       )}
       <span>no accounts: who reaches this address may act</span>
-      <a href="openapi.json">API</a>
+      <a href="docs">API</a>
       <a href="metrics">Metrics</a>
     </footer>
   )
