@@ -81,7 +81,7 @@ The measures are pNN, mean, max, errors and rate.`,
 	f.StringVar(&b.body, "body", "", "send this file as it is; - is standard input")
 	f.StringVar(&b.mime, "content-type", "application/json", "the type of --body")
 	f.StringArrayVar(&b.thresholds, "threshold", nil, "a demand that sets the exit code; may be given again")
-	f.StringVarP(&b.output, "output", "o", "text", "text or json")
+	f.StringVarP(&b.output, "output", "o", "text", term.Outputs)
 	cmd.MarkFlagsMutuallyExclusive("features", "data", "body")
 	return cmd
 }

@@ -61,7 +61,7 @@ func TestPower(t *testing.T) {
 		{"power", "--power", "1"},
 		{"power", "--alpha", "0"},
 		{"power", "--difference", "0"},
-		{"power", "--output", "yaml"},
+		{"power", "--output", "xml"},
 	} {
 		code, out, errs := command(args...)
 		all.WriteString("$ serin " + strings.Join(args, " ") + "\n" + out + errs)

@@ -84,9 +84,10 @@ otherwise. The same rollout gives the same page.`,
 				"html":     func(s *report.Story) error { return s.HTML(c.Out) },
 				"markdown": func(s *report.Story) error { return s.Markdown(c.Out) },
 				"json":     func(s *report.Story) error { return c.Print("json", s, nil) },
+				"yaml":     func(s *report.Story) error { return c.Print("yaml", s, nil) },
 			}[r.output]
 			if !known {
-				return term.Usage(fmt.Errorf("output %q is unknown: use html, markdown or json", r.output))
+				return term.Usage(fmt.Errorf("output %q is unknown: use html, markdown, json or yaml", r.output))
 			}
 			client, err := r.ask()
 			if err != nil {
@@ -102,7 +103,7 @@ otherwise. The same rollout gives the same page.`,
 	}
 	r.flags(cmd)
 	output := cmd.Flags().Lookup("output")
-	output.Usage, output.DefValue = "html, markdown or json", "html"
+	output.Usage, output.DefValue = "html, markdown, json or yaml", "html"
 	r.output = "html"
 	cmd.Flags().StringVar(&dir, "data", "", "read this state directory instead of asking a server")
 	return cmd

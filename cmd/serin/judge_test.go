@@ -155,7 +155,7 @@ func TestBadFiles(t *testing.T) {
 		{"unit", "latency\n1\n", `unit "min" is unknown: use ns, us, ms or s`, []string{"--unit", "min"}},
 		{"weight", "latency\n1\n", "10%", []string{"--weight", "10"}},
 		{"plan", "latency\n1\n", "alpha 2 is not between", []string{"--alpha", "2"}},
-		{"output", "latency\n1\n", `output "xml" is unknown: use text or json`, []string{"--output", "xml"}},
+		{"output", "latency\n1\n", `output "xml" is unknown: use text (or table), json or yaml`, []string{"--output", "xml"}},
 		{"an argument", "latency\n1\n", "unknown command", []string{"b.csv"}},
 	}
 	write(bad, "")

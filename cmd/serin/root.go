@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -36,8 +37,8 @@ func run(args []string, c term.Console) api.ExitCode {
 		return api.ExitCode(said.Code)
 	}
 	code := exitCode(err, started)
-	if p, ok := errors.AsType[*api.Problem](err); ok && wantsJSON(root, args) {
-		_ = c.Print("json", p, nil) // the message below says the same
+	if p, ok := errors.AsType[*api.Problem](err); ok {
+		_ = c.Print(dataWanted(root, args), p, func(io.Writer) {}) // the message below says the same
 	}
 	fmt.Fprintf(c.Err, "serin: %v\n", err)
 	if code == api.ExitUsage && !started {
@@ -47,10 +48,12 @@ func run(args []string, c term.Console) api.ExitCode {
 	return code
 }
 
-// wantsJSON says whether the command was asked for --output json.
-func wantsJSON(root *cobra.Command, args []string) bool {
-	called, _, err := root.Find(args)
-	return err == nil && called.Flags().Lookup("output") != nil && called.Flags().Lookup("output").Value.String() == "json"
+// dataWanted is what the command was asked for by --output, "" if it has no such flag.
+func dataWanted(root *cobra.Command, args []string) string {
+	if called, _, err := root.Find(args); err == nil && called.Flags().Lookup("output") != nil {
+		return called.Flags().Lookup("output").Value.String()
+	}
+	return ""
 }
 
 // interruptible is a context that SIGTERM ends, and Ctrl-C ends at once. A
@@ -134,7 +137,7 @@ func (r *remote) flags(cmd *cobra.Command) {
 		actor = "operator"
 	}
 	cmd.Flags().StringVar(&r.server, "server", server, "address of the server (SERIN_SERVER)")
-	cmd.Flags().StringVarP(&r.output, "output", "o", "text", "text or json")
+	cmd.Flags().StringVarP(&r.output, "output", "o", "text", term.Outputs)
 	cmd.Flags().StringVarP(&r.model, "model", "m", "", "name of the model, where the server has several (default: its default model)")
 	_ = cmd.RegisterFlagCompletionFunc("model", r.completeModels) // the flag is there
 	cmd.Flags().StringVar(&r.actor, "actor", actor, "who acts; goes into the journal")

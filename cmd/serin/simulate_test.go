@@ -31,7 +31,7 @@ func TestSimulate(t *testing.T) {
 		{"simulate", "--weight", "10"},
 		{"simulate", "--runs", "0"},
 		{"simulate", "--workers", "0"},
-		{"simulate", "--output", "yaml"},
+		{"simulate", "--output", "xml"},
 		{"simulate", "suite", "--only", "nothing"},
 		{"simulate", "suites"},
 	} {

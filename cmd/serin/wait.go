@@ -47,7 +47,7 @@ such canary.`,
 			if len(args) == 1 {
 				version = args[0]
 			}
-			w := &waiting{Console: c, quiet: r.output == "json", about: version}
+			w := &waiting{Console: c, quiet: term.Data(r.output), about: version}
 			code, err := w.until(ctx, func() (standing, error) {
 				x, err := client.Ruling(ctx, w.about)
 				return standing{x.Verdict, x.Reason, x.Rollout, x.CanaryVersion, x.Stable, x.Canary, x.Slowdown, x.Lower, x.Upper, x.ElapsedS}, err

@@ -258,7 +258,7 @@ func TestReport(t *testing.T) {
 			t.Errorf("%s: exit %d %s\n%s", output, code, errs, out)
 		}
 	}
-	if code, _, errs := command("report", "r1", "--server", s.url, "--output", "pdf"); code != api.ExitUsage || !strings.Contains(errs, "html, markdown or json") {
+	if code, _, errs := command("report", "r1", "--server", s.url, "--output", "pdf"); code != api.ExitUsage || !strings.Contains(errs, "html, markdown, json or yaml") {
 		t.Errorf("exit %d %s", code, errs)
 	}
 	if code, _, errs := command("report", "r9", "--server", s.url); code != api.ExitUsage || !strings.Contains(errs, `no rollout "r9"`) {

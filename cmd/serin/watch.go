@@ -25,8 +25,8 @@ func newWatch(c term.Console) *cobra.Command {
 		Long: `Watch a model live: both arms, the difference, the verdict, the time left.
 
 On a terminal the view is drawn again each second; elsewhere there is a line for
-each change, and with --output json a JSON line. Ctrl-C ends it. Asking does not
-count as a look.`,
+each change, with --output json a JSON line, with yaml a document. Ctrl-C ends it.
+Asking does not count as a look.`,
 		Example: "  serin watch\n  serin watch --model fraud\n  serin watch --for 10m | tee rollout.log",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -40,7 +40,7 @@ count as a look.`,
 				defer cancel()
 				ctx = limited
 			}
-			v := &view{Console: c, json: r.output == "json", overdue: r.overdue()}
+			v := &view{Console: c, data: r.output, overdue: r.overdue()}
 			err = v.follow(ctx, func() (api.State, error) { return client.State(ctx) })
 			if ctx.Err() == nil { // else it was told to end
 				return fmt.Errorf("watch: %w", err)
@@ -57,7 +57,7 @@ count as a look.`,
 type view struct {
 	term.Console
 
-	json    bool
+	data    string // what --output says
 	overdue string // what is said when the time is over
 	height  int    // lines that are drawn
 	told    string // the last line, without a terminal
@@ -94,16 +94,20 @@ func (v *view) follow(ctx context.Context, ask func() (api.State, error)) error 
 
 func (v *view) show(s *api.State) error {
 	switch {
-	case v.Watched() && !v.json:
+	case v.Watched() && !term.Data(v.data):
 		text := picture(s, v.overdue)
 		v.draw(text)
 		v.told = ""
 	case summary(s) != v.told:
-		if !v.json {
+		if !term.Data(v.data) {
 			v.line(summary(s))
 			return nil
 		}
 		v.told = summary(s)
+		if v.data == "yaml" {
+			fmt.Fprintln(v.Out, "---")
+			return v.Print(v.data, s, nil)
+		}
 		if err := json.NewEncoder(v.Out).Encode(s); err != nil {
 			return fmt.Errorf("writing the state: %w", err)
 		}
@@ -113,7 +117,7 @@ func (v *view) show(s *api.State) error {
 
 // line prints a line once, below what is drawn.
 func (v *view) line(text string) {
-	if text != v.told && !v.json {
+	if text != v.told && !term.Data(v.data) {
 		fmt.Fprintln(v.Out, text)
 		v.height = 0
 	}

@@ -65,7 +65,7 @@ For a file that is refused it says exactly why, and what to do next (exit code 8
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", term.Outputs)
 	native.Flag(cmd)
 	return cmd
 }

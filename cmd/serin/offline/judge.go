@@ -96,7 +96,7 @@ func (o *comparison) flags(f *pflag.FlagSet) {
 	f.Var((*shareFlag)(&p.Tolerance), "tolerance", "slowdown that a pass must rule out")
 	f.Float64Var(&p.MinDrift, "min-drift", p.MinDrift, "a smaller change of the scores (PSI) raises no alarm")
 	f.DurationVar(&p.InitialDelay, "initial-delay", p.InitialDelay, "with times: the canary's first latencies are not judged for so long")
-	f.StringVarP(&o.output, "output", "o", o.output, "text or json")
+	f.StringVarP(&o.output, "output", "o", o.output, term.Outputs)
 	f.BoolVar(&o.ascii, "ascii", o.ascii, "draw with plain characters (default where the locale is not UTF-8)")
 }
 

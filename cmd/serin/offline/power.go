@@ -65,7 +65,7 @@ t-test (exact, noncentral t). Difference and sd are in the same unit, say ms.`,
 	f.Float64Var(&p.Power, "power", 0.8, "probability of seeing the difference")
 	f.Float64Var(&p.Ratio, "ratio", 1, "stable requests to each canary request; 9 for a 10% canary")
 	f.BoolVar(&p.OneSided, "one-sided", false, "test only whether the canary is slower")
-	f.StringVarP(&output, "output", "o", "text", "text or json")
+	f.StringVarP(&output, "output", "o", "text", term.Outputs)
 	return cmd
 }
 

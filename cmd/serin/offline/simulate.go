@@ -87,7 +87,7 @@ func (b *batch) flags(f *pflag.FlagSet, runs int) {
 	f.IntVar(&b.runs, "runs", runs, "how many canaries")
 	f.Uint64Var(&b.seed, "seed", 1, "the same seed gives the same answer")
 	f.IntVar(&b.workers, "workers", runtime.GOMAXPROCS(0), "how many fly at a time")
-	f.StringVarP(&b.output, "output", "o", "text", "text or json")
+	f.StringVarP(&b.output, "output", "o", "text", term.Outputs)
 }
 
 func (s *simulation) traffic(f *pflag.FlagSet) {

@@ -62,7 +62,7 @@ func (b *batch) suite(ctx context.Context, c term.Console, plan rollout.Plan, on
 			return err // of a part of the runs nothing is promised
 		}
 		a := attempt{Trial: trial, Report: own.measure(trial.Scenario, runs)}.judged()
-		if b.output != "json" {
+		if !term.Data(b.output) {
 			a.write(c.Out)
 		}
 		attempts = append(attempts, a)
@@ -70,7 +70,7 @@ func (b *batch) suite(ctx context.Context, c term.Console, plan rollout.Plan, on
 	if len(attempts) == 0 {
 		return term.Usage(fmt.Errorf("no trial has %q in its name", only))
 	}
-	if b.output == "json" {
+	if term.Data(b.output) {
 		if err := c.Print(b.output, attempts, nil); err != nil {
 			return err
 		}

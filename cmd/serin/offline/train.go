@@ -78,7 +78,7 @@ two different values there.`,
 	f.StringVar(&out, "out", "", "file to write")
 	f.StringVar(&dir, "dir", "models", "folder for the two example models")
 	f.Float64Var(&strength, "c", 1, "inverse strength of the L2 penalty, scikit-learn's C")
-	f.StringVarP(&output, "output", "o", "text", "text or json")
+	f.StringVarP(&output, "output", "o", "text", term.Outputs)
 	return cmd
 }
 

@@ -1,7 +1,7 @@
 // Package term is where commands talk: results to one writer, all else to the
 // other, bars while something takes long, and what a script learns of an end.
 //
-//	result   --> Out   text, or JSON for scripts
+//	result   --> Out   text, or JSON or YAML for scripts
 //	progress --> Err   a Bar of steps or a Meter of bytes, where somebody watches
 //	error    --> the program, which prints it and picks the exit code:
 //	             Usage    it was not called as it should be
@@ -15,8 +15,6 @@ package term
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -61,27 +59,4 @@ func Clip(line string, width int) string {
 		return string(runes[:width-2]) + "…"
 	}
 	return line
-}
-
-// CheckOutput returns an error if an output is not one that Print knows.
-func CheckOutput(output string) error {
-	if output != "text" && output != "json" {
-		return Usage(fmt.Errorf("output %q is unknown: use text or json", output))
-	}
-	return nil
-}
-
-// Print writes a result as JSON, or as the text that the command made of it.
-func (c Console) Print(output string, v any, text func(io.Writer)) error {
-	if output != "json" {
-		text(c.Out)
-		return nil
-	}
-	encoder := json.NewEncoder(c.Out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(v); err != nil {
-		return fmt.Errorf("writing the result: %w", err)
-	}
-	return nil
 }
