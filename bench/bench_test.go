@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -111,7 +112,7 @@ func TestLoadWithErrorsIsRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	r, err := parseLoaded(bytes.Replace(text, []byte(`"failed": 10`), []byte(`"failed": 0`), 1))
-	if err != nil || r.Requests != 1000 || r.Rate < 49 || r.All.P50 < 4 || r.All.P99 < r.All.P50 || r.All.P999 < r.All.P99 || r.Arms["canary"].Count != 100 {
+	if err != nil || r.Requests != 1000 || r.Rate < 49 || r.latencies.TotalCount() != 990 || r.latencies.ValueAtQuantile(50) != 4_001_791 || r.Arms["canary"].Count != 100 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -127,7 +128,7 @@ func TestQuantiles(t *testing.T) {
 	if values[0] != 4 {
 		t.Error("the values were sorted in place")
 	}
-	if got := spread([]float64{1, 2, 3}, " MB"); got != "2 MB (1.5 to 2.5)" {
+	if got := spread([]float64{1, 2, 3}, " MB"); got != "2 MB (1 to 3)" {
 		t.Error(got)
 	}
 }
@@ -142,10 +143,65 @@ func TestASlowRoundSlowsBoth(t *testing.T) {
 	}
 }
 
+// TestAnEstimateSaysHowFarItGoes: the same rounds always say the same, one odd round
+// moves the end and not the middle, and equal rounds leave no doubt.
+func TestAnEstimateSaysHowFarItGoes(t *testing.T) {
+	t.Parallel()
+	odd := []float64{1, 1, 1, 1, 1, 1, 1, 1, 1, 9}
+	if e := middle(odd); e != middle(odd) || e.value != 1 || e.low != 1 || e.high != 1 {
+		t.Errorf("%+v", e)
+	}
+	if e := middle([]float64{1, 2, 3, 4, 5, 6, 7, 8, 9}); e.value != 5 || e.low < 2 || e.low > 4 || e.high < 6 || e.high > 8 {
+		t.Errorf("%+v", e)
+	}
+	if e := middle(nil); !math.IsNaN(e.value) || e.in(" ms") != "-" {
+		t.Errorf("%+v", e)
+	}
+	calm, wild := rates(500, 500, 500, 500), rates(500, 500, 500, 50)
+	if e := tails(calm, calm, 99); e.value != 1 || e.low != 1 || e.high != 1 {
+		t.Errorf("%+v", e)
+	}
+	both := counted(wild)
+	for _, q := range []float64{0.5, 50, 99, 100} {
+		if got, want := both.quantile([]int{0, 1, 2, 3}, q), float64(merged(wild).ValueAtQuantile(q)); got != want {
+			t.Errorf("quantile %v: %v, want %v", q, got, want)
+		}
+	}
+	if e := tails(wild, calm, 99); e.low != 1 || e.value < 5 || e.high < e.value {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestThereAndBack: each slice is measured twice, in mirrored order, and both count.
+func TestThereAndBack(t *testing.T) {
+	t.Parallel()
+	var order string
+	var a, b []*loaded
+	slices := []slice{{into: &a}, {into: &b}}
+	for i := range slices {
+		slices[i].measure = func(context.Context, *kit, time.Duration) (*loaded, error) {
+			order += string(rune('a' + i))
+			return rates(float64(100 * len(order)))[0], nil
+		}
+	}
+	if err := thereAndBack(t.Context(), nil, time.Second, slices); err != nil {
+		t.Fatal(err)
+	}
+	if order != "abba" || len(a) != 1 || len(b) != 1 || a[0].Rate != 250 || b[0].Rate != 250 || a[0].Requests != 200 || a[0].latencies.TotalCount() != 200 || a[0].cpu != 0.004 {
+		t.Errorf("%s: %+v %+v", order, a, b)
+	}
+	failing := slice{measure: func(context.Context, *kit, time.Duration) (*loaded, error) { return nil, io.EOF }, into: &a}
+	if err := thereAndBack(t.Context(), nil, time.Second, []slice{failing}); !errors.Is(err, io.EOF) || len(a) != 1 {
+		t.Errorf("%v, %d results", err, len(a))
+	}
+}
+
 func rates(all ...float64) (runs []*loaded) {
 	for _, rate := range all {
-		r := &loaded{Rate: rate, Requests: 100}
-		r.All.P50, r.All.P99, r.All.P999 = 1000/rate, 5000/rate, 9000/rate
+		r := &loaded{Rate: rate, Requests: 100, cpu: 0.002, latencies: merged(nil)}
+		for i := range int64(100) {
+			_ = r.latencies.RecordValue((i + 1) * int64(1e8/rate)) // within its bounds
+		}
 		runs = append(runs, r)
 	}
 	return runs
@@ -160,7 +216,7 @@ func paper() *page {
 		}
 	}
 	p := &page{
-		settings: settings{rounds: 2, duration: 3 * time.Second}, took: 10 * time.Minute, starts: []float64{90, 100, 200},
+		settings: settings{rounds: 2, slice: time.Second, duration: 2 * time.Second}, took: 10 * time.Minute, starts: []float64{90, 100, 200},
 		machine: machine{processor: "paper", cores: 2, system: "Linux 1.0", memory: "4 GiB", load: 0.1, date: "2026-01-02", versions: []string{"serin 1", "Go 1"}},
 		absent:  []absence{{"BentoML", "no wheel"}}, repeated: []string{"measuring serin: 1 of 9 requests failed"},
 		services: []*series{
@@ -169,7 +225,7 @@ func paper() *page {
 			one("serin with a canary", false, true, rates(940, 800), rates(1180, 1090), rates(490, 480)),
 			one("FastAPI, as the seed says", true, true, rates(20), rates(21), rates(10)),
 		},
-		batches: []batch{{"gradient-boosting", []float64{2e6, 2e6}, []float64{1.7e6, 1.9e6}, []float64{1.5e6, 1.5e6}, []float64{1.8e6, 1.9e6}, []float64{1.6e6, 1.7e6}}},
+		batches: []batch{{"logistic-regression", []float64{2e8, 2e8}, []float64{4e6, 4e6}, []float64{8e6, 8e6}, []float64{4e6, 4e6}, []float64{8e6, 8e6}}, {"gradient-boosting", []float64{2e6, 2e6}, []float64{1.7e6, 1.9e6}, []float64{1.5e6, 1.5e6}, []float64{1.8e6, 1.9e6}, []float64{1.6e6, 1.7e6}}},
 	}
 	p.services[serin].floorHalf = rates(500, 490)
 	return p

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // loaded is what `serin bench` saw.
@@ -19,16 +21,32 @@ type loaded struct {
 	Requests uint64  `json:"requests"`
 	Failed   uint64  `json:"failed"`
 	All      struct {
-		P50  float64 `json:"p50_ms"`
-		P99  float64 `json:"p99_ms"`
-		P999 float64 `json:"p99_9_ms"`
+		HDR string `json:"hdr"` // every latency, in ns
 	} `json:"all"`
 	Arms    map[string]arm    `json:"arms"`
 	Faults  map[string]uint64 `json:"faults"`
 	Details map[string]string `json:"details"`
 
 	// cpu is what the service took meanwhile, in seconds.
-	cpu float64
+	cpu       float64
+	latencies *hdrhistogram.Histogram
+}
+
+// and is two measurements of the same taken as one.
+func (l *loaded) and(other *loaded) *loaded {
+	both := *l
+	both.Rate, both.Requests, both.cpu = (l.Rate+other.Rate)/2, l.Requests+other.Requests, l.cpu+other.cpu
+	both.latencies = merged([]*loaded{l, other})
+	return &both
+}
+
+// merged are the latencies of all, each counted once.
+func merged(runs []*loaded) *hdrhistogram.Histogram {
+	all := hdrhistogram.New(int64(time.Microsecond), int64(10*time.Minute), 3)
+	for _, r := range runs {
+		all.Merge(r.latencies)
+	}
+	return all
 }
 
 type arm struct {
@@ -57,6 +75,10 @@ func parseLoaded(text []byte) (*loaded, error) {
 	r := new(loaded)
 	if err := json.Unmarshal(text, r); err != nil {
 		return nil, fmt.Errorf("reading what serin bench says: %w", err)
+	}
+	var err error
+	if r.latencies, err = hdrhistogram.Decode([]byte(r.All.HDR)); err != nil {
+		return nil, fmt.Errorf("reading the latencies that serin bench has seen: %w", err)
 	}
 	if r.Failed > 0 || r.Requests == 0 {
 		return nil, fmt.Errorf("%d of %d requests failed: %v %v", r.Failed, r.Requests, r.Faults, r.Details)

@@ -9,11 +9,16 @@
 //
 // All services run at once on this machine and take turns under the same load.
 // A round has three phases: as much as 16 connections get, as much as 64 get, and
-// half of the former at fixed times. In each phase the services follow each other
-// closely, in an order that rotates, so that a machine that gets slower or busier
-// does so for all of them; what is told is the median over the rounds, of values
-// and of the ratios within a round. The slow services, whose numbers need less
-// care, take part in every third round.
+// half of the former at fixed times. In each phase serin and the floor are measured
+// in slices of a second, in an order that rotates and then backwards, so that a
+// machine that gets slower or busier does so for all of them:
+//
+//	floor  serin  canary | canary  serin  floor       the next round begins with serin
+//
+// What is told is the median over the rounds, of values and of the ratios within a
+// round, and of latencies the quantiles of all rounds together, each with how far
+// it goes when rounds are drawn again and again from those that were measured. The
+// slow services, whose numbers need less care, take part in every fifth round.
 //
 // After that come batches: serin on one processor, over gRPC and in binary tensors,
 // beside the model alone on one processor.
@@ -48,13 +53,14 @@ import (
 // settings are what a run is made of.
 type settings struct {
 	rounds   int
-	duration time.Duration // of one measurement
+	slice    time.Duration // how long a fast service is measured at a time, twice a round
+	duration time.Duration // and a slow one, once
 	starts   int           // of serin, to see how long they take
 	short    bool
 }
 
-// sparse is how often the slow services are measured: in every third round.
-const sparse = 3
+// sparse is how often the slow services are measured: in every fifth round.
+const sparse = 5
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -77,12 +83,12 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		}
 		return serveFloor(ctx, l)
 	}
-	s := settings{starts: 9}
+	s := settings{starts: 9, slice: time.Second}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(progress)
 	flags.BoolVar(&s.short, "short", false, "try it: one round of a second each; print the page and write nothing")
-	flags.IntVar(&s.rounds, "rounds", 11, "how often the fast services are measured, 1 to 100; the slow ones in every third round")
-	flags.DurationVar(&s.duration, "duration", 3*time.Second, "how long each measurement takes, 1s to 1m")
+	flags.IntVar(&s.rounds, "rounds", 15, "how often the fast services are measured, twice a second each, 1 to 100; the slow ones in every fifth round")
+	flags.DurationVar(&s.duration, "duration", 2*time.Second, "how long a measurement of the slow ones and of batches takes, 1s to 1m")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

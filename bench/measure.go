@@ -27,57 +27,94 @@ type series struct {
 	cpu       []float64 // seconds of CPU per million predictions, of few
 	rss       int64     // the most that was resident in many, bytes
 	rate      float64   // of half
-	// floorHalf is the floor at serin's rate of half, right after serin.
+	// floorHalf is the floor at the rate of half, beside it.
 	floorHalf []*loaded
 }
 
-// takeTurns measures the services round by round, a phase at a time.
+// takeTurns measures the services round by round, a phase at a time. What the fast
+// ones are compared in differs by a few parts in a hundred, and the machine by more
+// from one second to the next: so theirs are many short slices, there and back.
 func takeTurns(ctx context.Context, s settings, k *kit, services []*service, tell *reporter) ([]*series, error) {
 	all := make([]*series, len(services))
 	for i, service := range services {
 		all[i] = &series{service: service}
-		if _, err := k.predictions(ctx, service, max(time.Second, s.duration/2), few, 0); err != nil {
+		if _, err := k.predictions(ctx, service, time.Second, few, 0); err != nil {
 			return nil, err // the warm-up
 		}
 	}
-	phases := []func(one *series) error{
-		func(one *series) error { return one.saturate(ctx, k, s.duration) },
-		func(one *series) error { return one.crowd(ctx, k, s.duration) },
-		func(one *series) error { return one.stroll(ctx, k, s.duration, all[floor]) },
-	}
+	fast, slow := all[:withCanary+1], all[withCanary+1:]
 	for round := range s.rounds {
-		for _, phase := range phases {
-			for turn := range all {
-				one := all[(round+turn)%len(all)]
-				if one.slow && round%sparse != 0 {
+		for _, phase := range []func(one *series) []slice{
+			func(one *series) []slice { return []slice{{one.saturate, &one.few}} },
+			func(one *series) []slice { return []slice{{one.crowd, &one.many}} },
+			func(one *series) []slice { return one.stroll(all[floor]) },
+		} {
+			var there []slice
+			for turn := range fast {
+				there = append(there, phase(fast[(round+turn)%len(fast)])...)
+			}
+			if err := thereAndBack(ctx, k, s.slice, there); err != nil {
+				return nil, err
+			}
+			for _, one := range slow {
+				if round%sparse != 0 {
 					continue
 				}
-				if err := phase(one); err != nil {
-					return nil, err
+				for _, m := range phase(one) {
+					r, err := m.measure(ctx, k, s.duration)
+					if err != nil {
+						return nil, err
+					}
+					*m.into = append(*m.into, r)
 				}
 			}
 		}
-		for _, one := range all[:withCanary+1] {
+		for _, one := range fast {
 			last := len(one.few) - 1
-			tell.say("round %d of %d: %-28s %6.0f/s, %6.0f/s, p99 %6.2f ms at %.0f/s", round+1, s.rounds, one.name, one.few[last].Rate, one.many[last].Rate, one.half[last].All.P99, one.rate)
+			p99 := float64(one.half[last].latencies.ValueAtQuantile(99)) / 1e6
+			tell.say("round %d of %d: %-28s %6.0f/s, %6.0f/s, p99 %6.2f ms at %.0f/s", round+1, s.rounds, one.name, one.few[last].Rate, one.many[last].Rate, p99, one.rate)
 		}
+	}
+	for _, one := range all {
+		one.cpu = values(one.few, func(l *loaded) float64 { return 1e6 * l.cpu / float64(l.Requests) })
 	}
 	return all, nil
 }
 
-// saturate finds how much the service can do, and what it costs.
-func (s *series) saturate(ctx context.Context, k *kit, duration time.Duration) error {
-	r, err := k.predictions(ctx, s.service, duration, few, 0)
-	if err != nil {
-		return err
+// slice is one measurement of a round, and where its result goes.
+type slice struct {
+	measure func(ctx context.Context, k *kit, duration time.Duration) (*loaded, error)
+	into    *[]*loaded
+}
+
+// thereAndBack measures slices in their order and in the reverse, and takes both of
+// each as one: a machine that steadily gets slower or faster favours none.
+func thereAndBack(ctx context.Context, k *kit, duration time.Duration, slices []slice) error {
+	results := make([]*loaded, len(slices))
+	for turn := range 2 * len(slices) {
+		i := min(turn, 2*len(slices)-1-turn)
+		r, err := slices[i].measure(ctx, k, duration)
+		if err != nil {
+			return err
+		}
+		if results[i] != nil {
+			r = results[i].and(r)
+		}
+		results[i] = r
 	}
-	s.few = append(s.few, r)
-	s.cpu = append(s.cpu, 1e6*r.cpu/float64(r.Requests))
+	for i, s := range slices {
+		*s.into = append(*s.into, results[i])
+	}
 	return nil
 }
 
+// saturate finds how much the service can do, and what it costs.
+func (s *series) saturate(ctx context.Context, k *kit, duration time.Duration) (*loaded, error) {
+	return k.predictions(ctx, s.service, duration, few, 0)
+}
+
 // crowd is saturation with more connections, and looks at the memory meanwhile.
-func (s *series) crowd(ctx context.Context, k *kit, duration time.Duration) error {
+func (s *series) crowd(ctx context.Context, k *kit, duration time.Duration) (*loaded, error) {
 	watching, enough := context.WithCancel(ctx)
 	most := make(chan int64)
 	go func() {
@@ -97,31 +134,24 @@ func (s *series) crowd(ctx context.Context, k *kit, duration time.Duration) erro
 	r, err := k.predictions(ctx, s.service, duration, many, 0)
 	enough()
 	s.rss = max(s.rss, <-most)
-	if err != nil {
-		return err
-	}
-	s.many = append(s.many, r)
-	return nil
+	return r, err
 }
 
-// stroll is half of what the service could do in the first round, at fixed times.
-func (s *series) stroll(ctx context.Context, k *kit, duration time.Duration, lowest *series) error {
+// stroll is half of what the service could do in the first round, at fixed times;
+// of serin with the floor at that rate beside it.
+func (s *series) stroll(lowest *series) []slice {
 	if s.rate == 0 {
 		s.rate = s.few[0].Rate / 2
 	}
-	r, err := k.predictions(ctx, s.service, duration, many, s.rate)
-	if err != nil {
-		return err
+	at := func(one *service) func(context.Context, *kit, time.Duration) (*loaded, error) {
+		return func(ctx context.Context, k *kit, duration time.Duration) (*loaded, error) {
+			return k.predictions(ctx, one, duration, many, s.rate)
+		}
 	}
-	s.half = append(s.half, r)
 	if s.slow || s == lowest {
-		return nil
+		return []slice{{at(s.service), &s.half}}
 	}
-	r, err = k.predictions(ctx, lowest.service, duration, many, s.rate)
-	if err == nil {
-		s.floorHalf = append(s.floorHalf, r)
-	}
-	return err
+	return []slice{{at(s.service), &s.half}, {at(lowest.service), &s.floorHalf}}
 }
 
 // measureStarts starts a service again and again and says how long each took until
@@ -151,6 +181,18 @@ type batch struct {
 	// has the patience for.
 	grpcCPU, plainCPU []float64
 }
+
+// lightWork is what a batch must take the model alone, for its transport to be
+// compared with it: some microseconds more than a socket needs to hand it over.
+const lightWork = 100 * time.Microsecond
+
+// alone is how long a batch takes the model alone.
+func (b *batch) alone() time.Duration {
+	return time.Duration(batchRows / median(b.bare) * float64(time.Second))
+}
+
+// light tells of a model that does nearly nothing.
+func (b *batch) light() bool { return b.alone() < lightWork }
 
 // batchModels are what services/batches.py makes.
 var batchModels = []string{"logistic-regression", "gradient-boosting", "random-forest"}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,9 +56,11 @@ func (p *page) write(w io.Writer) {
 - %s
 
 The services take turns under the same load, over loopback, on the processors that the load generator (`+"`serin bench`"+`) uses, too, which
-costs the fastest most. Those in Python run as one process, as they start; serin and the floor use all cores. Medians over %d rounds of
-%v for each measurement, %d rounds for those in Python; ratios are taken within a round, and in brackets are the quartiles.
-`, m.date, p.took.Minutes(), m.cores, m.processor, m.system, m.memory, m.load, strings.Join(m.versions, "\n- "), s.rounds, s.duration, (s.rounds+sparse-1)/sparse)
+costs the fastest most. Those in Python run as one process, as they start; serin and the floor use all cores. Medians over %d rounds, in each
+of which serin and the floor have two slices of %v for each measurement, one after the other and then backwards; those in Python
+have %v in each of %d rounds. Ratios are taken within a round. Latencies are those of all rounds together. In brackets are the ends
+between which 95 %% of the numbers are that come from rounds drawn from those that were measured.
+`, m.date, p.took.Minutes(), m.cores, m.processor, m.system, m.memory, m.load, strings.Join(m.versions, "\n- "), s.rounds, s.slice, s.duration, (s.rounds+sparse-1)/sparse)
 	for _, a := range p.absent {
 		fmt.Fprintf(w, "\nLeft out: %s (%s).\n", a.name, a.why)
 	}
@@ -119,10 +122,14 @@ func (p *page) writeLatency(w io.Writer) {
 	}
 }
 
+// percentiles are those of all rounds together, in milliseconds.
 func percentiles(runs []*loaded) (p50, p99, p999 float64) {
-	return median(values(runs, func(l *loaded) float64 { return l.All.P50 })),
-		median(values(runs, func(l *loaded) float64 { return l.All.P99 })),
-		median(values(runs, func(l *loaded) float64 { return l.All.P999 }))
+	if len(runs) == 0 {
+		return math.NaN(), math.NaN(), math.NaN()
+	}
+	all := merged(runs)
+	ms := func(q float64) float64 { return float64(all.ValueAtQuantile(q)) / 1e6 }
+	return ms(50), ms(99), ms(99.9)
 }
 
 func (p *page) writeBatches(w io.Writer) {
@@ -130,9 +137,15 @@ func (p *page) writeBatches(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "\n## Batches of %d rows and 20 features\n\nRows a second, each side on one processor: the model alone in its own process, and serin (`GOMAXPROCS=1`) behind %d connections\n"+
-		"whose client has the other processors. The model's share of serin's CPU does not depend on the client. A batch is 160 kB; a logistic\n"+
-		"regression answers it in less time than a socket takes to hand it on.\n\n![rows a second](plots/performance-batches.svg)\n\n"+
-		"| | the model alone | gRPC | of it | the model's share of serin's CPU | V2 binary | of it | the model's share of serin's CPU |\n|---|--:|--:|--:|--:|--:|--:|--:|\n", batchRows, batchConnections)
+		"whose client has the other processors. The model's share of serin's CPU does not depend on the client.\n", batchRows, batchConnections)
+	for _, b := range p.batches {
+		if b.light() {
+			fmt.Fprintf(w, "\nA %s answers %d rows of 20 features in %d µs. A batch is 160 kB, and no socket hands that over in this time: so of it\n"+
+				"nothing is claimed. The 0.8 is for models whose work is more than that of the transport.\n", strings.ReplaceAll(b.model, "-", " "), batchRows, b.alone().Microseconds())
+		}
+	}
+	fmt.Fprint(w, "\n![rows a second](plots/performance-batches.svg)\n\n"+
+		"| | the model alone | gRPC | of it | the model's share of serin's CPU | V2 binary | of it | the model's share of serin's CPU |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, b := range p.batches {
 		fmt.Fprintf(w, "| %s | %.0f | %.0f | %s | %s | %.0f | %s | %s |\n", b.model, median(b.bare),
 			median(b.grpc), spread(quotients(b.grpc, b.bare), ""), spread(quotients(b.grpcCPU, b.bare), ""),
@@ -150,7 +163,7 @@ func (p *page) writeMethod(w io.Writer) {
 - serin with a canary: a tenth of the requests goes to another version, the monitor looks every ten seconds, `+"`/metrics`"+` is read every
   second. FastAPI is the service that the seed of this project describes, with its canary, in one process, since its state is there.
 - MLServer has no worker process, which is its faster way for a small model; BentoML has one worker and no access log. BentoML was taken
-  and not LitServe because it is the one that is asked about more often; both install and start.
+  and not LitServe because it is the one that is asked about more often.
 - ONNX Runtime stands behind one ASGI function without a framework, on uvicorn with uvloop and httptools.
 - CPU is that of the service and its descendants in /proc, while 16 connections ask as fast as they are answered; memory is resident, the
   largest seen ten times a second, and what processes share is counted for each. A start is from exec to the first answer, with a new state

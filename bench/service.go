@@ -23,7 +23,7 @@ type plan struct {
 	// canary tells that it has one, metrics that they are read every second while
 	// it is measured.
 	canary, metrics bool
-	// slow services are measured in every third round only.
+	// slow services are measured in every fifth round only.
 	slow bool
 	// command gives the arguments for listening on a port of 127.0.0.1, with a
 	// folder of its own for whatever it keeps; further ports are free ones. env is

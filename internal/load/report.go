@@ -104,6 +104,9 @@ type Latencies struct {
 	P99   float64 `json:"p99_ms"`
 	P999  float64 `json:"p99_9_ms"`
 	Max   float64 `json:"max_ms"`
+	// HDR is all of it, in nanoseconds, as HdrHistogram's compressed format (V2) in
+	// base64, so that runs can be added up; only of Report.All.
+	HDR string `json:"hdr,omitempty"`
 
 	histogram *hdrhistogram.Histogram
 }
@@ -131,6 +134,9 @@ func newReport(p Plan, elapsed time.Duration, parts []*sheet) *Report {
 		maps.Copy(r.Details, s.details)
 	}
 	r.All, r.Waited = latencies(all), latencies(waited)
+	if encoded, err := all.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil { // it is base64 already, and writes to memory
+		r.All.HDR = string(encoded)
+	}
 	for arm, h := range arms {
 		r.Arms[arm] = latencies(h)
 	}
