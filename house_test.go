@@ -120,7 +120,7 @@ var rooms = map[string]room{
 
 	"app": {[]string{anyRoom}, "it is the one room that knows every room; programs are started by nobody"},
 	"cmd": {
-		[]string{"app", "api", "rollout", "notify", "judge", "stats", "stats/anytime", "model", "model/*", "train", "sim", "load", "calc", "assay", "report", "settings"},
+		[]string{"app", "api", "keys", "rollout", "notify", "judge", "stats", "stats/anytime", "model", "model/*", "train", "sim", "load", "calc", "assay", "report", "settings"},
 		"a command starts the app, calls a server through api, or works offline; it has no wiring of its own",
 	},
 }

@@ -95,8 +95,10 @@ func (s *serving) flags(cmd *cobra.Command) {
 	f.SortFlags = false
 	f.StringVar(&s.file, "config", "", "file of settings (SERIN_CONFIG)")
 	f.BoolVar(&s.print, "print-config", false, "print the settings that are in force, and where each is from, and do not serve")
-	f.StringVar(&config.Listen, "listen", config.Listen, "loopback address to listen on")
-	f.StringVar(&config.GRPC, "grpc-listen", "", "loopback address for gRPC, or off (default: the port after --listen's)")
+	f.StringVar(&config.Listen, "listen", config.Listen, "address to listen on; one that other machines reach takes --keys, and --tls-cert or --behind-proxy")
+	f.StringVar(&config.AdminListen, "admin-listen", "", "address of its own for control, pages and metrics; --listen then has predictions only")
+	f.StringVar(&config.GRPC, "grpc-listen", "", "address for gRPC, or off (default: the port after --listen's)")
+	admissionFlags(f, &config.Admission)
 	f.StringVar(&config.Data, "data", config.Data, "state directory")
 	f.StringArrayVar(&s.given, "model", nil, "NAME=FILE: a model, and what an empty state directory starts it with; may be repeated, and the first is the default (default "+config.Models[0].Path+")")
 	f.StringVar(&s.name, "name", s.name, "name of a model that --model gives none")
@@ -116,6 +118,16 @@ func (s *serving) flags(cmd *cobra.Command) {
 	f.StringVar(&s.hookSecrets, "webhook-secret-file", "", "file of the secrets that sign what web hooks are told, a line each: whsec_... or NAME=whsec_... (a single one also in SERIN_WEBHOOK_SECRET)")
 	f.StringVar(&s.logFormat, "log-format", s.logFormat, "text or json")
 	s.native.Flag(cmd)
+}
+
+// admissionFlags are about who may come in.
+func admissionFlags(f *pflag.FlagSet, a *app.Admission) {
+	f.StringVar(&a.Keys, "keys", "", "file of keys, by serin token new: every call then takes one; read again when it changes")
+	f.StringVar(&a.KeyLines, "key-lines", "", "more lines of keys, for who has them in a variable")
+	f.StringVar(&a.Cert, "tls-cert", "", "certificate for HTTP and gRPC, a PEM file; read again when it changes")
+	f.StringVar(&a.Key, "tls-key", "", "its key, a PEM file")
+	f.StringVar(&a.ClientCA, "tls-client-ca", "", "certificates that clients' are signed with, a PEM file; keys with cert= are known by theirs")
+	f.BoolVar(&a.BehindProxy, "behind-proxy", false, "only a proxy that speaks TLS to others reaches this server, so that it need not")
 }
 
 // planFlags are what a deploy gets where it asks for nothing else.

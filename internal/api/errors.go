@@ -28,6 +28,8 @@ const (
 	ExitRegression ExitCode = 3
 	// ExitInconclusive: the evidence cannot tell, or there is nothing to judge.
 	ExitInconclusive ExitCode = 4
+	// exitDenied: who asks is not known, or may not.
+	exitDenied ExitCode = 5
 	// ExitConflict: not possible in the present state.
 	ExitConflict ExitCode = 6
 	// ExitUnreachable: no server, or one that cannot make anything durable.
@@ -70,7 +72,9 @@ var outcomes = map[string]outcome{
 	string(control.RolloutUnknown):       {http.StatusNotFound, ExitUsage},
 	string(control.StoreDown):            {http.StatusServiceUnavailable, ExitUnreachable},
 	string(control.Stopping):             {http.StatusServiceUnavailable, ExitUnreachable},
-	codeForbidden:                        {http.StatusForbidden, ExitConflict},
+	codeForbidden:                        {http.StatusForbidden, exitDenied},
+	codeUnknown:                          {http.StatusUnauthorized, exitDenied},
+	codeTries:                            {http.StatusTooManyRequests, exitDenied},
 	codeMethod:                           {http.StatusMethodNotAllowed, ExitUsage},
 	codeModel:                            {http.StatusNotFound, ExitUsage},
 	codeNotFound:                         {http.StatusNotFound, ExitUsage},
@@ -84,6 +88,8 @@ var outcomes = map[string]outcome{
 // Codes of errors that arise at this door.
 const (
 	codeForbidden = "forbidden"
+	codeUnknown   = "unauthenticated"
+	codeTries     = "too_many_attempts"
 	codeMethod    = "method_not_allowed"
 	codeModel     = "model_unknown"
 	codeNotFound  = "not_found"

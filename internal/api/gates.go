@@ -171,7 +171,7 @@ func registerGates(api huma.API, here *roll) {
 			if in.Body == nil {
 				in.Body = &hook{}
 			}
-			return here.ask(&g, [2]string{name, in.Body.Metadata["model"]}, [2]string{in.Version, in.Body.Metadata["version"]}), nil
+			return here.ask(ctx, &g, [2]string{name, in.Body.Metadata["model"]}, [2]string{in.Version, in.Body.Metadata["version"]}), nil
 		}
 		huma.Register(api, op, ask)
 		huma.Register(api, ofModel(op), ask)
@@ -202,13 +202,13 @@ func describeJudge(api huma.API) {
 
 // ask opens a gate or leaves it shut. Model and version are as the address names
 // them and as the metadata does.
-func (r *roll) ask(g *gate, model, version [2]string) *word {
+func (r *roll) ask(ctx context.Context, g *gate, model, version [2]string) *word {
 	for _, both := range [][2]string{model, version} {
 		if both[0] != "" && both[1] != "" && both[0] != both[1] {
 			return say(http.StatusBadRequest, fmt.Sprintf("the address names %s and the metadata %s; name one", control.Printable(both[0]), control.Printable(both[1])))
 		}
 	}
-	of, problem := r.find(cmp.Or(model[0], model[1]))
+	of, problem := r.find(ctx, cmp.Or(model[0], model[1]))
 	if problem != nil {
 		return say(problem.Status, problem.Detail)
 	}

@@ -93,7 +93,9 @@ func Register(mux mux, models func() []Model, version string, maxModel int64) (e
 	correct(api.OpenAPI())
 	mux.HandleFunc("GET /openapi.json", here.describe(api.OpenAPI()))
 	mux.Handle("/admin/", NotFound("GET /openapi.json lists the calls below /admin/."))
-	mux.Handle("/gate/", NotFound("There are /gate/verdict, /gate/advance, /gate/promote and /gate/rollback."))
+	for _, path := range []string{"/gate/", byName("/gate/")} {
+		mux.Handle(path, NotFound("There are /gate/verdict, /gate/advance, /gate/promote and /gate/rollback."))
+	}
 	return here.end
 }
 
@@ -137,7 +139,8 @@ type handlers struct {
 // reply is a body for huma.
 type reply[T any] struct{ Body T }
 
-// Caller is who sends a command, by their own word: serin has no accounts yet.
+// Caller is who sends a command, by their own word; a server that asks for keys has
+// put the key's name in its place.
 type Caller struct {
 	Actor string `header:"Serin-Actor" maxLength:"100" doc:"Who asks; goes into the journal." default:"operator"`
 }

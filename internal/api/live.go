@@ -16,6 +16,7 @@ import (
 
 	"serin/internal/control"
 	"serin/internal/judge"
+	"serin/internal/keys"
 	"serin/internal/record"
 )
 
@@ -183,14 +184,11 @@ func newGallery(m Model, of *roll) *gallery {
 }
 
 // event is the message about all models, and when it was made.
-func (r *roll) event(ctx context.Context) ([]byte, time.Time) {
+func (r *roll) event() ([]byte, time.Time) {
 	r.listing.Lock()
 	defer r.listing.Unlock()
 	if time.Since(r.listed) >= 2*liveEvery-liveEvery/10 {
-		list, err := r.list(ctx, nil)
-		if err != nil { // it never is one
-			return nil, r.listed
-		}
+		list, _ := r.list(context.Background(), nil) // for nobody in particular; it never is an error
 		r.listed, r.all = time.Now(), event("models", list.Body.Models)
 	}
 	return r.all, r.listed
@@ -239,6 +237,11 @@ func (l *gallery) watch(ctx context.Context, _ *struct{}) (*huma.StreamResponse,
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Accel-Buffering", "no") // a proxy that waits for more would show nothing
+		// Who asks for the head takes the connection for free afterwards, and would wait
+		// for the next answer behind this stream.
+		if hc.Method() == http.MethodHead {
+			return
+		}
 		page := &page{live: l, to: w, control: http.NewResponseController(w)}
 		tick := time.NewTicker(liveEvery)
 		defer tick.Stop()
@@ -296,8 +299,12 @@ func (p *page) send(ctx context.Context) error {
 	if _, err := p.to.Write(p.live.now(h)); err != nil {
 		return err
 	}
-	if all, made := p.live.of.event(ctx); !made.Equal(p.listed) {
+	if all, made := p.live.of.event(); !made.Equal(p.listed) {
 		p.listed = made
+		if !keys.Covers(ctx, "") { // the key is for some models only, and so is the list
+			own, _ := p.live.of.list(ctx, nil) // it never is an error
+			all = event("models", own.Body.Models)
+		}
 		if _, err := p.to.Write(all); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"serin/internal/control"
+	"serin/internal/keys"
 	"serin/internal/rollout"
 )
 
@@ -68,10 +69,14 @@ func (r *roll) gallery(m *Model) *gallery {
 	return g
 }
 
-// find is the model of a name, or of none.
-func (r *roll) find(name string) (*handlers, *Problem) {
+// find is the model of a name, or of none. Whose key is not for a model is told
+// nothing of it, not even by a body that names another one than the path.
+func (r *roll) find(ctx context.Context, name string) (*handlers, *Problem) {
 	var names []string
 	for _, m := range r.models() {
+		if !keys.Covers(ctx, m.Name) {
+			continue
+		}
 		if m.Name == name || name == "" && m.Default {
 			live := r.gallery(&m)
 			return &handlers{waking{m.Pilot, live}, m.History, m.Plan, live}, nil
@@ -95,7 +100,7 @@ type named struct{}
 func each[I, O any](api huma.API, here *roll, op huma.Operation, call func(*handlers, context.Context, *I) (*O, error)) {
 	handle := func(ctx context.Context, in *I) (*O, error) {
 		name, _ := ctx.Value(named{}).(string)
-		h, p := here.find(name)
+		h, p := here.find(ctx, name)
 		if p != nil {
 			return nil, p
 		}
@@ -159,9 +164,12 @@ type standings struct {
 
 var modelsOperation = get("models", "List the models", "What each model that is served has as stable and on trial. Asking here is not counted as a look.")
 
-func (r *roll) list(context.Context, *struct{}) (*reply[standings], error) {
+func (r *roll) list(ctx context.Context, _ *struct{}) (*reply[standings], error) {
 	out := standings{Models: []Standing{}}
 	for _, m := range r.models() {
+		if !keys.Covers(ctx, m.Name) {
+			continue
+		}
 		h := m.Pilot.Peek()
 		health := healthOf(h, m.Plan)
 		s := Standing{

@@ -159,12 +159,12 @@ func TestAModelThatIsUnloadedIsLetGo(t *testing.T) {
 	left := weak.Make(p)
 	served := []Model{{"churn", true, p, p, plan, nil}}
 	here := newRoll(func() []Model { return served }, "test")
-	shown, problem := here.find("churn")
+	shown, problem := here.find(t.Context(), "churn")
 	if problem != nil {
 		t.Fatal(problem)
 	}
 	runtime.GC()
-	if again, _ := here.find("churn"); again.live != shown.live {
+	if again, _ := here.find(t.Context(), "churn"); again.live != shown.live {
 		t.Error("a page that is open has no part in what another one is told")
 	}
 	runtime.KeepAlive(shown)

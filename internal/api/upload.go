@@ -135,7 +135,7 @@ func (u *uploader) receive(w http.ResponseWriter, r *http.Request, media string)
 	if len(actor) > 100 {
 		return nil, problem(codeInvalid, "header.Serin-Actor: it is longer than 100 bytes")
 	}
-	h, p := u.here.find(r.PathValue("model"))
+	h, p := u.here.find(r.Context(), r.PathValue("model"))
 	if p != nil {
 		return nil, p
 	}

@@ -24,6 +24,7 @@ type running struct {
 	t      testing.TB
 	config Config
 	url    string
+	admin  string // empty where control has no address of its own
 	grpc   string
 	client *api.Client
 	cancel context.CancelCauseFunc
@@ -49,7 +50,7 @@ func launch(t testing.TB, c Config) *running {
 	go func() { r.ended <- Run(ctx, c, func(x Ready) { ready <- x }) }()
 	select {
 	case x := <-ready:
-		r.url, r.grpc = x.URL, x.GRPC
+		r.url, r.admin, r.grpc = x.URL, x.Admin, x.GRPC
 	case err := <-r.ended:
 		t.Fatalf("did not start: %v", err)
 	}

@@ -17,13 +17,16 @@ import (
 
 // Config is what a server is made from.
 type Config struct {
-	// Listen is the address of both predictions and control. Only loopback
-	// addresses are accepted.
-	Listen string
+	// Listen is the address of both predictions and control; where AdminListen is
+	// not empty, of predictions only, and control, pages and metrics are there.
+	// Addresses that other machines reach are accepted if Admission says who may come.
+	Listen, AdminListen string
+	// Admission is who may come in.
+	Admission Admission
 	// Data is the state directory.
 	Data string
-	// GRPC is the loopback address that gRPC is answered on: empty for the port
-	// after Listen's, "off" for none.
+	// GRPC is the address that gRPC is answered on: empty for the port after
+	// Listen's, "off" for none.
 	GRPC string
 	// Models are served under their names; the first is the default model, which is
 	// meant where a request names none. Folder is a directory whose model files are
@@ -100,25 +103,16 @@ func (c *Config) grpcAddress() string {
 	}
 }
 
-// checkLoopback is about one address to listen on.
-func checkLoopback(what, address string) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("%s address %q: %w; write it like 127.0.0.1:8000", what, address, err)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("%s address %q is not a loopback address: whoever reaches it could deploy models, and serin has no credentials yet; listen on 127.0.0.1 and put a proxy with authentication in front", what, address)
-	}
-	return nil
-}
-
 // Validate says what is wrong with a configuration, in one sentence.
 func (c *Config) Validate() error {
-	if err := checkLoopback("listen", c.Listen); err != nil {
+	if err := c.Admission.check(); err != nil {
 		return err
 	}
-	if address := c.grpcAddress(); address != "" {
-		if err := checkLoopback("gRPC", address); err != nil {
+	for _, at := range []struct{ what, address string }{{"listen", c.Listen}, {"admin", c.AdminListen}, {"gRPC", c.grpcAddress()}} {
+		if at.address == "" && at.what != "listen" {
+			continue
+		}
+		if err := c.Admission.checkAddress(at.what, at.address); err != nil {
 			return err
 		}
 	}

@@ -11,8 +11,10 @@ import (
 
 // knownHost tells whether a request's Host means this server: a loopback address,
 // localhost, or one of the names that it is called by beside them. An address
-// cannot be made to mean another machine, as a name can. It allocates nothing.
-func knownHost(hosts []string, hostport string) bool {
+// cannot be made to mean another machine, as a name can; so where anyAddress is true,
+// which is where other machines reach this one, every address will do. It allocates
+// nothing.
+func knownHost(hosts []string, anyAddress bool, hostport string) bool {
 	host := hostOf(hostport)
 	if host == "127.0.0.1" || strings.EqualFold(host, "localhost") {
 		return true
@@ -20,11 +22,11 @@ func knownHost(hosts []string, hostport string) bool {
 	if slices.ContainsFunc(hosts, func(k string) bool { return strings.EqualFold(k, host) }) {
 		return true
 	}
-	if host == "" || host[0] != ':' && (host[0] < '0' || host[0] > '9') {
+	if host == "" || (host[0] < '0' || host[0] > '9') && !strings.Contains(host, ":") {
 		return false
 	}
 	address, err := netip.ParseAddr(host)
-	return err == nil && address.IsLoopback()
+	return err == nil && (anyAddress || address.IsLoopback())
 }
 
 // foreignHost says what is wrong with a Host that is not known, and what to do.

@@ -55,14 +55,14 @@ func TestKnownHosts(t *testing.T) {
 		"127.0.0.1:8000": true, "127.0.0.1": true, "127.0.0.2:80": true, "LocalHost:8000": true, "[::1]:8000": true, "[::1]": true, "::1": true, "models.example:443": true, "MODELS.example": true,
 		"": false, ":8000": false, "10.0.0.1:8000": false, "0.0.0.0": false, "127.0.0.1.evil.example": false, "localhost.evil.example:8000": false, "evil.example:8000": false, "[::1]evil.example": false, "[::1": false, "2130706433": false, "[::ffff:10.0.0.1]": false,
 	} {
-		if knownHost(hosts, host) != want {
+		if knownHost(hosts, false, host) != want {
 			t.Errorf("%q is known: %v", host, !want)
 		}
 	}
 	if n := testing.AllocsPerRun(100, func() {
-		knownHost(hosts, "127.0.0.1:8000")
-		knownHost(hosts, "models.example:8000")
-		knownHost(hosts, "[::1]:8000")
+		knownHost(hosts, false, "127.0.0.1:8000")
+		knownHost(hosts, false, "models.example:8000")
+		knownHost(hosts, false, "[::1]:8000")
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

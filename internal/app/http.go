@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -23,70 +24,40 @@ import (
 // asks its clients to leave.
 type gate struct{ ready, draining atomic.Bool }
 
-// paths is a mux that keeps a list of what is on it, so that a test can hold the
-// description of the API against what is served.
-type paths struct {
-	http.ServeMux
-
-	patterns *[]string // of all muxes of the server
+// hall is every path of a server: what requests meet at the front, and where
+// control is; which are one unless control has an address of its own.
+type hall struct {
+	front, control http.Handler
+	endPages       func() // ends the streams to pages
+	// Each path, at the front and where control is.
+	outside, inside []string
 }
 
-func (p *paths) Handle(pattern string, handler http.Handler) {
-	*p.patterns = append(*p.patterns, pattern)
-	p.ServeMux.Handle(pattern, handler)
-}
-
-func (p *paths) HandleFunc(pattern string, handle func(http.ResponseWriter, *http.Request)) {
-	p.Handle(pattern, http.HandlerFunc(handle))
-}
-
-// routing is every path of a server on one handler.
-type routing struct {
-	http.Handler
-
-	patterns []string
-	end      func() // of the streams to pages
-}
-
-// routes puts every path of the server on one mux.
-func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.Registry, g *gate) *routing {
-	all := &routing{}
-	admin := &paths{patterns: &all.patterns}
-	all.end = api.Register(admin, y.controls, c.Version, c.MaxModelBytes)
+// routes puts every path of the server on a mux, each behind its lock. Where
+// control has an address of its own, the front is another mux, with what is for
+// predictions.
+func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.Registry, g *gate, l *lock) (*hall, error) {
+	h := &hall{}
+	admin := &corridor{lock: l, patterns: &h.inside}
+	h.endPages = api.Register(admin, y.controls, c.Version, c.MaxModelBytes)
 	guarded := api.Guard(unhurried(admin))
 
-	mux := &paths{patterns: &all.patterns}
-	front := y.standard.front // the default model's, also while that is unloaded
-	mux.Handle("POST /predict", front)
-	protocols.Register(mux)
+	mux := &corridor{lock: l, patterns: &h.inside}
+	predictions(mux, y, protocols, g)
 	protocols.Manage(mux, y, func(h http.Handler) http.Handler { return api.Guard(unhurried(h)) })
-	for _, below := range []string{"/admin/", "/gate/", "/models/{model}/gate/"} {
-		mux.Handle(below, guarded)
+	for _, below := range []string{"/admin/", "/gate/", "/models/{model}/gate/"} { // each path below has its own lock
+		mux.ServeMux.Handle(below, guarded)
 	}
-	mux.Handle("GET /admin/live", narrow(guarded))
-	mux.Handle("GET /admin/models/{model}/live", narrow(guarded))
+	for _, path := range []string{"GET /admin/live", "GET /admin/models/{model}/live"} {
+		mux.ServeMux.Handle(path, narrow(guarded))
+	}
 	mux.Handle("GET /admin/webhooks", api.Guard(http.HandlerFunc(y.herald.List)))
 	mux.Handle("POST /admin/webhooks/{name}/replay", api.Guard(http.HandlerFunc(y.herald.Replay)))
 	mux.Handle("/admin/webhooks", api.MethodNotAllowed(http.MethodGet))
 	mux.Handle("/admin/webhooks/{name}/replay", api.MethodNotAllowed(http.MethodPost))
-	mux.Handle("POST /judge", kayenta.Handler())
-	mux.Handle("GET /openapi.json", admin)
+	mux.ServeMux.Handle("GET /openapi.json", admin)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics, EnableOpenMetrics: true, ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelError)}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { status(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		switch {
-		case g.draining.Load():
-			status(w, http.StatusServiceUnavailable, "draining")
-		case !g.ready.Load():
-			status(w, http.StatusServiceUnavailable, "loading")
-		default:
-			status(w, http.StatusOK, "ready")
-		}
-	})
-	for _, path := range []string{"/predict", "/models/{model}/predict", "/judge"} {
-		mux.Handle(path, api.MethodNotAllowed(http.MethodPost))
-	}
-	for _, path := range []string{"/openapi.json", "/metrics", "/healthz", "/readyz"} {
+	for _, path := range []string{"/openapi.json", "/metrics"} {
 		mux.Handle(path, api.MethodNotAllowed(http.MethodGet))
 	}
 	window := web.Handler()
@@ -104,25 +75,69 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 	mux.Handle("GET /docs", pages)
 	mux.Handle("GET /docs/", pages)
 	mux.Handle("/", api.NotFound("Predictions are at POST /predict or POST /models/NAME/predict, control is below /admin/, and GET /openapi.json describes it."))
-	all.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	l.entrance(mux)
+	h.control = entered(c, y, protocols, g, mux)
+	h.front, h.outside = h.control, h.inside
+	err := errors.Join(admin.err(), mux.err())
+	if c.AdminListen != "" {
+		h.outside = nil
+		outside := &corridor{lock: l, patterns: &h.outside}
+		predictions(outside, y, protocols, g)
+		outside.Handle("/", api.NotFound("Predictions are at POST /predict or POST /models/NAME/predict; control has another address."))
+		h.front, err = entered(c, y, protocols, g, outside), errors.Join(err, outside.err())
+	}
+	return h, err
+}
+
+// predictions are what clients of models need.
+func predictions(mux *corridor, y *yard, protocols *infer.Protocols, g *gate) {
+	mux.Handle("POST /predict", y.standard.front) // the default model's, also while that is unloaded
+	protocols.Register(mux)
+	mux.Handle("POST /judge", kayenta.Handler())
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { status(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		switch {
+		case g.draining.Load():
+			status(w, http.StatusServiceUnavailable, "draining")
+		case !g.ready.Load():
+			status(w, http.StatusServiceUnavailable, "loading")
+		default:
+			status(w, http.StatusOK, "ready")
+		}
+	})
+	for _, path := range []string{"/healthz", "/readyz"} {
+		mux.Handle(path, api.MethodNotAllowed(http.MethodGet))
+	}
+	for _, path := range []string{"/predict", "/models/{model}/predict", "/judge"} {
+		mux.Handle(path, api.MethodNotAllowed(http.MethodPost))
+	}
+}
+
+// entered is what every request meets first.
+func entered(c *Config, y *yard, protocols *infer.Protocols, g *gate, mux *corridor) http.Handler {
+	front, anyAddress := y.standard.front, c.exposed()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
-		if !knownHost(c.AllowedHosts, r.Host) {
-			protocols.Forbid(w, r, foreignHost(r.Host))
+		if !knownHost(c.AllowedHosts, anyAddress, r.Host) {
+			protocols.Refuse(w, r, http.StatusForbidden, foreignHost(r.Host))
 			return
 		}
 		if r.URL.Path == "/predict" && r.Method == http.MethodPost { // nearly always; the mux has dozens of patterns to look through
-			front.ServeHTTP(w, r)
+			if mux.lock.opens(w, r, ruleOfDefault, "") {
+				front.ServeHTTP(w, r)
+			}
 			return
 		}
 		if name, ok := named(r); ok { // likewise, with a look-up
-			protocols.Predict(name, w, r)
+			if mux.lock.opens(w, r, ruleOfNamed, name) {
+				protocols.Predict(name, w, r)
+			}
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
-	return all
 }
 
 // named takes the model's name out of POST /models/NAME/predict.
@@ -159,7 +174,11 @@ type wired struct{}
 // stream that has some kilobytes a second. HTTP/2 has windows of its own.
 func narrow(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(wired{}).(*net.TCPConn); ok && r.ProtoMajor == 1 {
+		wire := r.Context().Value(wired{})
+		if inner, ok := wire.(interface{ NetConn() net.Conn }); ok { // TLS
+			wire = inner.NetConn()
+		}
+		if c, ok := wire.(*net.TCPConn); ok && r.ProtoMajor == 1 {
 			_ = c.SetWriteBuffer(64 << 10) // one that keeps more is slower to find out
 		}
 		next.ServeHTTP(w, r)

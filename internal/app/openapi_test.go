@@ -21,8 +21,8 @@ import (
 	"serin/internal/route"
 )
 
-// static are the files of the pages, which are no calls.
-var static = []string{"GET /assets/", "GET /storybook.html", "GET /docs/"}
+// static are the files of the pages, and how one comes to them, which are no calls.
+var static = []string{"GET /login", "POST /login", "POST /logout", "GET /assets/", "GET /storybook.html", "GET /docs/"}
 
 // TestEveryCallIsDescribed holds the description against the paths that are served:
 // there is nothing that one has and the other has not.
@@ -51,10 +51,13 @@ func TestEveryCallIsDescribed(t *testing.T) {
 	c, y := configFor(t), &yard{}
 	y.standard.front = infer.NewHandler(new(route.Switch), infer.DefaultLimits(), c.Log)
 	protocols := y.standard.front.Protocols("churn", "", func() bool { return true })
-	all := routes(&c, y, protocols, prometheus.NewRegistry(), new(gate))
-	defer all.end()
+	all, err := routes(&c, y, protocols, prometheus.NewRegistry(), new(gate), &lock{protocols: protocols})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer all.endPages()
 	served := map[string]bool{}
-	for _, pattern := range all.patterns {
+	for _, pattern := range all.inside {
 		method, path, named := strings.Cut(pattern, " ")
 		if !named || slices.Contains(static, pattern) { // of what there is not
 			continue

@@ -314,7 +314,11 @@ func TestNobodyIsToldThatThereIsNoCanary(t *testing.T) {
 			t.Errorf("the first request is answered while the phase is %q", phase)
 		}
 	}
-	if err := assemble(c, y).run(ctx, &accepting{Listener: l, first: first}, nil, box, func(Ready) { cancel(ErrAtOnce) }); err != nil {
+	s, err := assemble(c, y, &gatehouse{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.run(ctx, &addresses{http: &accepting{Listener: l, first: first}}, box, func(Ready) { cancel(ErrAtOnce) }); err != nil {
 		t.Error(err)
 	}
 }

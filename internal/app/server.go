@@ -9,12 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"serin/internal/infer"
+	"serin/internal/keys"
 	"serin/internal/model"
 	"serin/internal/notify"
 	"serin/internal/rollout"
@@ -36,6 +36,8 @@ const rpcLimit = 5 * time.Second
 type Ready struct {
 	// URL is where it answers.
 	URL string
+	// Admin is where control, pages and metrics are, if that is another address.
+	Admin string
 	// GRPC is where gRPC is answered, host:port; empty for nowhere.
 	GRPC string
 	// Models are what it serves, the default model first.
@@ -66,18 +68,15 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	listener, err := listen(ctx, c.Listen)
+	house, err := c.Admission.open()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ignoreClosed(listener.Close())) }()
-	wire, err := listenGRPC(ctx, &c)
+	at, err := listenAll(ctx, &c)
 	if err != nil {
 		return err
 	}
-	if wire != nil {
-		defer func() { err = errors.Join(err, ignoreClosed(wire.Close())) }()
-	}
+	defer func() { err = errors.Join(err, at.close()) }()
 	root, err := openRoot(c.Root)
 	if err != nil {
 		return fmt.Errorf("opening the directory of model files: %w", err)
@@ -108,35 +107,11 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 	if err := herald.Prepare(ctx); err != nil {
 		return err
 	}
-	s := assemble(c, newYard(&c, root, memory, herald, data, models))
-	return s.run(ctx, listener, wire, box, ready)
-}
-
-// listenGRPC listens for gRPC; nil where it is off.
-func listenGRPC(ctx context.Context, c *Config) (net.Listener, error) {
-	address := c.grpcAddress()
-	if address == "" {
-		return nil, nil
-	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port taken: another process listens on %s, where gRPC would be; choose another address with --grpc-listen, or off", address)
-	}
+	s, err := assemble(c, newYard(&c, root, memory, herald, data, models), house)
 	if err != nil {
-		return nil, fmt.Errorf("listening on %s for gRPC: %w", address, err)
+		return err
 	}
-	return l, nil
-}
-
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port taken: another process listens on %s; stop it, or choose another address with --listen", address)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", address, err)
-	}
-	return l, nil
+	return s.run(ctx, at, box, ready)
 }
 
 // openRoot keeps the absolute name, for messages.
@@ -148,68 +123,88 @@ func openRoot(dir string) (*os.Root, error) {
 	return os.OpenRoot(absolute)
 }
 
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
-}
-
 // server is the parts of a running serin.
 type server struct {
 	config Config
 	yard   *yard
+	house  *gatehouse
 	http   *http.Server
+	admin  *http.Server // nil where control is at the same address
 	rpc    *infer.RPC
 	gate   gate
 }
 
-func assemble(c Config, y *yard) *server {
-	s := &server{config: c, yard: y}
+func assemble(c Config, y *yard, house *gatehouse) (*server, error) {
+	s := &server{config: c, yard: y, house: house}
 	protocols := y.standard.front.Protocols(y.models[0].Name, c.Version, func() bool { return s.gate.ready.Load() && !s.gate.draining.Load() })
 	y.protocols = protocols
 	y.serve(y.lines())
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newMetrics(c.Version, y, protocols)...)
-	s.rpc = protocols.GRPC()
-	all := routes(&s.config, y, protocols, registry, &s.gate)
-	s.http = newServer(all, c.Log)
+	l := &lock{protocols: protocols}
+	if house.ring != nil {
+		l.guard = keys.NewGuard(house.ring, y.models[0].Name, time.Now, c.Log)
+	}
+	protocols.Guard(l.guard, c.AdminListen != "")
+	s.rpc = protocols.GRPC(house.rpc()...)
+	h, err := routes(&s.config, y, protocols, registry, &s.gate, l)
+	if err != nil {
+		return nil, err
+	}
+	s.http = newServer(h.front, c.Log)
+	if c.AdminListen != "" {
+		s.admin = newServer(h.control, c.Log)
+	}
+	for _, server := range s.servers() {
+		house.secure(server)
+		server.RegisterOnShutdown(h.endPages)
+	}
 	if c.hurry != nil {
 		c.hurry(s.http)
 	}
-	s.http.RegisterOnShutdown(all.end)
-	return s
+	return s, nil
 }
 
-func (s *server) run(ctx context.Context, listener, wire net.Listener, box *blackBox, ready func(Ready)) error {
+// servers are those of HTTP.
+func (s *server) servers() []*http.Server {
+	if s.admin == nil {
+		return []*http.Server{s.http}
+	}
+	return []*http.Server{s.http, s.admin}
+}
+
+func (s *server) run(ctx context.Context, at *addresses, box *blackBox, ready func(Ready)) error {
 	defer tell(ctx, s.yard.herald)()
 	if err := s.yard.recall(ctx, box); err != nil {
 		return err
 	}
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	var serving sync.WaitGroup
-	address := ""
-	if wire != nil {
-		address = wire.Addr().String()
+	if at.grpc != nil {
 		serving.Go(func() {
-			if err := s.rpc.Serve(wire); err != nil {
+			if err := s.rpc.Serve(at.grpc); err != nil {
 				failed <- fmt.Errorf("serving gRPC: %w", err)
 			}
 		})
 	}
-	serving.Go(func() {
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			failed <- fmt.Errorf("serving HTTP: %w", err)
-		}
-	})
+	for i, server := range s.servers() {
+		serving.Go(func() {
+			if err := s.house.serve(server, []net.Listener{at.http, at.admin}[i]); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("serving HTTP: %w", err)
+			}
+		})
+	}
+	watching, done := context.WithCancel(ctx)
+	serving.Go(func() { s.house.watch(watching, &s.config) })
 	defer serving.Wait()
+	defer done()
 	if err := s.yard.boot(ctx); err != nil {
 		return errors.Join(err, s.close())
 	}
 	defer s.yard.work(ctx)()
 	s.gate.ready.Store(true)
 	s.rpc.Ready(true)
-	ready(Ready{URL: "http://" + listener.Addr().String(), GRPC: address, Models: s.yard.serving(), Resting: s.yard.resting(ctx)})
+	ready(Ready{URL: at.url(s.house, at.http), Admin: at.url(s.house, at.admin), GRPC: at.rpc(), Models: s.yard.serving(), Resting: s.yard.resting(ctx)})
 	select {
 	case err := <-failed:
 		return errors.Join(err, s.close())
@@ -223,7 +218,11 @@ func (s *server) close() error {
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
 	s.rpc.Stop(now)
-	return s.http.Close()
+	var err error
+	for _, server := range s.servers() {
+		err = errors.Join(err, server.Close())
+	}
+	return err
 }
 
 // stop ends in the order in which nothing is lost: say that no new requests are
@@ -248,8 +247,11 @@ func (s *server) stop(ctx context.Context) error {
 		defer cancel()
 		s.rpc.Stop(soon)
 	})
-	if err := s.http.Shutdown(limit); err != nil {
-		return errors.Join(fmt.Errorf("requests were still running after %v and were cut off: %w", shutdownLimit, err), s.http.Close())
+	var problems error
+	for _, server := range s.servers() {
+		if err := server.Shutdown(limit); err != nil {
+			problems = errors.Join(problems, fmt.Errorf("requests were still running after %v and were cut off: %w", shutdownLimit, err), server.Close())
+		}
 	}
-	return nil
+	return problems
 }

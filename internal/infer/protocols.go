@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"serin/internal/infer/oip"
+	"serin/internal/keys"
 	"serin/internal/model"
 	"serin/internal/route"
 )
@@ -38,7 +39,9 @@ type Protocols struct {
 	desks  atomic.Pointer[desks]
 	lost   *desk // of those who name a model that is not here
 
-	repository Repository // nil if nothing is loaded and unloaded
+	repository Repository  // nil if nothing is loaded and unloaded
+	guard      *keys.Guard // nil if nobody is asked for a key
+	elsewhere  bool        // control is at another address
 }
 
 // desk is where one model is asked for.
@@ -104,9 +107,9 @@ func (p *Protocols) find(name string) (*desk, error) {
 	return p.lost, troubled(http.StatusNotFound, "There is no model %q: this server %s.", model.Clip(name), here)
 }
 
-// Forbid refuses a request before anybody has looked at it, in the words of the
-// protocol that its path is of.
-func (p *Protocols) Forbid(w http.ResponseWriter, r *http.Request, detail string) {
+// Refuse refuses a request before anybody has looked at it, in the words of the
+// protocol that its path is of. The status is 401, 403 or 429.
+func (p *Protocols) Refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
 	in := route.Native
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/v2"):
@@ -116,7 +119,7 @@ func (p *Protocols) Forbid(w http.ResponseWriter, r *http.Request, detail string
 	case strings.HasSuffix(path, "/invocations"):
 		in = route.Scoring
 	}
-	p.lost.front.refuse(in, w, troubled(http.StatusForbidden, "%s", detail))
+	p.lost.front.refuse(in, w, troubled(status, "%s", detail))
 }
 
 func (k *desks) names(write func(string) string) []string {

@@ -39,10 +39,9 @@ type RPC struct {
 }
 
 // GRPC makes the gRPC server of the model's predictions. It does not serve, and
-// is not healthy, before it is told.
-func (p *Protocols) GRPC() *RPC {
-	front := p.lost.front
-	r := &RPC{health: health.NewServer(), server: grpc.NewServer(
+// is not healthy, before it is told. The options are of its listener: TLS.
+func (p *Protocols) GRPC(options ...grpc.ServerOption) *RPC {
+	r := &RPC{health: health.NewServer(), server: grpc.NewServer(append(options,
 		grpc.MaxRecvMsgSize(smallBody), // of all but ModelInfer
 		grpc.StaticStreamWindowSize(window),
 		grpc.StaticConnWindowSize(connWindow),
@@ -52,9 +51,9 @@ func (p *Protocols) GRPC() *RPC {
 		grpc.ConnectionTimeout(5*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.InTapHandle(front.lasting),
-		grpc.UnaryInterceptor(p.recovered),
-	)}
+		grpc.InTapHandle(p.admitted(p.lost.front.lasting)),
+		grpc.ChainUnaryInterceptor(p.recovered, p.scoped),
+	)...)}
 	s := &service{Protocols: p}
 	methods := inferencepb.GRPCInferenceService_ServiceDesc
 	methods.Methods = slices.Clone(methods.Methods)
@@ -210,6 +209,9 @@ func (s *service) infer(ctx context.Context, a *asking) (mem.BufferSlice, error)
 	to, err := addressOf(a.body)
 	if err != nil {
 		return nil, s.lost.status(err)
+	}
+	if err := s.covered(ctx, to.model); err != nil {
+		return nil, err
 	}
 	d, err := s.find(to.model)
 	if err != nil {

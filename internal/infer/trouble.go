@@ -83,6 +83,8 @@ type meaning struct {
 
 // meanings are of the statuses that are not simply a bad request.
 var meanings = map[int]meaning{
+	http.StatusUnauthorized:          {"unauthenticated", "UNAUTHENTICATED", codes.Unauthenticated},
+	http.StatusTooManyRequests:       {"too_many_attempts", "UNAUTHENTICATED", codes.ResourceExhausted},
 	http.StatusForbidden:             {"forbidden", "PERMISSION_DENIED", codes.PermissionDenied},
 	http.StatusNotFound:              {"not_found", "RESOURCE_DOES_NOT_EXIST", codes.NotFound},
 	http.StatusConflict:              {"conflict", "INVALID_STATE", codes.FailedPrecondition},

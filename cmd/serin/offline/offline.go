@@ -5,6 +5,7 @@
 //	table      --> train                a model file
 //	latencies  --> judge, calc, power   the server's rules and tests on numbers from elsewhere
 //	seed       --> simulate             thousands of canaries that never were
+//	chance     --> token                a secret, and the line that knows it again
 //
 // What may not happen here: a connection, or a verdict of its own; each command
 // puts the question of a command line to the room that knows the answer.
@@ -22,6 +23,6 @@ import (
 // that serve.
 func Commands(c term.Console, plan rollout.Plan) []*cobra.Command {
 	return []*cobra.Command{
-		newTrain(c), newPredict(c), newInspect(c), newPower(c), newSimulate(c, plan), newJudge(c, plan), newCalc(c),
+		newTrain(c), newPredict(c), newInspect(c), newPower(c), newSimulate(c, plan), newJudge(c, plan), newCalc(c), newToken(c),
 	}
 }

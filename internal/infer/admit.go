@@ -1,0 +1,110 @@
+package infer
+
+import (
+	"context"
+	"net/http"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/tap"
+
+	"serin/internal/infer/inferencepb"
+	"serin/internal/keys"
+	"serin/internal/route"
+)
+
+// Guard lets nobody in by gRPC whom the guard does not admit, if there is one; and
+// where control is elsewhere, nothing is loaded or unloaded by gRPC. By HTTP, that
+// is the business of the mux that Register is given. It must be called before GRPC.
+func (p *Protocols) Guard(g *keys.Guard, controlElsewhere bool) {
+	p.guard, p.elsewhere = g, controlElsewhere
+}
+
+// admission is who calls, and what the method asks of him.
+type admission struct {
+	key  *keys.Key
+	rule keys.Rule
+}
+
+type admissionKey struct{}
+
+// admitted looks at who calls before anything of the message is read, whatever the
+// method: also of a stream, and of one that there is not. Where the method is about
+// a model, scoped looks at which one as soon as it is known.
+func (p *Protocols) admitted(next tap.ServerInHandle) tap.ServerInHandle {
+	if p.guard == nil && !p.elsewhere {
+		return next
+	}
+	return func(ctx context.Context, info *tap.Info) (context.Context, error) {
+		rule, known := keys.RPCRule(info.FullMethodName)
+		if !known {
+			return ctx, p.denied(&keys.Refusal{Status: http.StatusForbidden, Detail: "This server has no such method, or it is for nobody."})
+		}
+		if p.elsewhere && !rule.Serves(keys.Predict) {
+			return ctx, p.denied(&keys.Refusal{Status: http.StatusForbidden, Detail: "Models are loaded and unloaded at the server's address for control, which is another one."})
+		}
+		if p.guard == nil {
+			return next(ctx, info)
+		}
+		proof := keys.Proof{Authorization: info.Header["authorization"]}
+		if caller, ok := peer.FromContext(ctx); ok {
+			proof.Address = caller.Addr.String()
+			if secure, ok := caller.AuthInfo.(credentials.TLSInfo); ok && len(secure.State.VerifiedChains) > 0 {
+				proof.Certificates = secure.State.PeerCertificates
+			}
+		}
+		key, refusal := p.guard.Identify(&proof, rule)
+		if refusal != nil {
+			return ctx, p.denied(refusal)
+		}
+		if key != nil {
+			ctx = context.WithValue(ctx, admissionKey{}, &admission{key, rule})
+		}
+		return next(ctx, info)
+	}
+}
+
+// scoped looks at which model a message is about. ModelInfer reads its message
+// itself, and asks covered.
+func (p *Protocols) scoped(ctx context.Context, in any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	model := ""
+	switch in := in.(type) {
+	case interface{ GetModelName() string }:
+		model = in.GetModelName()
+	case interface{ GetName() string }:
+		model = in.GetName()
+	default:
+		rule, known := keys.RPCRule(info.FullMethod)
+		if rule.Named() && info.FullMethod != inferencepb.GRPCInferenceService_ModelInfer_FullMethodName || !known {
+			return nil, p.denied(&keys.Refusal{Status: http.StatusForbidden, Detail: "This message does not say which model it is about."})
+		}
+		if rule.Named() || rule.Open() {
+			return handler(ctx, in)
+		}
+	}
+	if err := p.covered(ctx, model); err != nil {
+		return nil, err
+	}
+	return handler(ctx, in)
+}
+
+// covered tells whether who has been admitted may ask about a model; "" is the
+// default one.
+func (p *Protocols) covered(ctx context.Context, model string) error {
+	if p.guard == nil {
+		return nil
+	}
+	a, _ := ctx.Value(admissionKey{}).(*admission)
+	if a == nil { // cannot happen: the methods that are open to everybody have no model
+		return p.denied(&keys.Refusal{Status: http.StatusForbidden, Detail: "This call came in by no door."})
+	}
+	if refusal := p.guard.May(a.key, a.rule, model); refusal != nil {
+		return p.denied(refusal)
+	}
+	return nil
+}
+
+func (p *Protocols) denied(r *keys.Refusal) error {
+	return p.lost.front.refusal(route.GRPC, troubled(r.Status, "%s", r.Detail)).rpc()
+}
