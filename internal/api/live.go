@@ -42,8 +42,10 @@ type now struct {
 	// Saved is when the evidence, or an event, was made durable last; nil if this
 	// process has made none.
 	Saved *time.Time `json:"saved"`
-	State State      `json:"state"`
-	Plan  livePlan   `json:"plan"`
+	// Here is how this replica serves other than it was decided; "" if it does not.
+	Here  string   `json:"here"`
+	State State    `json:"state"`
+	Plan  livePlan `json:"plan"`
 	// Seen is the distribution of what was observed: of the rollout in progress, or
 	// without one of stable since the process started.
 	Seen seen `json:"seen"`
@@ -372,7 +374,7 @@ func (l *gallery) now(h control.Health) []byte {
 			saved = &h.Saved
 		}
 		l.made, l.shared = time.Now(), event("now", now{
-			At: time.Now().UTC(), Serin: l.of.version, Saved: saved, State: state, Seen: seenOf(&g.Stable, &g.Canary),
+			At: time.Now().UTC(), Serin: l.of.version, Saved: saved, Here: h.Here, State: state, Seen: seenOf(&g.Stable, &g.Canary),
 			Plan: livePlan{
 				Weight: plan.Weight.Fraction(), PeriodS: plan.Period.Seconds(), AtEnd: string(plan.AtEnd), OnAlarm: string(plan.OnAlarm),
 				MinSamples: plan.MinSamples, Alpha: plan.Alpha, MinEffectMS: plan.MinEffect.Seconds() * 1e3,

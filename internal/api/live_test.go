@@ -154,10 +154,11 @@ func open(t *testing.T, e *exhibit) (url string, end func()) {
 func TestPageLearnsHowItStands(t *testing.T) {
 	t.Parallel()
 	e := show(t, 30)
+	e.health.Here, e.health.Saved = "serves stable only", time.Now()
 	url, end := open(t, e)
 	first := follow(t, url)
 	var n now
-	if name := first.next(&n); name != "now" || n.State.Model != "churn" || n.State.AlertStatus == nil || n.Plan.PeriodS != 3600 {
+	if name := first.next(&n); name != "now" || n.State.Model != "churn" || n.State.AlertStatus == nil || n.Plan.PeriodS != 3600 || n.Here != "serves stable only" || n.Saved == nil || !n.Saved.Equal(e.health.Saved) {
 		t.Errorf("first comes %s: %+v", name, n)
 	}
 	sum := uint64(0)

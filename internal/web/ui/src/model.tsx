@@ -55,6 +55,11 @@ function Known({ view, now, base, stale, say }: Props & { now: Now }) {
             {live && s.alert_status.monitor_verdict === 'insufficient' && s.alert_status.status !== 'insufficient_data' && (
               <p class="second">The monitor: {s.alert_status.monitor_finding}.</p>
             )}
+            {now.here && (
+              <p class="wrong here">
+                <strong>This replica</strong> {now.here}.
+              </p>
+            )}
             <Actions {...{ now, base, stale, say }} />
           </div>
         </div>

@@ -141,6 +141,7 @@ export interface Now {
   at: string
   serin: string
   saved: string | null
+  here: string
   state: State
   plan: Plan
   seen: Seen

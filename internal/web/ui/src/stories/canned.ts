@@ -199,7 +199,7 @@ export function live(t: Tale): View & { now: Now } {
   if (first) journal.unshift(event(42, first.t, { event: 'alarm', ...ground(first, judgement(t, first), 'fail') }))
   if (due) journal.unshift(event(43, 3600, { event: 'period-over', ...ground(p!, j, j.verdict) }))
   return {
-    now: { at: at(t.seconds), serin: '1.0.0', saved: at(t.seconds - 1), state, plan, seen: seen(t, canary, stable) },
+    now: { at: at(t.seconds), serin: '1.0.0', saved: at(t.seconds - 1), here: '', state, plan, seen: seen(t, canary, stable) },
     rollout: 'r7', points: all, journal, models: [], heard: 1, missing: false,
   }
 }

@@ -33,6 +33,11 @@ const views: Record<string, () => { view: View; stale?: number }> = {
     view.now.state.phase = 'loading'
     return { view }
   },
+  replica: () => {
+    const view = live({ slower: 0, seconds: 900 })
+    view.now.here = 'serves stable only: the store has not been heard for 2m0s'
+    return { view }
+  },
   unsaved: () => {
     const view = live({ slower: 0, seconds: 900 })
     view.now.saved = new Date(Date.parse(view.now.at) - 60_000).toISOString()
