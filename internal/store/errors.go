@@ -38,6 +38,12 @@ func (d *Damage) Error() string { return fmt.Sprintf("%s is damaged: %s. %s", d.
 const restore = "Restore the whole directory from a backup; or move it away and start anew with the model file that was stable: head.json, " +
 	"where it can still be read, names its digest, and artifacts/ has it under that name."
 
+// flaw is damage to what is in the tables; explain says whose they are, and what to
+// do about it.
+func flaw(format string, args ...any) error {
+	return &Damage{What: fmt.Errorf(format, args...).Error()}
+}
+
 func (s *Store) restore() string {
 	if s.shared != nil {
 		return restoreShared

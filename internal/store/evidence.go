@@ -83,22 +83,22 @@ func checksum(parts ...[]byte) []byte {
 
 // readEvidence checks the evidence table against the models: there is a row
 // for each rollout in progress and no other.
-func (v *view) readEvidence(ctx context.Context, db *database) error {
-	err := db.tables().each(ctx, "SELECT model, rollout, data, checksum FROM evidence", nil, func(rows *sql.Rows) (bool, error) {
+func (v *view) readEvidence(ctx context.Context, t tables) error {
+	err := t.each(ctx, "SELECT model, rollout, data, checksum FROM evidence", nil, func(rows *sql.Rows) (bool, error) {
 		var name, rolloutID string
 		var data, sum []byte
 		if err := rows.Scan(&name, &rolloutID, &data, &sum); err != nil {
 			return false, err
 		}
 		if !bytes.Equal(sum, checksum([]byte(name), []byte(rolloutID), data)) {
-			return false, fmt.Errorf("the evidence of model %q does not have the checksum that it was written with", name)
+			return false, flaw("the evidence of model %q does not have the checksum that it was written with", name)
 		}
 		if err := new(record.Evidence).UnmarshalBinary(data); err != nil {
-			return false, fmt.Errorf("the evidence of model %q is not understood: %w", name, err)
+			return false, flaw("the evidence of model %q is not understood: %w", name, err)
 		}
 		m := v.models[name]
 		if m.rollout != rolloutID || rolloutID == "" {
-			return false, fmt.Errorf("there is evidence of rollout %q of model %q, which is not in progress", rolloutID, name)
+			return false, flaw("there is evidence of rollout %q of model %q, which is not in progress", rolloutID, name)
 		}
 		m.evidence = data
 		v.models[name] = m
@@ -109,7 +109,7 @@ func (v *view) readEvidence(ctx context.Context, db *database) error {
 	}
 	for name, m := range v.models {
 		if m.rollout != "" && m.evidence == nil {
-			return fmt.Errorf("the evidence of rollout %q of model %q is missing", m.rollout, name)
+			return flaw("the evidence of rollout %q of model %q is missing", m.rollout, name)
 		}
 	}
 	return nil

@@ -104,7 +104,7 @@ func (s *Store) readDatabase(ctx context.Context, db *database, found *view, wri
 	if err := s.compare(before, found.head, written); err != nil {
 		return err
 	}
-	return s.damaged(found.readEvidence(ctx, db))
+	return s.damaged(found.readEvidence(ctx, db.tables()))
 }
 
 // follow goes on by one row of the journal, if it is the one that must follow.
@@ -121,7 +121,9 @@ func (v *view) follow(r *row) error {
 	if state.Model != r.model || state.Generation != v.models[r.model].generation+1 {
 		return fmt.Errorf("row %d of the journal does not follow the last one of model %q", r.seq, r.model)
 	}
-	v.models[r.model] = newModel(state, r.state)
+	m := newModel(state, r.state)
+	m.seq = r.seq
+	v.models[r.model] = m
 	v.head = head{r.seq, r.hash}
 	return nil
 }

@@ -46,16 +46,12 @@ func (s *Store) SaveMemo(ctx context.Context, name string, data []byte) error {
 }
 
 func (s *Store) saveMemo(ctx context.Context, name string, data []byte) error {
-	put := func(t tables) error {
-		return t.exec(ctx, "INSERT INTO memos (name, data, checksum) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET data = excluded.data, checksum = excluded.checksum",
-			name, data, checksum([]byte(name), data))
-	}
 	if s.shared != nil {
 		t, err := s.shared.begin(ctx)
 		if err != nil {
 			return err
 		}
-		return s.explain(put(t))
+		return s.explain(t.putMemo(ctx, name, data))
 	}
 	end, err := s.beginWrite(ctx)
 	if err != nil {
@@ -63,11 +59,16 @@ func (s *Store) saveMemo(ctx context.Context, name string, data []byte) error {
 	}
 	defer end()
 	s.step("memo: begin")
-	if err := s.db.transaction(context.WithoutCancel(ctx), func() error { return put(s.db.tables()) }); err != nil {
+	if err := s.db.transaction(context.WithoutCancel(ctx), func() error { return s.db.tables().putMemo(ctx, name, data) }); err != nil {
 		return s.explain(err)
 	}
 	s.step("memo: durable")
 	return nil
+}
+
+func (t tables) putMemo(ctx context.Context, name string, data []byte) error {
+	return t.exec(ctx, "INSERT INTO memos (name, data, checksum) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET data = excluded.data, checksum = excluded.checksum",
+		name, data, checksum([]byte(name), data))
 }
 
 // Last is the number of the journal's last row, 0 without any.

@@ -71,7 +71,11 @@ func (r *row) texts() []string {
 }
 
 func (r *row) scan(scan func(...any) error) error {
-	return scan(&r.seq, &r.model, &r.at, &r.event, &r.actor, &r.reason, &r.rollout, &r.finding, &r.detail, &r.state, &r.evidence, &r.prev, &r.hash)
+	err := scan(&r.seq, &r.model, &r.at, &r.event, &r.actor, &r.reason, &r.rollout, &r.finding, &r.detail, &r.state, &r.evidence, &r.prev, &r.hash)
+	if r.evidence == nil { // SQLite's way to hand out no bytes, which is PostgreSQL's for NULL
+		r.evidence = []byte{}
+	}
+	return err
 }
 
 // digest is the row's link in the chain:

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -34,7 +35,7 @@ func (p *shared) explain(err error) error {
 		return fmt.Errorf("the store %s cannot be used: %w", p.address, u)
 	}
 	if damage, ok := errors.AsType[*Damage](err); ok {
-		damage.Path = p.address
+		damage.Path, damage.Next = cmp.Or(damage.Path, p.address), cmp.Or(damage.Next, restoreShared)
 		return err
 	}
 	if failure, ok := errors.AsType[*pgconn.PgError](err); ok {
@@ -86,9 +87,4 @@ func (p *shared) explainCode(failure *pgconn.PgError, err error) error {
 func (p *shared) renew() {
 	p.pool.SetMaxIdleConns(0)
 	p.pool.SetMaxIdleConns(2)
-}
-
-// flaw is damage to what is in the tables; explain says whose they are.
-func flaw(format string, args ...any) error {
-	return &Damage{What: fmt.Errorf(format, args...).Error(), Next: restoreShared}
 }

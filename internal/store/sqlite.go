@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -277,7 +278,10 @@ func (db *database) checkpoint(ctx context.Context) error {
 func explain(path string, err error) error {
 	var damage *Damage
 	var failure *sqlite.Error
-	if err == nil || errors.As(err, &damage) || !errors.As(err, &failure) {
+	if errors.As(err, &damage) {
+		damage.Path, damage.Next = cmp.Or(damage.Path, path), cmp.Or(damage.Next, restore)
+	}
+	if err == nil || damage != nil || !errors.As(err, &failure) {
 		return err
 	}
 	switch failure.Code() & 0xff {

@@ -58,6 +58,7 @@ type view struct {
 // evidence table say.
 type model struct {
 	generation uint64
+	seq        uint64 // of its last row; not always known
 	rollout    string // id of the one in progress, "" if none
 	state      string // JSON
 	evidence   []byte // encoded; nil if there is no rollout

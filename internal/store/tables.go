@@ -113,8 +113,7 @@ func (t tables) journal(ctx context.Context, name, rolloutID string, after uint6
 // append adds a row, and leaves of the model's evidence what next says, within a
 // transaction.
 func (t tables) append(ctx context.Context, r *row, next model) error {
-	const marks = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13"
-	if err := t.exec(ctx, "INSERT INTO journal ("+columns+") VALUES ("+marks+")", r.columns()...); err != nil {
+	if err := t.insertRow(ctx, r); err != nil {
 		return err
 	}
 	if next.rollout != "" {
@@ -122,6 +121,11 @@ func (t tables) append(ctx context.Context, r *row, next model) error {
 	}
 	err := t.exec(ctx, "DELETE FROM evidence WHERE model = $1", r.model)
 	return err
+}
+
+func (t tables) insertRow(ctx context.Context, r *row) error {
+	const marks = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13"
+	return t.exec(ctx, "INSERT INTO journal ("+columns+") VALUES ("+marks+")", r.columns()...)
 }
 
 // putEvidence replaces a model's evidence within a transaction.
