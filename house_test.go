@@ -110,7 +110,8 @@ var rooms = map[string]room{
 	"train":             {[]string{"model/sklearn", "pickle"}, "the workshop works offline: it fits, and writes a file"},
 
 	"route":             {[]string{"rollout", "model", "record"}, "a request picks its arm from an immutable table, without a lock, a disk or control code"},
-	"store":             {[]string{"rollout", "record"}, "it remembers committed states, events and evidence, and judges nothing"},
+	"store":             {[]string{"store/wal", "rollout", "record"}, "it remembers committed states, events and evidence, and judges nothing"},
+	"store/wal":         {nil, "it reads a file format that is not ours"},
 	"infer/inferencepb": {nil, "it is generated from a protocol that is not ours"},
 	"infer/oip":         {[]string{"model", "model/rows"}, "tensors to rows and back, whichever wire they came over"},
 

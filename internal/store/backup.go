@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"serin/internal/store/wal"
 )
 
 // backupTries is how often a copy is begun anew because the server moved its WAL
@@ -50,7 +52,7 @@ func backupOnce(ctx context.Context, dir, to string) (i Inventory, err error) {
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return i, err
 	}
-	before, err := walIdentity(dir)
+	before, err := wal.Round(filepath.Join(dir, walName))
 	if err != nil {
 		return i, err
 	}
@@ -59,7 +61,7 @@ func backupOnce(ctx context.Context, dir, to string) (i Inventory, err error) {
 			return i, err
 		}
 	}
-	after, err := walIdentity(dir)
+	after, err := wal.Round(filepath.Join(dir, walName))
 	if err != nil {
 		return i, err
 	}
@@ -79,24 +81,6 @@ func backupOnce(ctx context.Context, dir, to string) (i Inventory, err error) {
 		return i, err
 	}
 	return s.inventory(ctx, v)
-}
-
-// walIdentity is what changes when a WAL is begun anew; nothing without one.
-func walIdentity(dir string) ([]byte, error) {
-	f, err := os.Open(filepath.Join(dir, walName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	header := make([]byte, walHeader)
-	n, err := io.ReadFull(f, header)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = nil
-	}
-	return header[:n], err
 }
 
 // copyFile copies a file to one that does not exist, durably.

@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"modernc.org/sqlite"
+
+	"serin/internal/store/wal"
 )
 
 // load reads the whole directory, checks it, and only then lets the store use
@@ -25,8 +27,10 @@ func (s *Store) load(ctx context.Context) error {
 	if err := s.checkPresence(written); err != nil {
 		return err
 	}
-	if err := checkWAL(s.path(walName)); err != nil {
+	if harmed, err := wal.Check(s.path(walName), pageSize); err != nil {
 		return err
+	} else if harmed >= 0 {
+		return &Damage{s.path(walName), fmt.Sprintf("the record at byte %d was changed after it was written", harmed), restore}
 	}
 	db, err := openDatabase(ctx, s.path(databaseName))
 	if err != nil {
