@@ -65,7 +65,7 @@ func TestEveryOutputIsData(t *testing.T) {
 	of("deploy models/model_v2.joblib --weight 50%")
 	s.traffic(60)
 	for _, line := range []string{
-		"status", "check", "history", "webhooks", "report r1", "explain r1", "wait --timeout 1ms", "power",
+		"status", "check", "history", "webhooks", "top --once", "report r1", "explain r1", "wait --timeout 1ms", "power",
 		"inspect ../../models/model_v1.joblib", "judge --stable testdata/judge-stable.csv --canary testdata/judge-canary.csv",
 		"simulate --runs 2 --period 3m", "bench --requests 3 --warm-up 0s --connections 1",
 	} {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -34,110 +32,19 @@ Asking does not count as a look.`,
 			if err != nil {
 				return err
 			}
-			ctx := cmd.Context()
-			if limit > 0 {
-				limited, cancel := context.WithTimeout(ctx, limit)
-				defer cancel()
-				ctx = limited
+			overdue := r.overdue()
+			v := &view[api.State]{
+				Console: c, data: r.output,
+				ask:     func(ctx context.Context) (api.State, error) { return client.State(ctx) },
+				picture: func(s *api.State) string { return picture(s, overdue) },
+				lines:   func(s *api.State) []string { return []string{summary(s)} },
 			}
-			v := &view{Console: c, data: r.output, overdue: r.overdue()}
-			err = v.follow(ctx, func() (api.State, error) { return client.State(ctx) })
-			if ctx.Err() == nil { // else it was told to end
-				return fmt.Errorf("watch: %w", err)
-			}
-			return nil
+			return v.watch(cmd, limit)
 		},
 	}
 	r.flags(cmd)
 	cmd.Flags().DurationVar(&limit, "for", 0, "how long (default: until Ctrl-C)")
 	return cmd
-}
-
-// view is what is on the screen.
-type view struct {
-	term.Console
-
-	data    string // what --output says
-	overdue string // what is said when the time is over
-	height  int    // lines that are drawn
-	told    string // the last line, without a terminal
-}
-
-// follow asks again and again, and shows what is new, until ctx ends. A server
-// that was there once may be away for a while.
-func (v *view) follow(ctx context.Context, ask func() (api.State, error)) error {
-	tick := time.NewTicker(v.Pace())
-	defer tick.Stop()
-	for seen := false; ; {
-		s, err := ask()
-		_, gone := errors.AsType[*api.Unreachable](err)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err == nil:
-			seen = true
-			if err := v.show(&s); err != nil {
-				return err
-			}
-		case gone && seen:
-			v.line("the server does not answer; asking again")
-		default:
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func (v *view) show(s *api.State) error {
-	switch {
-	case v.Watched() && !term.Data(v.data):
-		text := picture(s, v.overdue)
-		v.draw(text)
-		v.told = ""
-	case summary(s) != v.told:
-		if !term.Data(v.data) {
-			v.line(summary(s))
-			return nil
-		}
-		v.told = summary(s)
-		if v.data == "yaml" {
-			fmt.Fprintln(v.Out, "---")
-			return v.Print(v.data, s, nil)
-		}
-		if err := json.NewEncoder(v.Out).Encode(s); err != nil {
-			return fmt.Errorf("writing the state: %w", err)
-		}
-	}
-	return nil
-}
-
-// line prints a line once, below what is drawn.
-func (v *view) line(text string) {
-	if text != v.told && !term.Data(v.data) {
-		fmt.Fprintln(v.Out, text)
-		v.height = 0
-	}
-	v.told = text
-}
-
-// draw replaces what was drawn before.
-func (v *view) draw(text string) {
-	var b strings.Builder
-	if v.height > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", v.height)
-	}
-	lines := strings.SplitAfter(text, "\n")
-	width := v.Width()
-	for _, line := range lines[:len(lines)-1] {
-		b.WriteString("\x1b[K" + term.Clip(strings.TrimSuffix(line, "\n"), width) + "\n")
-	}
-	b.WriteString("\x1b[J")
-	v.height = len(lines) - 1
-	fmt.Fprint(v.Out, b.String())
 }
 
 // summary is a line that changes when something has happened.
@@ -151,14 +58,18 @@ func summary(s *api.State) string {
 	case h == nil || h.CanaryStartTime == "":
 		return fmt.Sprintf("%s %s: canary %s in rollout %s", s.Model, s.Phase, r.Canary.Name, r.ID)
 	}
-	verdict := h.MonitorVerdict
-	if h.AlarmTime != "" {
-		verdict += ", alarm at " + h.AlarmTime
+	return ruling(s.Model, s.Phase, r.Canary.Name, r.ID, r.Weight, h.MonitorVerdict, h.AlarmTime, s.SimulateSlowdown)
+}
+
+// ruling says how the monitor judges a canary that gets requests.
+func ruling(model, phase, canary, rollout string, weight float64, verdict, alarm string, drill bool) string {
+	if alarm != "" {
+		verdict += ", alarm at " + alarm
 	}
-	if s.SimulateSlowdown {
+	if drill {
 		verdict += ", in a drill"
 	}
-	return fmt.Sprintf("%s %s: canary %s in rollout %s with %s of the requests: %s", s.Model, s.Phase, r.Canary.Name, r.ID, percent(r.Weight), verdict)
+	return fmt.Sprintf("%s %s: canary %s in rollout %s with %s of the requests: %s", model, phase, canary, rollout, percent(weight), verdict)
 }
 
 // picture is the view for a terminal.

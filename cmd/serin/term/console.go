@@ -53,6 +53,16 @@ func (c Console) Width() int {
 	return 80
 }
 
+// Height is how many lines of Out are seen at once.
+func (c Console) Height() int {
+	if f, ok := c.Out.(*os.File); ok {
+		if _, height, err := term.GetSize(int(f.Fd())); err == nil && height > 5 {
+			return height
+		}
+	}
+	return 24
+}
+
 // Clip keeps a line from being wrapped, where it could not be drawn over.
 func Clip(line string, width int) string {
 	if runes := []rune(line); len(runes) >= width {
