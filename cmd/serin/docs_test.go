@@ -1,12 +1,18 @@
 package main
 
 import (
+	"cmp"
+	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // TestDocumentedCommandsExist asks every command line that the documents name
@@ -46,29 +52,171 @@ func TestDocumentedCommandsExist(t *testing.T) {
 	}
 }
 
-// TestTheCurlLinesOfTheDocuments runs every curl line of two documents against a
-// real server. Each must succeed, and answer something unless it only does.
-func TestTheCurlLinesOfTheDocuments(t *testing.T) {
-	t.Parallel()
-	needs(t, "sh", "curl")
-	for name, server := range map[string]func(*testing.T) *server{
-		"protocols.md": func(t *testing.T) *server { return child(t, workplace(t)).mustBeReady() },
-		"models.md":    func(t *testing.T) *server { return twoModels(t, workplace(t)) },
-	} {
-		text, err := os.ReadFile("../../docs/" + name)
+// elsewhere are snippets that another test runs, by a page and a text in them: or by
+// a page and a language, all of them. The test is named, and knows the page.
+var elsewhere = []struct{ page, kind, has, by string }{
+	{"README.md", "sh", "go run ./cmd/serin demo", "Makefile"},
+	{"README.md", "sh", "make test", ".ci/run"},
+	{"README.md", "sh", "REPOSITORY", "scripts/first-prediction"},
+	{"README.md", "sh", "go build -o bin/serin ./cmd/serin", "Makefile"},
+	{"docs/first-five-minutes.md", "sh", "go build -o bin/serin ./cmd/serin", "Makefile"},
+	{"README.md", "python", "", "clients/python/tests/test_docs.py"},
+	{"docs/python.md", "python", "", "clients/python/tests/test_docs.py"},
+	{"docs/formats.md", "python", "", "internal/model/format/page_test.go"},
+	{"docs/gates.md", "yaml", "", "cmd/serin/gates_test.go"},
+	{"docs/gates.md", "json", "", "cmd/serin/gates_test.go"},
+	{"docs/webhooks.md", "python", "", "cmd/serin/webhooks_test.go"},
+}
+
+// snippet is a block of code of a page.
+type snippet struct {
+	page, kind, code string
+	line             int
+}
+
+// snippets are those of all documents, by page.
+func snippets(t *testing.T) map[string][]snippet {
+	t.Helper()
+	found := map[string][]snippet{}
+	read := func(page string) {
+		text, err := os.ReadFile("../../" + page)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := server(t)
-		lines := regexp.MustCompile("(?m)^curl .*$").FindAllString(string(text), -1)
-		if len(lines) < 15 {
-			t.Fatalf("%s: only %d curl lines were found", name, len(lines))
-		}
-		for _, line := range lines {
-			out, err := exec.Command("sh", "-c", strings.ReplaceAll(line, "http://127.0.0.1:8000", s.url)).CombinedOutput()
-			if silent := strings.HasSuffix(line, "load"); err != nil || (len(out) == 0) != silent {
-				t.Errorf("%s\n%v: %s", line, err, out)
+		var open *snippet
+		for i, line := range strings.Split(string(text), "\n") {
+			kind, fence := strings.CutPrefix(line, "```")
+			switch {
+			case fence && open == nil:
+				open = &snippet{page: page, kind: kind, line: i + 1}
+			case fence:
+				found[page], open = append(found[page], *open), nil
+			case open != nil:
+				open.code += line + "\n"
 			}
 		}
+		if open != nil {
+			t.Errorf("%s:%d: the block has no end", page, open.line)
+		}
+	}
+	read("README.md")
+	err := filepath.WalkDir("../../docs", func(path string, _ os.DirEntry, err error) error {
+		if filepath.Ext(path) == ".md" {
+			read(strings.TrimPrefix(filepath.ToSlash(path), "../../"))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// TestEverySnippetIsRun: what a document tells to type is typed here, page by page,
+// against a server of its own; or it is run by another test, which is named above.
+// What is text is marked so.
+func TestEverySnippetIsRun(t *testing.T) {
+	t.Parallel()
+	used := map[int]bool{}
+	for page, all := range snippets(t) {
+		var here []snippet
+		for _, s := range all {
+			switch by := ranBy(s); {
+			case s.kind == "text" || s.kind == "mermaid":
+			case by >= 0:
+				used[by] = true
+				if text, err := os.ReadFile("../../" + elsewhere[by].by); err != nil || !strings.Contains(string(text), cmp.Or(elsewhere[by].has, filepath.Base(page))) {
+					t.Errorf("%s:%d: %s does not run it (%v)", page, s.line, elsewhere[by].by, err)
+				}
+			case s.kind == "sh" || s.kind == "json" || s.kind == "yaml":
+				here = append(here, s)
+			default:
+				t.Errorf("%s:%d: nobody runs this block of %q: it is text, or let a test run it", page, s.line, s.kind)
+			}
+		}
+		if here != nil {
+			t.Run(page, func(t *testing.T) {
+				t.Parallel()
+				needs(t, "bash", "curl")
+				typeAll(t, page, here)
+			})
+		}
+	}
+	for i, e := range elsewhere {
+		if !used[i] {
+			t.Errorf("%v is no snippet any more", e)
+		}
+	}
+}
+
+func ranBy(s snippet) int {
+	return slices.IndexFunc(elsewhere, func(e struct{ page, kind, has, by string }) bool {
+		return e.page == s.page && e.kind == s.kind && strings.Contains(s.code, e.has)
+	})
+}
+
+// typeAll types what a page says, in a folder with the example models, and with
+// serin on the PATH. An hour is a second, and curl fails where a server refuses.
+func typeAll(t *testing.T, page string, all []snippet) {
+	t.Helper()
+	dir := workplace(t)
+	var s *server
+	if page == "docs/models.md" {
+		s = twoModels(t, dir)
+	} else {
+		s = child(t, dir).mustBeReady()
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden := `{"features": [0.5, 1.2, 0.8, 0.3, 1.1], "prediction": 1}`
+	for name, text := range map[string]string{
+		"bin/serin": "#!/bin/sh\nSERIN_TEST_AS_PROGRAM=1 exec '" + program + "' \"$@\"\n", ".curlrc": "fail\nsilent\nshow-error\n", "model.joblib.golden.jsonl": golden,
+	} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(text), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(filepath.Join(dir, "models", "model_v1.joblib"), filepath.Join(dir, "model.joblib")); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range all {
+		switch x.kind {
+		case "json":
+			if !json.Valid([]byte(x.code)) {
+				t.Errorf("%s:%d: this is no JSON", x.page, x.line)
+			}
+		case "yaml":
+			typeYAML(t, x)
+		default:
+			code := strings.NewReplacer("http://127.0.0.1:8000", s.url, "http://localhost:8000", s.url, "60m", "1s").Replace(x.code)
+			bash := exec.Command("bash", "-euo", "pipefail", "-c", code)
+			bash.Dir = dir
+			bash.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"), "CURL_HOME="+dir, "SERIN_SERVER="+s.url)
+			if out, err := bash.CombinedOutput(); err != nil {
+				t.Errorf("%s:%d: %v\n%s\n%s", x.page, x.line, err, x.code, out)
+			}
+		}
+	}
+}
+
+// typeYAML reads a file of settings as serve does, and others as YAML.
+func typeYAML(t *testing.T, x snippet) {
+	t.Helper()
+	var document map[string]any
+	if err := yaml.Unmarshal([]byte(x.code), &document); err != nil {
+		t.Errorf("%s:%d: %v", x.page, x.line, err)
+	}
+	if !strings.HasPrefix(x.code, "# serin.yaml") {
+		return
+	}
+	file := filepath.Join(t.TempDir(), "serin.yaml")
+	if err := os.WriteFile(file, []byte(x.code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := command("serve", "--config", file, "--print-config"); code != 0 {
+		t.Errorf("%s:%d: exit %d %s", x.page, x.line, code, errs)
 	}
 }
