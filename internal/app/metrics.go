@@ -125,7 +125,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstSummary(writeSeconds, w.count, w.time.Seconds(), nil, operation)
 		count(writeFailures, w.failed, operation)
 	})
-	for _, l := range m.yard.lines() {
+	lines := m.yard.lines()
+	if !slices.ContainsFunc(lines, func(l *line) bool { return l.standard }) { // its paths are still asked
+		refused(ch, m.yard.models[0].Name, m.yard.standard.front)
+	}
+	for _, l := range lines {
 		l.collect(ch)
 	}
 }
@@ -145,9 +149,7 @@ func (l *line) collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- prometheus.MustNewConstSummary(loadSeconds, loads.ready, loads.time.Seconds(), nil, l.Name)
 	put(loadFailures, prometheus.CounterValue, float64(loads.failed))
-	l.front.Refused(func(in route.Protocol, status int, n uint64) {
-		put(predictRequests, prometheus.CounterValue, float64(n), "", "", in.String(), strconv.Itoa(status))
-	})
+	refused(ch, l.Name, l.front)
 	for d, n := range l.pilot.Decisions() {
 		actor := "operator"
 		if d.BySelf {
@@ -157,6 +159,13 @@ func (l *line) collect(ch chan<- prometheus.Metric) {
 	}
 	l.canary(func(d *prometheus.Desc, value float64, labels ...string) {
 		put(d, prometheus.GaugeValue, value, labels...)
+	})
+}
+
+// refused counts the requests for a model that no version has seen.
+func refused(ch chan<- prometheus.Metric, model string, front *infer.Handler) {
+	front.Refused(func(in route.Protocol, status int, n uint64) {
+		ch <- prometheus.MustNewConstMetric(predictRequests, prometheus.CounterValue, float64(n), model, "", "", in.String(), strconv.Itoa(status))
 	})
 }
 

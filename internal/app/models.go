@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -70,8 +71,8 @@ func (c *Config) models(root *os.Root) ([]Model, error) {
 	if c.Folder == "" {
 		return c.Models, nil
 	}
-	found, err := inFolder(root, c.Folder, c.Log)
-	if err != nil {
+	found, bad, err := inFolder(root, c.Folder, c.Log)
+	if err = errors.Join(err, bad); err != nil {
 		return nil, err
 	}
 	all := slices.Clone(c.Models)
@@ -87,20 +88,33 @@ func (c *Config) models(root *os.Root) ([]Model, error) {
 	return all, nil
 }
 
+// later are the models that lie in the folder by now. What is wrong with one file
+// is said, and keeps nobody from the others.
+func (y *yard) later() ([]Model, error) {
+	if y.config.Folder == "" {
+		return nil, nil
+	}
+	found, bad, err := inFolder(y.root, y.config.Folder, y.config.Log)
+	if bad != nil {
+		y.config.Log.Warn("a file in the folder of models cannot be one", "err", bad)
+	}
+	return found, err
+}
+
 // inFolder finds the models of a folder: each file whose first bytes may be a
-// model's, called as the file without its extension, in the order of names.
-// Folders and hidden files are passed over, and what cannot be a model, such as
-// a README or golden predictions.
-func inFolder(root *os.Root, folder string, log *slog.Logger) ([]Model, error) {
+// model's, called as the file without its extension, in the order of names. bad
+// says of the others why they cannot be called so, or read. Folders and hidden
+// files are passed over, and what cannot be a model, such as a README or golden
+// predictions.
+func inFolder(root *os.Root, folder string, log *slog.Logger) (found []Model, bad, err error) {
 	inside, fault := resolve(root, folder)
 	if fault != nil {
-		return nil, fmt.Errorf("the folder of models: %w", fault)
+		return nil, nil, fmt.Errorf("the folder of models: %w", fault)
 	}
 	entries, err := fs.ReadDir(root.FS(), path.Clean(filepath.ToSlash(inside)))
 	if err != nil {
-		return nil, fmt.Errorf("the folder of models: %w", err)
+		return nil, nil, fmt.Errorf("the folder of models: %w", err)
 	}
-	var found []Model
 	for _, entry := range entries {
 		name := entry.Name()
 		if strings.HasPrefix(name, ".") || strings.HasSuffix(name, goldenSuffix) {
@@ -108,20 +122,29 @@ func inFolder(root *os.Root, folder string, log *slog.Logger) ([]Model, error) {
 		}
 		other, err := looks(root, filepath.Join(inside, name))
 		if err != nil {
-			return nil, fmt.Errorf("the folder of models: %w", err)
+			bad = errors.Join(bad, fmt.Errorf("the folder of models: %w", err))
+			continue
 		}
 		if other != "" {
-			log.Info("no model", "file", filepath.Join(folder, name), "is", other)
+			level := slog.LevelInfo
+			if slices.Contains(extensions, strings.ToLower(filepath.Ext(name))) {
+				level = slog.LevelWarn
+			}
+			log.Log(context.Background(), level, "no model", "file", filepath.Join(folder, name), "is", other)
 			continue
 		}
 		m := Model{Name: stem(name), Path: filepath.Join(folder, name)}
 		if err := CheckName(m.Name); err != nil {
-			return nil, fmt.Errorf("%s: %w; rename the file, or move it out of the folder and give it a name with --model NAME=FILE", m.Path, err)
+			bad = errors.Join(bad, fmt.Errorf("%s: %w; rename the file, or move it out of the folder and give it a name with --model NAME=FILE", m.Path, err))
+			continue
 		}
 		found = append(found, m)
 	}
-	return found, nil
+	return found, bad, nil
 }
+
+// extensions are of files that are meant to be models, whatever is in them.
+var extensions = []string{".joblib", ".pkl", ".pickle", ".skops", ".ubj", ".cbm", ".onnx"}
 
 // looks says what a file is that is no model, "" for what may be one.
 func looks(root *os.Root, name string) (string, error) {

@@ -59,14 +59,12 @@ func (y *yard) known(ctx context.Context, name string) (Model, error) {
 	if i := slices.IndexFunc(y.models, func(m Model) bool { return m.Name == name }); i >= 0 {
 		return y.models[i], nil
 	}
-	if y.config.Folder != "" {
-		found, err := inFolder(y.root, y.config.Folder, y.config.Log)
-		if err != nil {
-			return Model{}, refusal(err)
-		}
-		if i := slices.IndexFunc(found, func(m Model) bool { return m.Name == name }); i >= 0 {
-			return found[i], nil
-		}
+	found, err := y.later()
+	if err != nil {
+		return Model{}, refusal(err)
+	}
+	if i := slices.IndexFunc(found, func(m Model) bool { return m.Name == name }); i >= 0 {
+		return found[i], nil
 	}
 	if slices.Contains(y.resting(ctx), name) {
 		return Model{Name: name}, nil
@@ -103,14 +101,12 @@ func (y *yard) Resting(ctx context.Context) []string {
 	for _, m := range y.models {
 		known = append(known, m.Name)
 	}
-	if y.config.Folder != "" {
-		found, err := inFolder(y.root, y.config.Folder, y.config.Log)
-		if err != nil {
-			y.config.Log.Warn("the folder of models cannot be read", "err", err)
-		}
-		for _, m := range found {
-			known = append(known, m.Name)
-		}
+	found, err := y.later()
+	if err != nil {
+		y.config.Log.Warn("the folder of models cannot be read", "err", err)
+	}
+	for _, m := range found {
+		known = append(known, m.Name)
 	}
 	slices.Sort(known)
 	return slices.DeleteFunc(slices.Compact(known), func(name string) bool { return y.line(name) != nil })

@@ -129,6 +129,9 @@ func TestTheDefaultModelMayGo(t *testing.T) {
 	r.is("/predict", row, 503, next)
 	r.is("/invocations", `{"instances":[[1,2,3,4,5]]}`, 503, next)
 	r.is("/models/churn/predict", row, 404, `this server has \"fraud\"`)
+	if text := r.metrics(); !strings.Contains(text, `serin_predict_requests_total{code="503",model="churn",`) {
+		t.Errorf("the refusals of the default model are in no metric:\n%s", text)
+	}
 	r.is("/models/fraud/predict", row, 200, "stable")
 	r.is("/v2/repository/index", "", 200, `{"name":"churn","version":"","state":"UNAVAILABLE","reason":"not loaded"}`)
 	if _, text := r.post("/v2/repository/index", `{"ready":true}`); strings.Contains(text, "churn") {
@@ -171,7 +174,7 @@ func TestWhatCanBeLoaded(t *testing.T) {
 	}
 	r := launch(t, c)
 	defer r.stop()
-	for name, text := range map[string][]byte{"late.joblib": data, "broken.joblib": []byte("\x80\x04nothing"), "README.md": []byte("# read me")} {
+	for name, text := range map[string][]byte{"late.joblib": data, "broken.joblib": []byte("\x80\x04nothing"), "README.md": []byte("# read me"), "not so.joblib": data} {
 		if err := os.WriteFile(filepath.Join(c.Root, "models", name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -82,6 +82,8 @@ var asks = []struct {
 	{"GET", "/v2/models/churn/versions/model_canary/ready", "", "", 200, `{"name":"churn","ready":true}`},
 	{"GET", "/v2/models/fraud", "", "", 404, `"error":"There is no model \"fraud\": this server has \"churn\"."`},
 	{"GET", "/v2/models/churn/versions/7/ready", "", "", 404, `no version \"7\" now: it has \"model_stable\" and \"model_canary\"`},
+	{"POST", "/v2/repository/index", "[true]", "", 400, `"error":"The body is no JSON object with what to list`},
+	{"POST", "/v2/repository/index", "{", "", 400, `"error":"The body is no JSON object with what to list`},
 	{"POST", "/v2/repository/index", "{}", "", 200, `[{"name":"churn","version":"model_stable","state":"READY","reason":"stable"},{"name":"churn","version":"model_canary","state":"READY","reason":"canary"}]`},
 	{"GET", "/v2/nothing", "", "", 404, "GET /v2 describes it"},
 	{"POST", "/v2/models/churn/versions/model_stable/infer", v2Rows, "", 200, `{"model_name":"churn","model_version":"model_stable","id":"7","outputs":[{"name":"probabilities","datatype":"FP64","shape":[2,2],"data":[0.4,0.6,0.8,0.2]},{"name":"prediction","datatype":"BYTES","shape":[2],"data":["goes","stays"]}]}`},

@@ -3,6 +3,7 @@ package infer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -96,8 +97,11 @@ func (p *Protocols) repositoryIndex(w http.ResponseWriter, r *http.Request) {
 	var asked struct {
 		Ready bool `json:"ready"`
 	}
-	// A body is optional, and most that is sent means nothing.
-	_ = json.NewDecoder(io.LimitReader(r.Body, mostParameters)).Decode(&asked)
+	// A body is optional, and most of what may be in one means nothing.
+	if err := json.NewDecoder(io.LimitReader(r.Body, mostParameters)).Decode(&asked); err != nil && !errors.Is(err, io.EOF) {
+		p.lost.refuse(route.V2, w, troubled(http.StatusBadRequest, `The body is no JSON object with what to list: send {"ready": true} for what can answer now, or nothing.`))
+		return
+	}
 	writeJSON(w, http.StatusOK, p.index(r.Context(), asked.Ready))
 }
 
