@@ -220,3 +220,60 @@ func typeYAML(t *testing.T, x snippet) {
 		t.Errorf("%s:%d: exit %d %s", x.page, x.line, code, errs)
 	}
 }
+
+// TestLinksLeadSomewhere: every file and every heading that a document leads to is
+// there, and docs/README.md leads to every page beside it.
+func TestLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("../../docs/*/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`\]\(([^)#:]*)(#[^)]*)?\)`)
+	led := map[string]bool{}
+	for _, page := range slices.Concat(pages, more, []string{"../../README.md", "../../ARCHITECTURE.md", "../../CONTRIBUTING.md", "../../SECURITY.md"}) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			to := page
+			if m[1] != "" {
+				to = filepath.Join(filepath.Dir(page), filepath.FromSlash(m[1]))
+			}
+			if page == "../../docs/README.md" {
+				led[to] = true
+			}
+			there, err := os.Stat(to)
+			if err != nil || m[2] != "" && !there.IsDir() && !hasHeading(t, to, m[2][1:]) {
+				t.Errorf("%s leads to %s%s, which is not there", filepath.Base(page), m[1], m[2])
+			}
+		}
+	}
+	for _, page := range pages {
+		if !led[page] && filepath.Base(page) != "README.md" {
+			t.Errorf("docs/README.md does not lead to %s", filepath.Base(page))
+		}
+	}
+}
+
+// hasHeading tells whether a page has a heading of that name, as a link has it:
+// small letters, digits and hyphens.
+func hasHeading(t *testing.T, page, name string) bool {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		anchor := regexp.MustCompile(`[^a-z0-9_ -]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		if strings.ReplaceAll(anchor, " ", "-") == name {
+			return true
+		}
+	}
+	return false
+}

@@ -80,7 +80,7 @@ func TestRealClients(t *testing.T) {
 		if err := s.Admin(t.Context(), "deploy-canary", map[string]any{"model_path": "models/model_v2.joblib", "weight": 0.5}, nil); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"triton_http.py", "triton_grpc.py", "kserve_clients.py", "mlflow_client.py", "probe.py"} {
+		for _, name := range []string{"triton_http.py", "triton_grpc.py", "kserve_clients.py", "mlflow_client.py", "probe.py", "description.py"} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				script(t, interpreter, name, s.URL, s.GRPC, folder)
