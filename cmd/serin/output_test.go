@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,7 +21,8 @@ import (
 // nothing, JSON and YAML must say the same.
 func TestEveryOutputIsData(t *testing.T) {
 	t.Parallel()
-	s := child(t, workplace(t)).mustBeReady()
+	dir := workplace(t)
+	s := child(t, dir).mustBeReady()
 	var all strings.Builder
 	folder, tried := t.TempDir(), map[string]bool{}
 	names := func(args ...string) string {
@@ -42,7 +44,7 @@ func TestEveryOutputIsData(t *testing.T) {
 	}
 	of := func(line string) string {
 		t.Helper()
-		args := strings.Fields(strings.ReplaceAll(line, "FOLDER", folder))
+		args := strings.Fields(strings.NewReplacer("FOLDER", folder, "DATA", filepath.Join(dir, "serin-data")).Replace(line))
 		tried[args[0]] = true
 		if cmd, _, _ := newRoot(term.Console{Out: io.Discard, Err: io.Discard}).Find(args[:1]); cmd.Flags().Lookup("server") != nil {
 			args = append(args, "--server", s.url)
@@ -72,6 +74,8 @@ func TestEveryOutputIsData(t *testing.T) {
 		both(line)
 	}
 	of("train --dir FOLDER")
+	of("backup FOLDER/copy --data DATA")
+	of("restore FOLDER/copy --dry-run")
 	of("weight 25%")
 	of("slowdown on")
 	of("rollback")

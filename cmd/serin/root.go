@@ -99,7 +99,7 @@ func newRoot(c term.Console) *cobra.Command {
 	root.AddCommand(
 		newServe(c), newDemo(c), newBench(c),
 		newDeploy(c), newWeight(c), newRollback(c), newPromote(c), newCheck(c), newExplain(c), newSlowdown(c), newStatus(c),
-		newWait(c), newWatch(c), newTop(c), newHistory(c), newReport(c), newWebhooks(c),
+		newWait(c), newWatch(c), newTop(c), newHistory(c), newReport(c), newWebhooks(c), newBackup(c), newRestore(c),
 	)
 	root.AddCommand(offline.Commands(c, app.Default().Plan)...)
 	return root
