@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"serin/cmd/serin/term"
 	"serin/internal/api"
 )
 
@@ -208,6 +209,29 @@ func TestAChangedFileIsTold(t *testing.T) {
 	})
 }
 
+// TestHelpHasExamplesFirst, of every command that has some, and says nothing twice.
+func TestHelpHasExamplesFirst(t *testing.T) {
+	t.Parallel()
+	root := newRoot(term.Console{})
+	seen := 0
+	for _, cmd := range root.Commands() {
+		_, text, errs := command(cmd.Name(), "--help")
+		example, usage := strings.Index(text, cmd.Example), strings.Index(text, "Usage:")
+		if cmd.Example != "" {
+			seen++
+			if example < 0 || example > usage || !strings.HasPrefix(text, cmd.Short+"\n\n"+cmd.Example) || strings.Count(text, cmd.Example) != 1 {
+				t.Errorf("%s %s\n%s", cmd.Name(), errs, text)
+			}
+		}
+		if strings.Contains(text, "\n"+cmd.Short+".\n") || strings.Contains(text, "Examples:") {
+			t.Errorf("%s:\n%s", cmd.Name(), text)
+		}
+	}
+	if seen < 15 {
+		t.Errorf("only %d commands have examples", seen)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -217,7 +241,8 @@ func TestUsage(t *testing.T) {
 	}{
 		{[]string{"--help"}, api.ExitOK, "serin demo"},
 		{[]string{"--version"}, api.ExitOK, "serin version"},
-		{[]string{"depoly"}, api.ExitUsage, "deploy"},
+		{[]string{"depoly"}, api.ExitUsage, "Did you mean this?\n\tdeploy"},
+		{[]string{"deploy", "--weigth", "5%"}, api.ExitUsage, "unknown flag: --weigth; did you mean --weight?"},
 		{[]string{"deploy"}, api.ExitUsage, "serin deploy FILE"},
 		{[]string{"check", "--nonsense"}, api.ExitUsage, "unknown flag: --nonsense"},
 		{[]string{"check", "--server", "ftp://localhost"}, api.ExitUsage, "write it like http://127.0.0.1:8000"},

@@ -97,14 +97,14 @@ type deploying struct {
 func (d *deploying) deploy(ctx context.Context, name string) (api.Change, error) {
 	d.request.ModelPath = name
 	if d.path {
-		return d.client.Deploy(ctx, d.request)
+		return d.ask(ctx)
 	}
 	f, err := os.Open(name)
 	if err != nil {
 		if d.upload || d.golden != "" {
 			return api.Change{}, term.Usage(fmt.Errorf("the file cannot be sent: %w", err))
 		}
-		return d.client.Deploy(ctx, d.request) // it may be the server's
+		return d.ask(ctx) // it may be the server's
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -112,11 +112,13 @@ func (d *deploying) deploy(ctx context.Context, name string) (api.Change, error)
 		if d.upload {
 			return api.Change{}, term.Usage(fmt.Errorf("%s is not a regular file: give a model file", name))
 		}
-		return d.client.Deploy(ctx, d.request)
+		return d.ask(ctx)
 	}
 	h := sha256.New()
 	if err == nil {
-		_, err = io.Copy(h, term.Reader(ctx, f, nil))
+		m := term.NewMeter(d.console.Err, "reading", f)
+		_, err = io.Copy(h, term.Reader(ctx, f, m))
+		m.Clear()
 	}
 	if err != nil {
 		return api.Change{}, fmt.Errorf("reading %s: %w", name, err)
@@ -131,7 +133,7 @@ func (d *deploying) deploy(ctx context.Context, name string) (api.Change, error)
 		d.request.GoldenSHA256 = hex.EncodeToString(sum[:])
 	}
 	if !d.upload && d.golden == "" {
-		change, err := d.client.Deploy(ctx, d.request)
+		change, err := d.ask(ctx)
 		// The server has no such file, or another one, or other predictions beside it,
 		// or may not open it there.
 		p, refused := errors.AsType[*api.Problem](err)
@@ -140,6 +142,12 @@ func (d *deploying) deploy(ctx context.Context, name string) (api.Change, error)
 		}
 	}
 	return d.send(ctx, f, name, info.Size(), golden)
+}
+
+// ask names the file to the server, which then loads it.
+func (d *deploying) ask(ctx context.Context) (api.Change, error) {
+	defer term.Elapsed(d.console.Err, "waiting until the server has loaded it")()
+	return d.client.Deploy(ctx, d.request)
 }
 
 // send uploads the file, whose digest is known.

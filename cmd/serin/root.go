@@ -95,13 +95,13 @@ func newRoot(c term.Console) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newServe(c), newDemo(c), newBench(c),
 		newDeploy(c), newWeight(c), newRollback(c), newPromote(c), newCheck(c), newExplain(c), newSlowdown(c), newStatus(c),
 		newWait(c), newWatch(c), newTop(c), newHistory(c), newReport(c), newWebhooks(c), newBackup(c), newRestore(c),
 	)
 	root.AddCommand(offline.Commands(c, app.Default().Plan)...)
+	guide(root)
 	return root
 }
 

@@ -32,7 +32,8 @@ neither is known when the time is up, the evidence is invalid, or there is no
 such canary.`,
 		Example: `  serin deploy model_v2.joblib && serin wait --timeout 60m && serin promote
   serin wait model_v2 --model churn`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: r.completeRollouts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := r.client()
 			if err != nil {

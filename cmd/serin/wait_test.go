@@ -228,9 +228,35 @@ func TestCompletion(t *testing.T) {
 		{[]string{"__complete", "report", "--server", script(t, twoRollouts), ""}, "r8\tmodel_v3 in progress\nr7\tmodel_v2 promoted\n:4\n"},
 		{[]string{"__complete", "explain", "--server", script(t, ""), ""}, ":4\n"},
 		{[]string{"__complete", "explain", "--server", "ftp://nowhere", ""}, ":4\n"},
+		{[]string{"__complete", "wait", "--server", script(t, twoRollouts), ""}, "r8\tmodel_v3 in progress\nr7\tmodel_v2 promoted\n:4\n"},
+		{[]string{"__complete", "deploy", "--at-end", ""}, "hold\npromote\nrollback\n:4\n"},
+		{[]string{"__complete", "report", "--output", ""}, "html\nmarkdown\njson\nyaml\n:4\n"},
+		{[]string{"__complete", "watch", ""}, ":4\n"},
+		{[]string{"__complete", "deploy", "--reason", ""}, ":4\n"},
+		{[]string{"__complete", "deploy", ""}, ":0\n"}, // files
+		{[]string{"__complete", "serve", "--config", ""}, ":0\n"},
 	} {
 		if _, out, _ := command(tt.args...); out != tt.want {
 			t.Errorf("%v: %q; want %q", tt.args, out, tt.want)
+		}
+	}
+}
+
+// TestCompletionScripts: there is one for each shell, and bash at least can read it.
+func TestCompletionScripts(t *testing.T) {
+	t.Parallel()
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		code, out, errs := command("completion", shell)
+		if code != api.ExitOK || errs != "" || !strings.Contains(out, "__complete") {
+			t.Errorf("%s: exit %d %s", shell, code, errs)
+		}
+		if shell == "bash" {
+			needs(t, "bash")
+			check := exec.Command("bash", "-n")
+			check.Stdin = strings.NewReader(out)
+			if text, err := check.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, text)
+			}
 		}
 	}
 }

@@ -109,17 +109,31 @@ var kinds = map[string]string{
 
 // unknown says what may have been meant.
 func (f *File) unknown(s Setting, flags *pflag.FlagSet, known func(*pflag.Flag) bool) error {
-	nearest, distance := "", len(s.Key)
+	var names []string
 	flags.VisitAll(func(flag *pflag.Flag) {
-		if d := edits(s.Key, flag.Name); known(flag) && d < distance {
-			nearest, distance = flag.Name, d
+		if known(flag) {
+			names = append(names, flag.Name)
 		}
 	})
 	meant := ""
-	if nearest != "" && distance <= max(2, len(s.Key)/3) {
+	if nearest := Nearest(s.Key, names); nearest != "" {
 		meant = fmt.Sprintf("; did you mean %s?", nearest)
 	}
 	return fmt.Errorf("%s: there is no setting %q%s", f.place(s.Line), clip(s.Key), meant)
+}
+
+// Nearest is the one of some names that a word was meant to be; "" if it is like none.
+func Nearest(word string, names []string) string {
+	nearest, distance := "", len(word)
+	for _, name := range names {
+		if d := edits(word, name); d < distance {
+			nearest, distance = name, d
+		}
+	}
+	if distance > max(2, len(word)/3) {
+		return ""
+	}
+	return nearest
 }
 
 // edits counts how many letters must be put in, taken out or changed to make a
