@@ -75,6 +75,7 @@ var rooms = map[string]room{
 	"model":   {nil, "the engines' door is what formats and callers agree on, so it depends on neither"},
 	"web":     {nil, "the dashboard talks to the control HTTP, from the browser, like any other client"},
 	"keys":    {nil, "who may do what must be decidable without product state"},
+	"trace":   {nil, "for whom something is done is known before anything is done, in every room"},
 	"load":    {[]string{"infer/inferencepb"}, "the load generator measures from outside, as a client does; the messages are generated from a protocol that is not ours"},
 	"fetch":   {nil, "it brings bytes pinned by their digest and need not know what they are"},
 
@@ -115,9 +116,9 @@ var rooms = map[string]room{
 	"infer/inferencepb": {nil, "it is generated from a protocol that is not ours"},
 	"infer/oip":         {[]string{"model", "model/rows"}, "tensors to rows and back, whichever wire they came over"},
 
-	"infer":   {[]string{"infer/oip", "infer/inferencepb", "route", "model", "model/rows", "record", "keys"}, "predictions never depend on the store or on control"},
+	"infer":   {[]string{"infer/oip", "infer/inferencepb", "route", "model", "model/rows", "record", "keys", "trace"}, "predictions never depend on the store or on control"},
 	"control": {[]string{"rollout", "judge", "record"}, "it declares the memory and the switch that it needs as interfaces, so that its loop is tested without them"},
-	"api":     {[]string{"control", "rollout", "record", "judge", "keys", "notify"}, "it translates between HTTP and commands to control, the only writer"},
+	"api":     {[]string{"control", "rollout", "record", "judge", "keys", "notify", "trace"}, "it translates between HTTP and commands to control, the only writer"},
 
 	"app": {[]string{anyRoom}, "it is the one room that knows every room; programs are started by nobody"},
 	"cmd": {

@@ -12,6 +12,7 @@ import (
 	"serin/internal/control"
 	"serin/internal/notify"
 	"serin/internal/rollout"
+	"serin/internal/trace"
 )
 
 // ExitCode is what the command line ends with; scripts may rely on it.
@@ -112,6 +113,8 @@ type Problem struct {
 	Errors []*huma.ErrorDetail `json:"errors,omitempty"`
 	// Health is the verdict that stands against a promotion.
 	Health *Health `json:"health,omitempty"`
+	// RequestID is what the log has the call by, and the header X-Request-Id.
+	RequestID string `json:"request_id,omitempty"`
 }
 
 func (p *Problem) Error() string { return p.Detail }
@@ -189,12 +192,17 @@ func plain(message string) string {
 
 // explain rewrites huma's own errors, whose detail is "validation failed", so
 // that the detail says which field is wrong and how. The body is not sent back.
-func explain(_ huma.Context, _ string, v any) (any, error) {
+func explain(c huma.Context, _ string, v any) (any, error) {
+	if p, ok := v.(*Problem); ok {
+		named := *p
+		named.RequestID = trace.For(c.Context())
+		return &named, nil
+	}
 	model, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
 	}
-	p := &Problem{Type: typeOf(codeInvalid), Title: model.Title, Status: model.Status, Detail: model.Detail, Code: codeInvalid}
+	p := &Problem{Type: typeOf(codeInvalid), Title: model.Title, Status: model.Status, Detail: model.Detail, Code: codeInvalid, RequestID: trace.For(c.Context())}
 	var parts []string
 	for _, e := range model.Errors {
 		message := plain(e.Message)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+
+	"serin/internal/trace"
 )
 
 // Guard lets only those admin calls through that no page from elsewhere has sent,
@@ -46,6 +48,7 @@ func NotFound(hint string) http.Handler {
 // writeProblem answers with an error that no handler of this room made.
 func writeProblem(w http.ResponseWriter, code, detail string) {
 	p := problem(code, detail)
+	p.RequestID = trace.ID(w.Header())
 	body, err := json.Marshal(p)
 	if err != nil { // cannot happen: strings and a number
 		http.Error(w, detail, p.Status)

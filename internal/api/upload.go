@@ -20,6 +20,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"serin/internal/control"
+	"serin/internal/trace"
 )
 
 // The file of a deploy may come in the request instead of lying on the server:
@@ -86,6 +87,7 @@ func (u *uploader) before(next http.HandlerFunc) http.HandlerFunc {
 			if !ok {
 				p = problemOf(err)
 			}
+			p.RequestID = trace.For(r.Context())
 			write(w, p.Status, problemType, p)
 			return
 		}

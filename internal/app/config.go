@@ -13,6 +13,7 @@ import (
 	"serin/internal/model/format"
 	"serin/internal/notify"
 	"serin/internal/rollout"
+	"serin/internal/trace"
 )
 
 // Config is what a server is made from.
@@ -60,6 +61,7 @@ type Config struct {
 	// Step is called around each durable step; nil outside tests.
 	Step func(string)
 
+	tracer *trace.Tracer // nil unless the environment asks for one
 	// hurry makes the HTTP server less patient; nil outside tests.
 	hurry func(*http.Server)
 }

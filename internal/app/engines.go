@@ -22,6 +22,7 @@ import (
 	"serin/internal/rollout"
 	"serin/internal/route"
 	"serin/internal/store"
+	"serin/internal/trace"
 )
 
 // engines are the loaded versions of one model; control.Engines.
@@ -37,6 +38,7 @@ type engines struct {
 	slowdown time.Duration
 	log      *slog.Logger
 	heap     *heap
+	tracer   *trace.Tracer
 
 	mu       sync.Mutex
 	loaded   map[string]model.Predictor // by SHA-256
@@ -77,7 +79,9 @@ var _ control.Engines = (*engines)(nil)
 // Load parses the stored bytes, compares the signature, and warms the model up.
 func (g *engines) Load(ctx context.Context, v rollout.Version, with *rollout.Version) error {
 	begun := time.Now()
-	p, err := g.ready(ctx, v, with)
+	inside, end := g.tracer.Start(ctx, "serin.load", "serin.model", g.name, "serin.version", v.Name, "serin.sha256", v.SHA256)
+	p, err := g.ready(inside, v, with)
+	end(err)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err != nil {
@@ -268,7 +272,7 @@ func (g *engines) Serve(s rollout.State, before *record.Evidence) {
 // arm makes an arm with its meters; those of a version that serves beside it
 // stay, whatever must go to keep them few.
 func (g *engines) arm(role route.Role, v rollout.Version, beside string) *route.Arm {
-	a := &route.Arm{Role: role, Version: v, Predictor: g.loaded[v.SHA256]}
+	a := &route.Arm{Model: g.name, Role: role, Version: v, Predictor: g.loaded[v.SHA256]}
 	for _, s := range g.served {
 		if s.role == role && s.version == v.Name {
 			a.Served = s.meter

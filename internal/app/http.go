@@ -16,6 +16,7 @@ import (
 	"serin/internal/api"
 	"serin/internal/infer"
 	"serin/internal/kayenta"
+	"serin/internal/trace"
 	"serin/internal/web"
 )
 
@@ -40,7 +41,10 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 	h := &hall{}
 	admin := &corridor{lock: l, patterns: &h.inside}
 	h.endPages = api.Register(admin, y.controls, c.Version, c.MaxModelBytes)
-	guarded := api.Guard(unhurried(admin))
+	calls := newCalls(c.Log)
+	metrics.MustRegister(calls.collectors()...)
+	counted := calls.behind(&admin.ServeMux)
+	guarded := api.Guard(unhurried(counted))
 
 	mux := &corridor{lock: l, patterns: &h.inside}
 	predictions(mux, y, protocols, g)
@@ -55,7 +59,7 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 	mux.Handle("POST /admin/webhooks/{name}/replay", api.Guard(http.HandlerFunc(y.herald.Replay)))
 	mux.Handle("/admin/webhooks", api.MethodNotAllowed(http.MethodGet))
 	mux.Handle("/admin/webhooks/{name}/replay", api.MethodNotAllowed(http.MethodPost))
-	mux.ServeMux.Handle("GET /openapi.json", admin)
+	mux.ServeMux.Handle("GET /openapi.json", counted)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics, EnableOpenMetrics: true, ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelError)}))
 	for _, path := range []string{"/openapi.json", "/metrics"} {
 		mux.Handle(path, api.MethodNotAllowed(http.MethodGet))
@@ -116,7 +120,7 @@ func predictions(mux *corridor, y *yard, protocols *infer.Protocols, g *gate) {
 // entered is what every request meets first.
 func entered(c *Config, y *yard, protocols *infer.Protocols, g *gate, mux *corridor) http.Handler {
 	front, anyAddress := y.standard.front, c.exposed()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
@@ -130,18 +134,29 @@ func entered(c *Config, y *yard, protocols *infer.Protocols, g *gate, mux *corri
 			}
 			return
 		}
-		if name, ok := named(r); ok { // likewise, with a look-up
+		if name, ok := modelOf(r); ok { // likewise, with a look-up
 			if mux.lock.opens(w, r, ruleOfNamed, name) {
 				protocols.Predict(name, w, r)
 			}
 			return
 		}
-		mux.ServeHTTP(w, r)
+		// By the same request in all rooms, for a mux writes on it which pattern it found.
+		inside := named(w, r)
+		mux.ServeHTTP(w, inside)
+		r.Pattern = inside.Pattern
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		trace.Echo(w.Header(), r.Header)
+		if at, sampled := c.tracer.Sampled(r.Header); sampled {
+			c.tracer.Serve(at, routeOf(r), w, r, inner)
+			return
+		}
+		inner(w, r)
 	})
 }
 
-// named takes the model's name out of POST /models/NAME/predict.
-func named(r *http.Request) (name string, ok bool) {
+// modelOf takes the model's name out of POST /models/NAME/predict.
+func modelOf(r *http.Request) (name string, ok bool) {
 	if r.Method != http.MethodPost {
 		return "", false
 	}

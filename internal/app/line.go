@@ -18,6 +18,7 @@ import (
 	"serin/internal/rollout"
 	"serin/internal/route"
 	"serin/internal/store"
+	"serin/internal/trace"
 )
 
 // line is the parts of one model that is served: where its requests go in, who
@@ -95,9 +96,9 @@ func (y *yard) lay(m Model) *line {
 	}
 	cars := &engines{
 		name: m.Name, root: y.root, data: y.data, limit: c.MaxModelBytes, reading: c.Reading, store: y.memory, shelf: y.shelf, table: p.table,
-		slowdown: c.Slowdown, log: c.Log, loaded: map[string]model.Predictor{}, heap: y.heap,
+		slowdown: c.Slowdown, log: c.Log, tracer: c.tracer, loaded: map[string]model.Predictor{}, heap: y.heap,
 	}
-	pilot := control.New(control.Config{Model: m.Name, Store: journal{y.memory, cars, &y.writes, y.herald}, Engines: cars, Log: c.Log, Drills: c.Drills})
+	pilot := control.New(control.Config{Model: m.Name, Store: journal{y.memory, cars, &y.writes, y.herald, c.tracer}, Engines: cars, Log: c.Log, Drills: c.Drills})
 	return &line{Model: m, platform: p, standard: p == y.standard, cars: cars, pilot: pilot}
 }
 
@@ -122,10 +123,14 @@ type journal struct {
 	cars   *engines
 	writes *writes
 	herald *notify.Herald
+	tracer *trace.Tracer
 }
 
-func (j journal) Commit(ctx context.Context, e control.Entry) error {
-	err := j.writes.time("commit", func() error { return j.Store.Commit(ctx, store.Entry(e)) })
+func (j journal) Commit(ctx context.Context, e control.Entry) (err error) {
+	ctx, end := j.tracer.Start(ctx, "serin.decision "+string(e.Event), "serin.model", e.State.Model, "serin.event", string(e.Event), "serin.actor", e.Actor,
+		"serin.reason", e.Reason, "serin.rollout", e.Rollout, "serin.phase", string(e.State.Phase), "serin.verdict", verdictOf(&e))
+	defer func() { end(err) }()
+	err = j.writes.time("commit", func() error { return j.Store.Commit(ctx, store.Entry(e)) })
 	if errors.Is(err, store.ErrUnsettled) {
 		return errors.Join(control.ErrUnsettled, err)
 	}
@@ -139,6 +144,14 @@ func (j journal) Commit(ctx context.Context, e control.Entry) error {
 		j.cars.shelf.prune()
 	}
 	return err
+}
+
+// verdictOf is what an event was decided on; "" where nothing was judged.
+func verdictOf(e *control.Entry) string {
+	if e.Finding == nil {
+		return ""
+	}
+	return e.Finding.Verdict.String()
 }
 
 func (j journal) SaveLook(ctx context.Context, model, rolloutID string, l control.Look) (number uint64, err error) {

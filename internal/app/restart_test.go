@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"serin/internal/api"
 	"serin/internal/notify"
 	"serin/internal/rollout"
@@ -314,7 +316,7 @@ func TestNobodyIsToldThatThereIsNoCanary(t *testing.T) {
 			t.Errorf("the first request is answered while the phase is %q", phase)
 		}
 	}
-	s, err := assemble(c, y, &gatehouse{})
+	s, err := assemble(c, y, &gatehouse{}, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

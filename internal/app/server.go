@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 
 	"serin/internal/infer"
 	"serin/internal/keys"
@@ -19,6 +21,7 @@ import (
 	"serin/internal/notify"
 	"serin/internal/rollout"
 	"serin/internal/store"
+	"serin/internal/trace"
 )
 
 // ErrAtOnce as the cause of Run's context skips the draining: somebody at a
@@ -68,6 +71,7 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 	if err := c.Validate(); err != nil {
 		return err
 	}
+	c.Log = slog.New(trace.Logs(c.Log.Handler()))
 	house, err := c.Admission.open()
 	if err != nil {
 		return err
@@ -103,15 +107,33 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 	if !c.Drills {
 		c.Slowdown = 0 // also for a drill that was on when the server stopped
 	}
+	registry := prometheus.NewRegistry()
+	if c.tracer, err = trace.Open(ctx, c.Version, registry, c.Log); err != nil {
+		return err
+	}
+	defer func() { closeTracer(ctx, &c) }()
 	herald := notify.New(notify.Config{Hooks: c.Webhooks, Outbox: outbox{memory}, Log: c.Log, Version: c.Version})
 	if err := herald.Prepare(ctx); err != nil {
 		return err
 	}
-	s, err := assemble(c, newYard(&c, root, memory, herald, data, models), house)
+	s, err := assemble(c, newYard(&c, root, memory, herald, data, models), house, registry)
 	if err != nil {
 		return err
 	}
 	return s.run(ctx, at, box, ready)
+}
+
+// lastTelemetry is how long a server that stops waits for a collector.
+const lastTelemetry = 2 * time.Second
+
+// closeTracer sends the last spans and numbers. A collector that has gone is no
+// reason to fail.
+func closeTracer(ctx context.Context, c *Config) {
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTelemetry)
+	defer cancel()
+	if err := c.tracer.Close(limit); err != nil {
+		c.Log.Warn("the last telemetry could not be sent", "err", err)
+	}
 }
 
 // openRoot keeps the absolute name, for messages.
@@ -134,19 +156,18 @@ type server struct {
 	gate   gate
 }
 
-func assemble(c Config, y *yard, house *gatehouse) (*server, error) {
+func assemble(c Config, y *yard, house *gatehouse, registry *prometheus.Registry) (*server, error) {
 	s := &server{config: c, yard: y, house: house}
 	protocols := y.standard.front.Protocols(y.models[0].Name, c.Version, func() bool { return s.gate.ready.Load() && !s.gate.draining.Load() })
 	y.protocols = protocols
 	y.serve(y.lines())
-	registry := prometheus.NewRegistry()
 	registry.MustRegister(newMetrics(c.Version, y, protocols)...)
 	l := &lock{protocols: protocols}
 	if house.ring != nil {
 		l.guard = keys.NewGuard(house.ring, y.models[0].Name, time.Now, c.Log)
 	}
 	protocols.Guard(l.guard, c.AdminListen != "")
-	s.rpc = protocols.GRPC(house.rpc()...)
+	s.rpc = protocols.GRPC(append(house.rpc(), grpc.ChainUnaryInterceptor(c.tracer.Unary))...)
 	h, err := routes(&s.config, y, protocols, registry, &s.gate, l)
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ func (p *Pilot) startDeploy(c Command, reply chan<- answer) {
 		return
 	}
 	d := &deployment{command: c, reply: reply}
-	d.ctx, d.cancel = context.WithCancel(p.ctx)
+	d.ctx, d.cancel = context.WithCancel(behalf{p.ctx, p.by()})
 	p.deploy = d
 	p.goAside(func() func() {
 		version, err := p.Engines.Fetch(d.ctx, c.Source)
@@ -52,13 +52,23 @@ func (p *Pilot) startDeploy(c Command, reply chan<- answer) {
 	})
 }
 
+// behalf ends with one context and has the values of another.
+type behalf struct {
+	context.Context
+
+	asker context.Context
+}
+
+func (b behalf) Value(key any) any { return b.asker.Value(key) }
+
 // goAside runs slow work off the loop and brings back what to do with its
-// result, unless the loop has ended.
+// result, for the same asker, unless the loop has ended.
 func (p *Pilot) goAside(work func() (then func())) {
+	asker := p.asker
 	p.aside.Go(func() {
 		then := work()
 		select {
-		case p.inbox <- then:
+		case p.inbox <- p.onBehalf(asker, then):
 		case <-p.done:
 		}
 	})

@@ -49,6 +49,7 @@ type Pilot struct {
 	member member // of a fleet
 
 	ctx      context.Context // ends slow work when Run ends
+	asker    context.Context // of who is being served; nil where nobody has asked
 	recalled bool            // see Recall
 	state    rollout.State
 	seen     record.Evidence // replaced, never changed: views share it
@@ -193,6 +194,25 @@ func (p *Pilot) Peek() Health {
 // Gauges returns what was observed of the rollout being served, as of now.
 func (p *Pilot) Gauges() Gauges { return p.Engines.Gauges() }
 
+// onBehalf is f, done for somebody: log lines and the store get that context's
+// values. It ends nothing.
+func (p *Pilot) onBehalf(asker context.Context, f func()) func() {
+	return func() {
+		p.asker = asker
+		defer func() { p.asker = nil }()
+		f()
+	}
+}
+
+// by is the context of what is done now. A decision is not abandoned half way
+// because a client went away.
+func (p *Pilot) by() context.Context {
+	if p.asker != nil {
+		return context.WithoutCancel(p.asker)
+	}
+	return context.WithoutCancel(p.ctx)
+}
+
 type answer struct {
 	health Health
 	err    error
@@ -206,7 +226,7 @@ func answered(h Health, err error) answer { return answer{h, err} }
 func (p *Pilot) ask(ctx context.Context, f func(chan<- answer)) (Health, error) {
 	reply := make(chan answer, 1)
 	select {
-	case p.inbox <- func() { f(reply) }:
+	case p.inbox <- p.onBehalf(ctx, func() { f(reply) }):
 	case <-ctx.Done():
 		return Health{}, ctx.Err()
 	case <-p.done:
@@ -282,13 +302,12 @@ func (p *Pilot) commit(e rollout.Event, o *opinion, seen *record.Evidence) ([]ro
 		}
 		entry.Finding = &e.Finding
 	}
-	// A decision is not abandoned half way because a client went away.
-	if err := p.Store.Commit(context.WithoutCancel(p.ctx), entry); err != nil {
+	if err := p.Store.Commit(p.by(), entry); err != nil {
 		p.unsure = errors.Is(err, ErrUnsettled)
 		if errors.Is(err, ErrStale) {
-			p.Log.Info("another replica was faster", "model", p.Model, "event", string(e.Kind))
+			p.Log.InfoContext(p.by(), "another replica was faster", "model", p.Model, "event", string(e.Kind))
 		} else {
-			p.Log.Error("commit failed", "model", p.Model, "event", string(e.Kind), "err", err)
+			p.Log.ErrorContext(p.by(), "commit failed", "model", p.Model, "event", string(e.Kind), "err", err)
 		}
 		return nil, storeDown(err)
 	}
@@ -393,7 +412,7 @@ func (p *Pilot) logDecision(before rollout.State, e rollout.Event, o *opinion) {
 	if e.Kind == rollout.Alert || e.Kind == rollout.Alarm || e.Kind == rollout.Crash || e.Kind == rollout.Rollback && e.Actor == self {
 		level = slog.LevelWarn
 	}
-	p.Log.Log(p.ctx, level, "decision", args...)
+	p.Log.Log(p.by(), level, "decision", args...)
 }
 
 func (p *Pilot) publish() {

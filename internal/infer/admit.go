@@ -106,5 +106,5 @@ func (p *Protocols) covered(ctx context.Context, model string) error {
 }
 
 func (p *Protocols) denied(r *keys.Refusal) error {
-	return p.lost.front.refusal(route.GRPC, troubled(r.Status, "%s", r.Detail)).rpc()
+	return p.lost.front.refusal(route.GRPC, troubled(r.Status, "%s", r.Detail), "").rpc()
 }

@@ -22,6 +22,7 @@ import (
 	"serin/internal/model/rows"
 	"serin/internal/record"
 	"serin/internal/route"
+	"serin/internal/trace"
 )
 
 // maxBody is the largest body of a prediction request, in bytes, and maxRows the
@@ -219,11 +220,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		req.reply = appendReply(req.reply[:0], arm, &req.batch, latency)
 	}
 	w.Header()["Content-Type"] = contentTypeJSON
+	if s := trace.Of(w); s != nil {
+		s.Predicted(told(arm, route.Native, req.batch.N, true))
+	}
 	if t := req.send(w, req.reply, h.gate); t != nil {
 		h.refuse(route.Native, w, t)
 		return
 	}
 	arm.Served.Time(route.Native, time.Since(arrived))
+}
+
+// told is what the span of a sampled request tells.
+func told(arm *route.Arm, in route.Protocol, n int, dealt bool) *trace.Prediction {
+	return &trace.Prediction{
+		Model: arm.Model, Version: arm.Version.Name, SHA256: arm.Version.SHA256, Arm: string(arm.Role),
+		Protocol: in.String(), Rows: n, Dealt: dealt,
+	}
 }
 
 var contentTypeJSON = []string{"application/json"}
@@ -470,8 +482,9 @@ func (h *Handler) broke(err error, arm *route.Arm) *trouble {
 	if !ok {
 		return nil
 	}
-	h.log.Error("a predictor panicked", "role", arm.Role, "version", arm.Version.Name, "sha256", arm.Version.SHA256, "panic", p.value, "stack", string(p.stack))
-	return troubled(http.StatusInternalServerError, "The model failed on this row; the server's log says how. Other requests are not affected.")
+	t := troubled(http.StatusInternalServerError, "The model failed on this row; the server's log says how. Other requests are not affected.")
+	t.cause = []any{"err", "a predictor panicked", "model", arm.Model, "role", arm.Role, "version", arm.Version.Name, "sha256", arm.Version.SHA256, "panic", p.value, "stack", string(p.stack)}
+	return t
 }
 
 // explain turns a failed prediction into what the client may know of it.
@@ -499,7 +512,7 @@ func (h *Handler) explain(err error, req *request, arm *route.Arm, schema *rows.
 
 // refuse says in the protocol's words why there is no answer.
 func (h *Handler) refuse(in route.Protocol, w http.ResponseWriter, err error) {
-	switch t := h.refusal(in, err); in {
+	switch t := h.refusal(in, err, trace.ID(w.Header())); in {
 	case route.V1, route.V2:
 		t.plain(w)
 	case route.Scoring:

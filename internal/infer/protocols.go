@@ -16,6 +16,7 @@ import (
 	"serin/internal/keys"
 	"serin/internal/model"
 	"serin/internal/route"
+	"serin/internal/trace"
 )
 
 // Protocols answer in the words of other model servers, so that their clients
@@ -216,6 +217,9 @@ func (d *desk) ask(in route.Protocol, w http.ResponseWriter, r *http.Request, to
 	}
 	w.Header()["Serin-Model-Used"] = []string{string(a.arm.Role)}
 	w.Header()["Serin-Model-Version"] = []string{a.arm.Version.Name}
+	if s := trace.Of(w); s != nil {
+		s.Predicted(told(a.arm, in, a.batch.N, to == choice{}))
+	}
 	if t := req.send(w, write(a), d.front.gate); t != nil {
 		for _, of := range []string{"Content-Type", jsonLength} { // the answer's
 			w.Header().Del(of)

@@ -28,6 +28,7 @@ import (
 	"serin/internal/infer/oip"
 	"serin/internal/model"
 	"serin/internal/route"
+	"serin/internal/trace"
 )
 
 // RPC is the Open Inference Protocol over gRPC, with grpc.health.v1 and server
@@ -117,7 +118,7 @@ func (r *RPC) Stop(ctx context.Context) {
 // a time. Where predictions have no limit, these have none.
 func (h *Handler) lasting(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if !h.gate.lend(window) {
-		return nil, h.refusal(route.GRPC, overloaded).rpc()
+		return nil, h.refusal(route.GRPC, overloaded, "").rpc()
 	}
 	limits := &h.gate.limits
 	limit := limits.Standstill + limits.Timeout + limits.Standstill
@@ -134,12 +135,16 @@ func (h *Handler) lasting(ctx context.Context, info *tap.Info) (context.Context,
 	return ctx, nil
 }
 
-// recovered fails one request where a handler panics, and not the process.
+// recovered fails one request where a handler panics, and not the process. What
+// fails has an id, by which the log has it, too.
 func (p *Protocols) recovered(ctx context.Context, in any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (out any, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			p.lost.front.log.Error("a gRPC handler panicked", "method", info.FullMethod, "panic", v, "stack", string(debug.Stack()))
 			out, err = nil, status.Error(codes.Internal, "the server failed on this request; its log says how")
+		}
+		if id := trace.Called(ctx, err != nil); status.Code(err) == codes.Internal {
+			p.lost.front.log.Error("a gRPC call failed", "request_id", id, "method", info.FullMethod, "err", err)
 		}
 	}()
 	return handler(ctx, in)
@@ -240,6 +245,9 @@ func (s *service) infer(ctx context.Context, a *asking) (mem.BufferSlice, error)
 	}
 	out := reply(d.contractOf(a.arm), ask, a, raw)
 	out.ModelName = d.name
+	if s := trace.From(ctx); s != nil {
+		s.Predicted(told(a.arm, route.GRPC, a.batch.N, to.version == ""))
+	}
 	answer, err := a.encode(ctx, d.front.gate, out)
 	if err != nil {
 		return nil, d.status(err)
@@ -371,4 +379,4 @@ func unpacked(datatype string, data []byte) *inferencepb.InferTensorContents {
 }
 
 // status tells of an error in the words of gRPC.
-func (d *desk) status(err error) error { return d.front.refusal(route.GRPC, err).rpc() }
+func (d *desk) status(err error) error { return d.front.refusal(route.GRPC, err, "").rpc() }

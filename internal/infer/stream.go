@@ -14,6 +14,7 @@ import (
 	"serin/internal/model"
 	"serin/internal/model/rows"
 	"serin/internal/route"
+	"serin/internal/trace"
 )
 
 // A stream is a POST /predict whose body is rows and not one JSON value: JSON
@@ -63,6 +64,9 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 	}()
 	err := s.answer()
 	if s.arm != nil {
+		if span := trace.Of(w); span != nil {
+			span.Predicted(told(s.arm, route.Stream, s.rows, true))
+		}
 		s.observe()
 		s.arm.Served.Time(route.Stream, time.Since(arrived))
 	}
@@ -105,6 +109,7 @@ type streaming struct {
 	worked time.Duration
 	score  float64 // of the first row
 	broken bool
+	rows   int   // that were answered
 	begun  bool  // something was sent
 	failed error // what is not the rows' fault
 }
@@ -121,12 +126,11 @@ func (s *streaming) answer() error {
 	if err != nil {
 		return err
 	}
-	answered := 0
-	err = source.Answer(s, s, func(n int) { answered = n })
+	err = source.Answer(s, s, func(n int) { s.rows = n })
 	switch {
 	case s.failed != nil:
 		return s.failed
-	case err == nil && answered == 0:
+	case err == nil && s.rows == 0:
 		return errors.New("the body has no rows")
 	default:
 		return err
@@ -148,7 +152,7 @@ func (s *streaming) end(err error) {
 		return
 	}
 	// A client that has gone does not read its answer; there is nobody to tell.
-	_, _ = s.Write(s.front.refusal(route.Stream, t).line())
+	_, _ = s.Write(s.front.refusal(route.Stream, t, trace.ID(s.w.Header())).line())
 }
 
 // Read is of the body.

@@ -12,6 +12,7 @@ import (
 
 	"serin/internal/infer/oip"
 	"serin/internal/route"
+	"serin/internal/trace"
 )
 
 // trouble is why a request gets no answer. There is one kind of it, and each
@@ -27,6 +28,7 @@ type trouble struct {
 	code   string       // the word for programs; empty for the status' own
 	detail string       // what is wrong, where, and what to do next
 	fields []fieldError // the values that are wrong, where that is known
+	cause  []any        // what the log shall have of it, as slog takes it; nil for what is the client's
 }
 
 // fieldError says which value is wrong.
@@ -107,15 +109,19 @@ func (t *trouble) meaning() meaning {
 }
 
 // refusal finds the trouble that an error is, and counts it. An error that is
-// nobody's trouble is ours: the log has it, and the client need not.
-func (h *Handler) refusal(in route.Protocol, err error) *trouble {
+// nobody's trouble is ours: the log has it, and the client need not. The id is that
+// of the request, if it has one yet.
+func (h *Handler) refusal(in route.Protocol, err error, id string) *trouble {
 	t, ok := errors.AsType[*trouble](err)
 	if fault, wrong := errors.AsType[*oip.Fault](err); !ok && wrong {
 		t, ok = &trouble{status: http.StatusBadRequest, detail: fault.Detail}, true
 	}
 	if !ok {
-		h.log.Error("a request could not be answered", "err", err)
 		t = troubled(http.StatusInternalServerError, "The server failed on this request; its log says how.")
+		t.cause = []any{"err", err}
+	}
+	if t.cause != nil {
+		h.log.Error("a request could not be answered", append([]any{"request_id", id, "protocol", in.String()}, t.cause...)...)
 	}
 	h.refusals[in][min(max(t.status-http.StatusBadRequest, 0), len(h.refusals[in])-1)].Add(1)
 	return t
@@ -129,23 +135,25 @@ type problem struct {
 	Detail string       `json:"detail"`
 	Code   string       `json:"code"`
 	Errors []fieldError `json:"errors,omitempty"`
+	// Request is the id that the log has the request by, and the answer's header.
+	Request string `json:"request_id"`
 }
 
-func (t *trouble) document() problem {
+func (t *trouble) document(id string) problem {
 	code := t.meaning().code
-	return problem{"/docs/errors#" + code, http.StatusText(t.status), t.status, t.detail, code, t.fields}
+	return problem{"/docs/errors#" + code, http.StatusText(t.status), t.status, t.detail, code, t.fields, id}
 }
 
 func (t *trouble) problem(w http.ResponseWriter) {
 	w.Header()["Content-Type"] = []string{"application/problem+json"}
-	writeJSON(w, t.status, t.document())
+	writeJSON(w, t.status, t.document(trace.ID(w.Header())))
 }
 
 func (t *trouble) plain(w http.ResponseWriter) {
 	writeJSON(w, t.status, struct {
 		Error string `json:"error"`
 		problem
-	}{t.detail, t.document()})
+	}{t.detail, t.document(trace.ID(w.Header()))})
 }
 
 func (t *trouble) scoring(w http.ResponseWriter) {

@@ -36,7 +36,7 @@ func TestEveryProtocolTellsTheSameTrouble(t *testing.T) {
 		{&oip.Fault{Detail: "Not this."}, 400, "invalid_request", "BAD_REQUEST", codes.InvalidArgument, ""},
 		{errors.New("unknown"), 500, "internal", "INTERNAL_ERROR", codes.Internal, ""},
 	} {
-		told := h.refusal(route.Native, tt.err)
+		told := h.refusal(route.Native, tt.err, "7")
 		for name, write := range map[string]func(http.ResponseWriter){"problem": told.problem, "plain": told.plain, "scoring": told.scoring} {
 			w := httptest.NewRecorder()
 			write(w)

@@ -34,6 +34,7 @@ const (
 
 // Arm is one version that answers requests.
 type Arm struct {
+	Model     string // its name
 	Role      Role
 	Version   rollout.Version
 	Predictor model.Predictor
