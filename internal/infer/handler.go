@@ -331,8 +331,8 @@ func checkType(r *http.Request) *trouble {
 }
 
 func checkHeaders(r *http.Request) *trouble {
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return troubled(http.StatusUnsupportedMediaType, "The body is encoded as %s: send it uncompressed.", model.Quote(encoding))
+	if encoding := r.Header["Content-Encoding"]; len(encoding) > 0 && encoding[0] != "" && encoding[0] != "identity" {
+		return troubled(http.StatusUnsupportedMediaType, "The body is encoded as %s: send it uncompressed.", model.Quote(encoding[0]))
 	}
 	if r.ContentLength > maxBody {
 		return tooLarge

@@ -9,10 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"pgregory.net/rapid"
 
 	"serin/internal/model"
 	"serin/internal/model/rows"
+	"serin/internal/route"
 )
 
 // The plain reading of a body: encoding/json makes a tree of it, and rows are taken
@@ -375,5 +379,31 @@ func (t *table) hold(test *testing.T, name string, b *rows.Batch) {
 	same := func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) }
 	if b.N != t.n || !slices.EqualFunc(b.Numbers, t.numbers, same) || len(b.Texts) > 0 && !slices.Equal(b.Texts, t.texts) {
 		test.Fatalf("%s: %d rows %v %q\nencoding/json: %d rows %v %q", name, b.N, b.Numbers, b.Texts, t.n, t.numbers, t.texts)
+	}
+}
+
+// TestNumbersAreReadAsStrconvReadsThem, of any length, and as short as most are.
+func TestNumbersAreReadAsStrconvReadsThem(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching(`-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?`).Draw(t, "number")
+		s := scanner{body: []byte(text)}
+		got, ok := s.number()
+		want, err := strconv.ParseFloat(text, 64)
+		if !ok || err != nil || math.Float64bits(got) != math.Float64bits(want) || !s.end() {
+			t.Fatalf("%s is %v, %t, want %v, %v", text, got, ok, want, err)
+		}
+	})
+}
+
+// TestLatenciesAreWrittenAsStrconvWritesThem, to the nanosecond.
+func TestLatenciesAreWrittenAsStrconvWritesThem(t *testing.T) {
+	t.Parallel()
+	arm := armFor(scales(), route.Stable)
+	for _, ns := range []int64{0, 1, 312, 999_999, 1_000_000, 1_000_001, 20_123_456, 3_600_000_000_000} {
+		want := `,"latency_ms":` + strconv.FormatFloat(float64(ns)/1e6, 'f', 6, 64) + "}"
+		if got := appendTail(nil, arm, time.Duration(ns)); !strings.HasSuffix(string(got), want) {
+			t.Errorf("%d ns: %s, want %s", ns, got, want)
+		}
 	}
 }

@@ -77,6 +77,9 @@ func appendTail(dst []byte, arm *route.Arm, latency time.Duration) []byte {
 	dst = append(dst, `","model_version":`...)
 	dst = rows.AppendText(dst, arm.Version.Name)
 	dst = append(dst, `,"latency_ms":`...)
-	dst = strconv.AppendFloat(dst, float64(latency.Nanoseconds())/1e6, 'f', 6, 64)
+	dst = strconv.AppendInt(dst, int64(latency/time.Millisecond), 10)
+	point := len(dst)
+	dst = strconv.AppendInt(dst, int64(time.Millisecond+latency%time.Millisecond), 10) // a one and six digits
+	dst[point] = '.'
 	return append(dst, '}')
 }

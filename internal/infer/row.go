@@ -107,22 +107,36 @@ func (s *scanner) token(t string) bool {
 func (s *scanner) number() (float64, bool) {
 	s.space()
 	start := s.at
-	s.skip('-', '-')
-	if whole := s.digits(); whole == 0 || whole > 1 && s.body[s.at-whole] == '0' {
+	negative := s.skip('-', '-')
+	whole, mantissa := s.digits(0)
+	if whole == 0 || whole > 1 && s.body[s.at-whole] == '0' {
 		return 0, false
 	}
-	if s.skip('.', '.') && s.digits() == 0 {
-		return 0, false
+	fraction := 0
+	if s.skip('.', '.') {
+		if fraction, mantissa = s.digits(mantissa); fraction == 0 {
+			return 0, false
+		}
 	}
 	if s.skip('e', 'E') {
 		s.skip('+', '-')
-		if s.digits() == 0 {
+		if n, _ := s.digits(0); n == 0 {
 			return 0, false
 		}
+	} else if whole+fraction < len(tens) { // both are floats without rounding, and so it is rounded once
+		value := float64(mantissa) / tens[fraction]
+		if negative {
+			value = -value
+		}
+		return value, true
 	}
 	value, err := strconv.ParseFloat(string(s.body[start:s.at]), 64)
 	return value, err == nil
 }
+
+// tens are the powers of ten up to the largest that all whole numbers below are
+// floats.
+var tens = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
 func (s *scanner) skip(a, b byte) bool {
 	if s.at < len(s.body) && (s.body[s.at] == a || s.body[s.at] == b) {
@@ -132,10 +146,13 @@ func (s *scanner) skip(a, b byte) bool {
 	return false
 }
 
-func (s *scanner) digits() int {
+// digits reads digits, and appends them to those of a number before them; of more
+// than 19 that number means nothing.
+func (s *scanner) digits(before uint64) (n int, number uint64) {
 	start := s.at
 	for s.at < len(s.body) && '0' <= s.body[s.at] && s.body[s.at] <= '9' {
+		before = 10*before + uint64(s.body[s.at]-'0')
 		s.at++
 	}
-	return s.at - start
+	return s.at - start, before
 }

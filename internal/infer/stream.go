@@ -35,11 +35,11 @@ import (
 
 // isStream tells rows from a JSON value by the content type.
 func isStream(r *http.Request) bool {
-	ct := r.Header.Get("Content-Type")
-	if ct == contentTypeJSON[0] || ct == "" { // nearly always
+	ct := r.Header["Content-Type"]
+	if len(ct) == 0 || ct[0] == contentTypeJSON[0] { // nearly always
 		return false
 	}
-	media, _, err := mime.ParseMediaType(ct)
+	media, _, err := mime.ParseMediaType(ct[0])
 	return err == nil && (media == "application/x-ndjson" || media == "application/jsonl" || media == "text/csv")
 }
 
