@@ -9,7 +9,13 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"serin/internal/keys"
 )
+
+// tokens are how a caller says who it is, where the server has keys; others ask for
+// nothing.
+var tokens = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", Description: "A token of serin's keys, where the server was started with some."}}
 
 // tags are what the calls are sorted by, in the order in which a reader meets them.
 var tags = []*huma.Tag{
@@ -80,13 +86,14 @@ type row struct {
 }
 
 // describe answers with the description of the API, in which the examples are of
-// the models that are served at this moment, so that each can be sent as it is.
+// the models that are served at this moment, so that each can be sent as it is; and
+// of no model that the key of who asks is not for.
 func (r *roll) describe(general *huma.OpenAPI) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+	return func(w http.ResponseWriter, req *http.Request) {
 		var rows []*row
 		var standard *row
 		for _, m := range r.models() {
-			if one := rowOf(&m); one != nil && len(rows) < maxShownModels {
+			if one := rowOf(&m); one != nil && len(rows) < maxShownModels && keys.Covers(req.Context(), m.Name) {
 				rows = append(rows, one)
 				if m.Default {
 					standard = one

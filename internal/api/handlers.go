@@ -57,6 +57,7 @@ func Register(mux mux, models func() []Model, version string, maxModel int64) (e
 	config := huma.DefaultConfig("serin", version)
 	config.Info.Description = "Serves machine-learning models and releases their next versions as canaries."
 	config.Tags = tags
+	config.Components.SecuritySchemes, config.Security = tokens, []map[string][]string{{}, {"token": {}}}
 	config.DocsPath, config.SchemasPath, config.OpenAPIPath = "", "", ""
 	config.CreateHooks = nil
 	config.Transformers = []huma.Transformer{explain}

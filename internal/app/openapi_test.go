@@ -129,3 +129,23 @@ func TestEveryExampleIsAnswered(t *testing.T) {
 		t.Errorf("%d examples were sent", sent)
 	}
 }
+
+// TestTheDescriptionHidesModels: who has a key for some models reads no features of
+// others.
+func TestTheDescriptionHidesModels(t *testing.T) {
+	t.Parallel()
+	c := configFor(t)
+	held := keysFor(t, &c)
+	r := launch(t, c)
+	defer r.stop()
+	for name, shown := range map[string]bool{"viewer": false, "owner": true} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/openapi.json", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+held[name])
+		if status, text := r.send(req); status != http.StatusOK || !strings.Contains(text, "A row of churn") || strings.Contains(text, "A row of fraud") != shown {
+			t.Errorf("%s: %d, and the model is shown: %v", name, status, !shown)
+		}
+	}
+}
