@@ -22,6 +22,7 @@ import (
 
 // What pages show comes over one stream of server-sent events for each page:
 //
+//	who       at first: what the page may do
 //	now       each second, and after each command: how the model stands
 //	models    each other second: all of them, in short
 //	past      looks of the monitor that the page has not seen yet
@@ -49,6 +50,14 @@ type now struct {
 	// Seen is the distribution of what was observed: of the rollout in progress, or
 	// without one of stable since the process started.
 	Seen seen `json:"seen"`
+}
+
+// who is whom the page is shown to.
+type who struct {
+	// Name is that of the key; "" where the server asks for none.
+	Name string `json:"name"`
+	// Release is whether he may deploy, promote, roll back and what else moves a rollout.
+	Release bool `json:"release"`
 }
 
 // livePlan is the plan in force, or what a deploy would get.
@@ -298,6 +307,12 @@ type page struct {
 func (p *page) send(ctx context.Context) error {
 	_ = p.control.SetWriteDeadline(time.Now().Add(livePatience)) // a writer without deadlines is a test's
 	h := p.live.pilot.Peek()
+	if !p.told {
+		name, rights := keys.Who(ctx)
+		if err := p.event("who", who{name, rights&keys.Release != 0}); err != nil {
+			return err
+		}
+	}
 	if _, err := p.to.Write(p.live.now(h)); err != nil {
 		return err
 	}

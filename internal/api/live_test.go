@@ -157,9 +157,13 @@ func TestPageLearnsHowItStands(t *testing.T) {
 	e.health.Here, e.health.Saved = "serves stable only", time.Now()
 	url, end := open(t, e)
 	first := follow(t, url)
+	var whoever who
+	if name := first.next(&whoever); name != "who" || whoever != (who{"", true}) {
+		t.Errorf("first comes %s: %+v", name, whoever)
+	}
 	var n now
 	if name := first.next(&n); name != "now" || n.State.Model != "churn" || n.State.AlertStatus == nil || n.Plan.PeriodS != 3600 || n.Here != "serves stable only" || n.Saved == nil || !n.Saved.Equal(e.health.Saved) {
-		t.Errorf("first comes %s: %+v", name, n)
+		t.Errorf("then comes %s: %+v", name, n)
 	}
 	sum := uint64(0)
 	for _, count := range n.Seen.Canary {

@@ -2,11 +2,14 @@ package app
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"serin/internal/infer"
 	"serin/internal/keys"
@@ -72,8 +75,42 @@ func (l *lock) on(rule keys.Rule, next http.Handler) http.Handler {
 		}
 		r = r.WithContext(k.In(r.Context()))
 		r.Header["Serin-Actor"] = []string{k.Name}
+		if endless(r) {
+			ctx, leave := l.while(r, rule, model)
+			defer leave()
+			r = r.WithContext(ctx)
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// endless are the answers that last for as long as a page is open.
+func endless(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/live") }
+
+// while is a context that ends with the key: it was taken out, it has expired, or
+// the session that it opened is over. Leave must be called.
+func (l *lock) while(r *http.Request, rule keys.Rule, model string) (ctx context.Context, leave func()) {
+	ctx, end := context.WithCancel(r.Context())
+	same := r.Clone(ctx)
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		tick := time.NewTicker(filesEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if _, refusal := l.guard.HTTP(same, rule, model); refusal != nil {
+					end()
+				}
+			}
+		}
+	})
+	return ctx, func() {
+		end()
+		asking.Wait()
+	}
 }
 
 // corridor is a mux with a lock on each of its paths: what the table of keys has no

@@ -71,6 +71,7 @@ var loginForm = template.Must(template.New("login").Parse(`<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>serin: log in</title>
+<main>
 <h1>serin</h1>
 <form method="post" action="/login">
 <p><label for="token">Token</label></p>
@@ -79,4 +80,5 @@ var loginForm = template.Must(template.New("login").Parse(`<!doctype html>
 {{with .}}<p role="alert">{{.}}</p>{{end}}
 </form>
 <p>The page can then do what the token's role allows, for twelve hours. The token is not kept.</p>
+</main>
 `))

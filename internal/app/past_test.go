@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -83,14 +84,14 @@ func (r *running) told(model string, names ...string) map[string][]byte {
 	}
 	defer res.Body.Close()
 	told, lines := map[string][]byte{}, bufio.NewReader(res.Body)
-	for name := ""; len(told) < len(names); {
+	for name := ""; len(told) < len(names); { // the others are not asked for
 		line, err := lines.ReadString('\n')
 		if err != nil {
 			r.t.Fatalf("%s: the stream ended after %d messages: %v", res.Status, len(told), err)
 		}
 		if event, ok := strings.CutPrefix(line, "event: "); ok {
 			name = strings.TrimSpace(event)
-		} else if data, ok := strings.CutPrefix(line, "data: "); ok {
+		} else if data, ok := strings.CutPrefix(line, "data: "); ok && slices.Contains(names, name) {
 			told[name] = []byte(data)
 		}
 	}

@@ -56,6 +56,15 @@ func Covers(ctx context.Context, model string) bool {
 	return !asked || k.covers(model)
 }
 
+// Who is the name of who asks, and his rights. Where no key is asked for he has
+// every right, and no name.
+func Who(ctx context.Context) (name string, rights Right) {
+	if k, asked := ctx.Value(holder{}).(*Key); asked {
+		return k.Name, k.rights
+	}
+	return "", anyRight
+}
+
 // Ring is all keys in force. They change at once when their file does.
 type Ring struct {
 	path  string

@@ -3,6 +3,7 @@ package browser_test
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -257,4 +258,71 @@ func TestStale(t *testing.T) {
 	b.says(".pulse.on", "live")
 	b.says(".timeline", "serin was started again with the canary live")
 	b.says(".eyebrow", "Waiting for data")
+}
+
+// TestKeys: with keys a browser logs in, a viewer sees and does not act, a deployer
+// acts in the name of his key, and whose key is taken out is told so.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	ready(t)
+	folder := place(t)
+	file := filepath.Join(folder, "keys")
+	viewer, deployer := mint(t, "vera", "viewer"), mint(t, "dan", "deployer")
+	if err := os.WriteFile(file, []byte(viewer.line+deployer.line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, folder, "--keys", file)
+	stopAtEnd(t, s)
+	b := open(t, 1280, "light")
+	b.visit(s.URL, "/")
+	b.says("label", "Token")
+	b.accessible("the way in", "light")
+	b.login("serin_wrong")
+	b.says("[role=alert]", "The token is not known here")
+	b.login(viewer.token)
+	b.says("h2", "No canary is on trial")
+	b.says(".second", "The key vera may look and not act")
+	b.says("footer", "this one is vera’s")
+	b.accessible("a viewer's page", "light")
+	b.press("Log out")
+	b.says("label", "Token")
+	b.login(deployer.token)
+	b.says("footer", "this one is dan’s")
+	b.press("Deploy …")
+	b.says("dialog .hint", "The journal will say that dan did it")
+	b.fill("Path", "models/model_v2.joblib")
+	b.press("Deploy")
+	b.says(".timeline", "model_v2 was deployed. By dan")
+	if err := os.WriteFile(file, []byte(viewer.line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.says(".banner", "Who are you?")
+	b.do(chromedp.Click(`//a[text()="Log in"]`, chromedp.NodeVisible))
+	b.says("label", "Token")
+}
+
+// key is what serin token new has made.
+type key struct{ token, line string }
+
+func mint(t *testing.T, name, role string) key {
+	t.Helper()
+	var made key
+	var token, line bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), stage.binary, "token", "new", "--name", name, "--role", role)
+	cmd.Stdout, cmd.Stderr = &line, &token
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s", err, &token)
+	}
+	made.line = line.String()
+	for word := range strings.FieldsSeq(token.String()) {
+		if strings.HasPrefix(word, "serin_") {
+			made.token = word
+		}
+	}
+	return made
+}
+
+func (b *tab) login(token string) {
+	b.t.Helper()
+	b.do(chromedp.SendKeys(chromedp.CSS("#token"), token+"\r", chromedp.NodeVisible))
 }

@@ -176,7 +176,7 @@ func (b *tab) hear(event any) {
 		complain("a script failed: %s", e.ExceptionDetails.Text)
 	case *log.EventEntryAdded:
 		// That a server is gone, or refuses a command, is what the page is there to say.
-		said := strings.Contains(e.Entry.Text, "net::ERR_") || strings.Contains(e.Entry.Text, "status of 4") && strings.Contains(e.Entry.URL, "/admin/")
+		said := strings.Contains(e.Entry.Text, "net::ERR_") || strings.Contains(e.Entry.Text, "status of 4") && (strings.Contains(e.Entry.URL, "/admin/") || strings.HasSuffix(e.Entry.URL, "/login"))
 		if e.Entry.Level == log.EntryLevelError && !said {
 			complain("the browser reports: %s %s", e.Entry.Text, e.Entry.URL)
 		}
@@ -218,8 +218,12 @@ func evaluate[T any](b *tab, script string) T {
 // until waits for a script to become true, whenever the page has changed.
 func (b *tab) until(what, script string) {
 	b.t.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](script, chromedp.WithPollingMutation())); err != nil {
-		all := evaluate[string](b, "document.body.innerText")
+	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](script, chromedp.WithPollingMutation()))
+	for tries := 0; err != nil && !errors.Is(err, chromedp.ErrPollingTimeout) && tries < 100; tries++ { // another page comes
+		_, err = chromedp.Run(b.ctx, chromedp.Poll[bool](script, chromedp.WithPollingMutation()))
+	}
+	if err != nil {
+		all := evaluate[string](b, "document.body?.innerText ?? ''")
 		b.t.Fatalf("%s never comes (%v). The page says:\n%s", what, err, all)
 	}
 }

@@ -1,7 +1,7 @@
 // What can be done, and what will happen if it is. Rollback alone does not ask.
 import type { ComponentChildren } from 'preact'
-import { useLayoutEffect, useRef, useState } from 'preact/hooks'
-import { actor, post, remember, upload, type Answer } from './call'
+import { useContext, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { Acting, actor, post, remember, upload, type Answer } from './call'
 import { atEnd, duration, onAlarm, percent, share, split, standOf } from './words'
 import type { Now } from './wire'
 
@@ -27,6 +27,8 @@ export function Actions({ now, base, stale, say }: Props) {
     say(await post(base + '/rollback-canary', {}))
     setBusy(false)
   }
+  const { name, release } = useContext(Acting)
+  if (!release) return <p class="second">The key {name} may look and not act.</p>
   const close = () => set(null)
   const done = (a: Answer) => {
     if (a.ok) {
@@ -93,6 +95,7 @@ function Confirm({ title, verb, danger, stale, close, act, done, refused, childr
   const [busy, setBusy] = useState(false)
   const [wrong, setWrong] = useState('')
   const [who, setWho] = useState(actor())
+  const { name } = useContext(Acting)
   useLayoutEffect(() => ref.current?.showModal(), []) // before anything else gets a key
   const submit = async (e: Event) => {
     e.preventDefault()
@@ -112,10 +115,14 @@ function Confirm({ title, verb, danger, stale, close, act, done, refused, childr
       <form onSubmit={submit} method="dialog">
         <h2 id="dialog-title">{title}</h2>
         {children}
-        <label class="field">
-          <span>Your name, for the journal</span>
-          <input type="text" value={who} maxLength={40} autocomplete="name" placeholder="dashboard" onInput={e => setWho(e.currentTarget.value)} />
-        </label>
+        {name ? (
+          <p class="hint">The journal will say that {name} did it.</p>
+        ) : (
+          <label class="field">
+            <span>Your name, for the journal</span>
+            <input type="text" value={who} maxLength={40} autocomplete="name" placeholder="dashboard" onInput={e => setWho(e.currentTarget.value)} />
+          </label>
+        )}
         {stale && <p class="wrong">The server is not heard at the moment, so what this page shows may be old.</p>}
         {wrong && (
           <p class="wrong" role="alert">

@@ -1,11 +1,11 @@
 // The page: which model, whether what it shows is live, and what was answered.
-import { useEffect, useState } from 'preact/hooks'
-import type { Answer } from './call'
+import { useContext, useEffect, useState } from 'preact/hooks'
+import { Acting, leave, type Answer } from './call'
 import { useLive, useStale, type View } from './live'
 import { Model } from './model'
 import { Others, Overview, summary } from './overview'
 import { clock, sentence, split, standOf, titleOf } from './words'
-import type { Now } from './wire'
+import type { Now, Who } from './wire'
 import { Theme } from './theme'
 
 export function App() {
@@ -58,7 +58,7 @@ export function Page({ view, stale, model, unknown }: { view: View; stale: numbe
     return () => clearTimeout(timer)
   }, [said])
   return (
-    <>
+    <Acting.Provider value={view.who ?? anybody}>
       <header>
         <a class="brand" href="#/">
           <Bird />
@@ -70,7 +70,12 @@ export function Page({ view, stale, model, unknown }: { view: View; stale: numbe
         <Theme />
       </header>
       <main>
-        {stale > 0 && now && (
+        {view.locked && (
+          <p class="banner" role="alert">
+            <strong>Who are you?</strong> The session is over, or its key is. <a href="login">Log in</a>
+          </p>
+        )}
+        {stale > 0 && now && !view.locked && (
           <p class="banner" role="alert">
             <strong>Not live.</strong> The server does not answer. What is shown is as of {clock(now.at)}; the page tries again by itself.
           </p>
@@ -94,7 +99,7 @@ export function Page({ view, stale, model, unknown }: { view: View; stale: numbe
         {model === null ? <Overview models={view.models} /> : <Model view={view} base={baseOf(model)} stale={stale > 0} say={say} />}
       </main>
       <Footer now={now} />
-    </>
+    </Acting.Provider>
   )
 }
 
@@ -125,8 +130,11 @@ function Bird() {
   )
 }
 
+const anybody: Who = { name: '', release: true }
+
 /** What the server can be trusted with: what it keeps, and who may act. */
 function Footer({ now }: { now: Now | undefined }) {
+  const { name } = useContext(Acting)
   const live = now && split(now.state)
   const old = live && (!now.saved || Date.parse(now.at) - Date.parse(now.saved) > unsaved)
   return (
@@ -138,7 +146,16 @@ function Footer({ now }: { now: Now | undefined }) {
           {old ? 'the evidence cannot be saved' : 'evidence on disk as of'} {now.saved ? (old ? `since ${clock(now.saved)}: see the server’s log` : clock(now.saved)) : ''}
         </span>
       )}
-      <span>no accounts: who reaches this address may act</span>
+      {name ? (
+        <span>
+          keys are asked for; this one is {name}’s{' '}
+          <button type="button" class="quiet" onClick={leave}>
+            Log out
+          </button>
+        </span>
+      ) : (
+        <span>no accounts: who reaches this address may act</span>
+      )}
       <a href="docs">API</a>
       <a href="metrics">Metrics</a>
     </footer>

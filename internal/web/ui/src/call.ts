@@ -1,5 +1,20 @@
 // Commands to the server. What goes wrong is told in the server's words.
 
+import { createContext } from 'preact'
+import type { Who } from './wire'
+
+/** Who acts on this page, as the server knows him. */
+export const Acting = createContext<Who>({ name: '', release: true })
+
+/** Ends the session, and shows the page where another begins. */
+export async function leave() {
+  try {
+    await fetch('logout', { method: 'POST' })
+  } finally {
+    location.assign('login')
+  }
+}
+
 export interface Answer {
   ok: boolean
   /** What was done, or what is wrong and what to do. */

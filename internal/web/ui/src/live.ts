@@ -1,9 +1,12 @@
 // The stream of one model, and whether what it said last is still true.
 import { useEffect, useState } from 'preact/hooks'
-import type { Final, Moment, Now, Past, Point, Standing } from './wire'
+import type { Final, Moment, Now, Past, Point, Standing, Who } from './wire'
 
 /** What is known. heard is when the server was heard last, by performance.now(). */
 export interface View {
+  who?: Who
+  /** The server asks who this is: there was no key, or it is good no more. */
+  locked: boolean
   now?: Now
   rollout: string
   points: Point[]
@@ -15,7 +18,7 @@ export interface View {
   missing: boolean
 }
 
-export const nothing: View = { rollout: '', points: [], journal: [], models: [], heard: 0, missing: false }
+export const nothing: View = { rollout: '', points: [], journal: [], models: [], heard: 0, missing: false, locked: false }
 
 /** After this long without a word, in ms, what is shown is called stale. */
 export const patience = 3500
@@ -48,6 +51,8 @@ export function useLive(url: string | null): View {
     const others = async () => {
       try {
         const res = await fetch('admin/models')
+        if (res.status === 401) set(v => ({ ...v, locked: true }))
+        if (!res.ok) return
         const { models } = (await res.json()) as { models: Standing[] }
         set(v => ({ ...v, models }))
       } catch {
@@ -60,9 +65,10 @@ export function useLive(url: string | null): View {
       const on = <T>(name: string, change: (v: View, data: T) => View) =>
         source!.addEventListener(name, e => {
           const data = JSON.parse((e as MessageEvent<string>).data) as T
-          set(v => ({ ...change(v, data), heard: performance.now(), missing: false }))
+          set(v => ({ ...change(v, data), heard: performance.now(), missing: false, locked: false }))
           wait = 500
         })
+      on<Who>('who', (v, who) => ({ ...v, who }))
       on<Now>('now', (v, now) => ({ ...v, now, final: now.state.rollout ? undefined : v.final }))
       on<Past>('past', merge)
       on<Standing[]>('models', (v, models) => ({ ...v, models }))

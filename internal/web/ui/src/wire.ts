@@ -137,6 +137,12 @@ export interface Seen {
   canary_scores: number[] | null
 }
 
+/** Whom the page is shown to; the name is "" where the server asks for no key. */
+export interface Who {
+  name: string
+  release: boolean
+}
+
 export interface Now {
   at: string
   serin: string

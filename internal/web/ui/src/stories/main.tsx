@@ -38,6 +38,8 @@ const views: Record<string, () => { view: View; stale?: number }> = {
     view.now.here = 'serves stable only: the store has not been heard for 2m0s'
     return { view }
   },
+  viewer: () => ({ view: { ...live({ slower: 0, seconds: 900 }), who: { name: evil, release: false } } }),
+  locked: () => ({ view: { ...live({ slower: 0, seconds: 900 }), locked: true } }),
   unsaved: () => {
     const view = live({ slower: 0, seconds: 900 })
     view.now.saved = new Date(Date.parse(view.now.at) - 60_000).toISOString()
