@@ -113,9 +113,7 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 	}
 	defer func() { closeTracer(ctx, &c) }()
 	herald := notify.New(notify.Config{Hooks: c.Webhooks, Outbox: outbox{memory}, Log: c.Log, Version: c.Version})
-	if err := herald.Prepare(ctx); err != nil {
-		return err
-	}
+	herald.Prepare(ctx)
 	s, err := assemble(c, newYard(&c, root, memory, herald, data, models), house, registry)
 	if err != nil {
 		return err

@@ -25,9 +25,12 @@
 // A hook that is configured for the first time begins at the end of the journal; one
 // that was away is told what it has missed.
 //
+// Of several processes that share a journal one tells, the one whose turn it is. Memos
+// are shared, too, so another goes on where it has stopped.
+//
 // # What may not happen
 //
-// A decision that waits for a hook. A hook that waits for another. An event that is
+// A decision, or a start, that waits for a hook. A hook that waits for another. An event that is
 // told before it is durable, or under two ids. A redirect that is followed, an answer
 // that is read without bound, or an address with its secrets in a log.
 //

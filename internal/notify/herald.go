@@ -22,6 +22,10 @@ type Config struct {
 	Version string
 	// Way is how requests go out; nil is a connection of its own for each hook.
 	Way http.RoundTripper
+	// Turn says whether this process is the one to tell, of several that share an
+	// outbox; nil is one alone. Where two believe it for a moment, an event is told
+	// twice, under one id.
+	Turn func() bool
 	// Chance returns numbers from 0 to 1, and may be called by many; nil is math/rand's.
 	Chance func() float64
 }
@@ -47,14 +51,14 @@ func New(c Config) *Herald {
 }
 
 // Prepare reads how far each hook is. One that is new begins here, so that what is
-// committed from now on is told, whatever becomes of this process.
-func (h *Herald) Prepare(ctx context.Context) error {
+// committed from now on is told, whatever becomes of this process. Where it cannot be
+// read, it is tried again while the herald runs: no hook keeps a server from starting.
+func (h *Herald) Prepare(ctx context.Context) {
 	for _, t := range h.tellers {
 		if err := t.prepare(ctx); err != nil {
-			return fmt.Errorf("web hook %s: %w", t.hook.Name, err)
+			t.complain(err)
 		}
 	}
-	return nil
 }
 
 // Run tells until ctx ends, and waits for everything that it started.
@@ -91,8 +95,8 @@ type teller struct {
 	// now.
 	news, urged chan struct{}
 
-	mu    sync.Mutex // one change of the memo at a time, until it is saved
-	known atomic.Pointer[memo]
+	mu    sync.Mutex           // one change of the memo at a time, until it is saved
+	known atomic.Pointer[memo] // nil until it could be read
 	// trouble is the event that does not arrive; nil while there is none.
 	trouble atomic.Pointer[Trouble]
 	arrived atomic.Pointer[time.Time]
@@ -107,16 +111,29 @@ type Trouble struct {
 	Next  time.Time `json:"next"`
 }
 
-func (t *teller) prepare(ctx context.Context) error {
+func (t *teller) complain(err error) {
+	t.Log.Error("a web hook cannot be served; it is tried again", "hook", t.hook.Name, "err", err)
+}
+
+// saved is the memo as the outbox has it; nil if there is none.
+func (t *teller) saved(ctx context.Context) (*memo, error) {
 	data, err := t.Outbox.Memo(ctx, t.hook.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	m, err := readMemo(data)
+	return readMemo(data)
+}
+
+// prepare learns how far the hook is.
+func (t *teller) prepare(ctx context.Context) error {
+	m, err := t.saved(ctx)
 	if err != nil {
 		return err
 	}
 	if m != nil {
+		if known := t.known.Load(); known != nil { // it may not have been saved
+			m.Position = max(m.Position, known.Position)
+		}
 		t.known.Store(m)
 		return nil
 	}
@@ -127,14 +144,21 @@ func (t *teller) prepare(ctx context.Context) error {
 	return t.change(ctx, func(memo) memo { return memo{Position: last} })
 }
 
-// change makes another memo of the one that is known, and saves it. If that fails,
-// the change holds for this process, and the next change saves both.
+// change makes another memo of the one that is known, or of what others have made of
+// it, and saves it. If that fails, the change holds for this process, and the next
+// change saves both.
 func (t *teller) change(ctx context.Context, f func(memo) memo) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var m memo
 	if known := t.known.Load(); known != nil {
 		m = *known
+	}
+	if t.Turn != nil {
+		if saved, err := t.saved(context.WithoutCancel(ctx)); err == nil && saved != nil {
+			saved.Position = max(saved.Position, m.Position)
+			m = *saved
+		}
 	}
 	m = f(m)
 	t.known.Store(&m)
@@ -167,7 +191,7 @@ func (t *teller) run(ctx context.Context) {
 			return
 		}
 		if err != nil && !complained {
-			t.Log.Error("a web hook cannot be served; it is tried again", "hook", t.hook.Name, "err", err)
+			t.complain(err)
 		}
 		if complained = err != nil; more && err == nil {
 			continue
@@ -182,9 +206,20 @@ func (t *teller) run(ctx context.Context) {
 	}
 }
 
+// mine says whether this process tells.
+func (t *teller) mine() bool { return t.Turn == nil || t.Turn() }
+
 // round tells a letter that somebody asked for, or else the next events; more is
 // true if there may be others.
 func (t *teller) round(ctx context.Context) (more bool, err error) {
+	if !t.mine() {
+		return false, nil
+	}
+	if t.known.Load() == nil || t.Turn != nil { // others may have told since
+		if err := t.prepare(ctx); err != nil {
+			return false, err
+		}
+	}
 	if letter := t.known.Load().due(); letter != nil {
 		events, err := t.Outbox.Events(ctx, letter.Seq-1, 1)
 		if err != nil {
@@ -200,7 +235,7 @@ func (t *teller) round(ctx context.Context) (more bool, err error) {
 		if err := t.tell(ctx, &events[i]); err != nil {
 			return false, err
 		}
-		if t.known.Load().due() != nil {
+		if t.known.Load().due() != nil || !t.mine() {
 			return true, nil
 		}
 	}
@@ -213,11 +248,11 @@ func (t *teller) tell(ctx context.Context, e *Event) error {
 	if m, err := compose(e, t.hook.Kind); err != nil {
 		letter.Error = err.Error()
 	} else if e.Lost == "" {
-		failed := t.deliver(ctx, m, &letter)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if failed == nil {
+		switch t.deliver(ctx, m, &letter) {
+		case leftOff:
+			return ctx.Err() // whoever has the turn now tries it
+		case givenUp:
+		case arrived:
 			now := time.Now()
 			t.arrived.Store(&now)
 			return t.change(ctx, func(m memo) memo {
@@ -235,18 +270,30 @@ func (t *teller) tell(ctx context.Context, e *Event) error {
 	})
 }
 
-// deliver tries until the event has arrived, is given up, or ctx ends.
-func (t *teller) deliver(ctx context.Context, m *message, letter *Letter) *failure {
+// ending is how the tries of an event have ended.
+type ending int
+
+const (
+	arrived ending = iota
+	givenUp
+	leftOff // this process is about to end, or it is another's turn
+)
+
+// deliver tries until the event has arrived, is given up, or is left to others.
+func (t *teller) deliver(ctx context.Context, m *message, letter *Letter) ending {
 	defer t.trouble.Store(nil)
 	for {
 		failed := post(ctx, t.way, &t.hook, m, "serin/"+t.Version)
 		letter.Tries++
-		if failed == nil || ctx.Err() != nil {
-			return failed
+		switch {
+		case failed == nil:
+			return arrived
+		case ctx.Err() != nil:
+			return leftOff
 		}
 		letter.Error = failed.what
 		if failed.hopeless(letter.Tries) {
-			return failed
+			return givenUp
 		}
 		pause := failed.pause(letter.Tries, t.Chance())
 		if letter.Tries == 1 {
@@ -259,8 +306,8 @@ func (t *teller) deliver(ctx context.Context, m *message, letter *Letter) *failu
 		case <-t.urged:
 		case <-ctx.Done():
 		}
-		if wait.Stop(); ctx.Err() != nil {
-			return failed
+		if wait.Stop(); ctx.Err() != nil || !t.mine() {
+			return leftOff
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,12 +104,20 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	r.mu.Lock()
 	n := len(r.tries)
 	r.tries = append(r.tries, seen{time.Since(r.begun), req.Header.Get("Webhook-Id"), req.Header.Get("Webhook-Timestamp"), string(body)})
+	answer := r.answer
 	r.mu.Unlock()
-	status, header := r.answer(n, req)
+	status, header := answer(n, req)
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
 	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader("no thanks")), Request: req}, nil
+}
+
+// say is what it answers from now on.
+func (r *receiver) say(answer func(int, *http.Request) (int, http.Header)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer = answer
 }
 
 func (r *receiver) got() []seen {
@@ -138,9 +147,7 @@ func heralded(t *testing.T, d *desk, r http.RoundTripper, given ...string) (*Her
 		c.Hooks = append(c.Hooks, hookAt(t, g))
 	}
 	h := New(c)
-	if err := h.Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	h.Prepare(t.Context())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); h.Run(ctx) }()
@@ -188,7 +195,7 @@ func TestTriesBecomeRare(t *testing.T) {
 		if len(s.Letters) != 1 || s.Letters[0].Tries != tries || s.Letters[0].ID != got[0].id || s.Position != 1 || !strings.Contains(s.Letters[0].Error, "503: no thanks") {
 			t.Errorf("%+v", s)
 		}
-		r.answer = always(204)
+		r.say(always(204))
 		d.commit(rollout.Loaded)
 		h.News()
 		synctest.Wait()
@@ -333,6 +340,84 @@ func TestNothingIsLeftUntold(t *testing.T) {
 	})
 }
 
+// TestSeveralProcessesTellOnce: the one whose turn it is goes on where the other has
+// stopped, also in the middle of its tries, and knows what was asked of the other.
+func TestSeveralProcessesTellOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, r := &desk{}, &receiver{begun: time.Now(), answer: always(200)}
+		var turn atomic.Int32
+		var both [2]*Herald
+		for i := range both {
+			both[i] = New(Config{
+				Hooks: []Hook{hookAt(t, "ops=https://example.com/")}, Outbox: d, Log: slog.New(slog.DiscardHandler), Way: r,
+				Turn: func() bool { return turn.Load() == int32(i) },
+			})
+			both[i].Prepare(t.Context())
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); both[i].Run(ctx) }()
+			defer func() { cancel(); <-done }()
+		}
+		commit := func(kind rollout.Kind) { // only one of them hears of it
+			d.commit(kind)
+			both[0].News()
+			<-time.After(2 * poll)
+		}
+		commit(rollout.Deploy)
+		turn.Store(1)
+		commit(rollout.Loaded)
+		if got := r.got(); len(got) != 2 || got[0].id == got[1].id {
+			t.Fatalf("%+v", got)
+		}
+		r.say(always(503))
+		commit(rollout.Alarm)
+		turn.Store(0)
+		<-time.After(time.Minute)
+		r.say(always(404))
+		<-time.After(time.Hour) // the other has given it up
+		for i, h := range both {
+			if s := standing(t, h); s.Position != 3 || len(s.Letters) != 1 || s.Letters[0].Tries < triesRefused {
+				t.Errorf("%d: %+v", i, s)
+			}
+		}
+		r.say(always(200))
+		if n, err := both[1].tellers[0].replay(t.Context(), ""); n != 1 || err != nil {
+			t.Fatalf("%d %v", n, err)
+		}
+		before := len(r.got())
+		<-time.After(2 * poll)
+		if s, n := standing(t, both[0]), len(r.got())-before; len(s.Letters) != 0 || s.Position != 3 || n != 1 {
+			t.Errorf("told %d times: %+v", n, s)
+		}
+	})
+}
+
+// TestAHookKeepsNoServerFromStarting: what cannot be read now is read later.
+func TestAHookKeepsNoServerFromStarting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, r := &desk{memos: map[string][]byte{"ops": []byte("{")}}, &receiver{begun: time.Now(), answer: always(200)}
+		d.commit(rollout.Deploy)
+		h, stop := heralded(t, d, r, "ops=https://example.com/")
+		defer stop()
+		<-time.After(time.Minute)
+		if _, err := h.States(t.Context()); err == nil || len(r.got()) != 0 {
+			t.Errorf("%v %+v", err, r.got())
+		}
+		if _, err := h.tellers[0].replay(t.Context(), ""); err == nil {
+			t.Error("replayed")
+		}
+		if err := d.SaveMemo(t.Context(), "ops", []byte(`{"position":0}`)); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2 * poll)
+		if s := standing(t, h); s.Position != 1 || len(r.got()) != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // TestDeadLettersAreToldAgain, and what waits is tried at once.
 func TestDeadLettersAreToldAgain(t *testing.T) {
 	t.Parallel()
@@ -344,7 +429,7 @@ func TestDeadLettersAreToldAgain(t *testing.T) {
 		d.commit(rollout.Loaded)
 		h.News()
 		<-time.After(time.Minute)
-		r.answer = always(500)
+		r.say(always(500))
 		d.commit(rollout.Promote)
 		h.News()
 		<-time.After(30 * time.Minute)
@@ -353,7 +438,7 @@ func TestDeadLettersAreToldAgain(t *testing.T) {
 			t.Fatalf("%+v", s)
 		}
 		before := len(r.got())
-		r.answer = always(200)
+		r.say(always(200))
 		if n, err := h.tellers[0].replay(t.Context(), ""); n != 2 || err != nil {
 			t.Fatalf("%d %v", n, err)
 		}
@@ -420,9 +505,7 @@ func TestAddressesAreNotLogged(t *testing.T) {
 		d, secret := &desk{}, "T00SECRET"
 		way := failing{}
 		h := New(Config{Outbox: d, Hooks: []Hook{hookAt(t, "https://user:"+secret+"@example.com/"+secret+"?key="+secret)}, Log: slog.New(slog.NewTextHandler(&log, nil)), Way: way})
-		if err := h.Prepare(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		h.Prepare(t.Context())
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); h.Run(ctx) }()

@@ -53,7 +53,10 @@ func (h *Herald) States(ctx context.Context) (HookStates, error) {
 		if err != nil {
 			return out, err
 		}
-		m := t.known.Load()
+		m, err := t.standing(ctx)
+		if err != nil {
+			return out, err
+		}
 		out.Hooks = append(out.Hooks, HookState{
 			Name: t.hook.Name, Address: t.hook.address(), Kind: t.hook.Kind, Signed: t.hook.Secrets != nil, Position: m.Position, Waiting: max(last, m.Position) - m.Position,
 			Arrived: t.arrived.Load(), Trouble: t.trouble.Load(), Letters: append([]Letter{}, m.Letters...), Dropped: m.Dropped,
@@ -62,9 +65,27 @@ func (h *Herald) States(ctx context.Context) (HookStates, error) {
 	return out, nil
 }
 
+// standing is the memo: as it is known, or as the one has saved it whose turn it is.
+func (t *teller) standing(ctx context.Context) (*memo, error) {
+	known := t.known.Load()
+	if t.mine() && known != nil {
+		return known, nil
+	}
+	m, err := t.saved(ctx)
+	if m == nil {
+		m = &memo{}
+	}
+	return m, err
+}
+
 // replay lets a hook be told its dead letters again, or that with an id, and what it
 // waits with now.
 func (t *teller) replay(ctx context.Context, id string) (n int, err error) {
+	if t.known.Load() == nil {
+		if err := t.prepare(ctx); err != nil {
+			return 0, err
+		}
+	}
 	err = t.change(ctx, func(m memo) memo {
 		m, n = m.revive(id)
 		return m

@@ -38,9 +38,7 @@ func TestASignedMessageOverHTTP(t *testing.T) {
 	}
 	d := &desk{}
 	h := New(Config{Hooks: hooks, Outbox: d, Log: slog.New(slog.DiscardHandler), Version: "1.2"})
-	if err := h.Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	h.Prepare(t.Context())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); h.Run(ctx) }()
@@ -104,9 +102,7 @@ func TestCalls(t *testing.T) {
 	t.Parallel()
 	d := &desk{}
 	h := New(Config{Hooks: []Hook{hookAt(t, "ops=https://example.com/x")}, Outbox: d, Log: slog.New(slog.DiscardHandler)})
-	if err := h.Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	h.Prepare(t.Context())
 	if err := h.tellers[0].change(t.Context(), func(m memo) memo { return m.bury(Letter{Seq: 1, ID: "msg_1"}).bury(Letter{Seq: 2, ID: "msg_2"}) }); err != nil {
 		t.Fatal(err)
 	}
