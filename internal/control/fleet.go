@@ -67,7 +67,7 @@ func (f *Fleet) Run(ctx context.Context) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
-		_ = f.beat(ctx) // it has said so
+		_ = f.tell(ctx, true) // it has said so
 		select {
 		case <-ctx.Done():
 			return
@@ -90,8 +90,11 @@ func (f *Fleet) hurry() {
 	}
 }
 
-// beat tells what is new here, and every pilot what is new elsewhere.
-func (f *Fleet) beat(ctx context.Context) error {
+// beat tells all that is new here, and every pilot what is new elsewhere.
+func (f *Fleet) beat(ctx context.Context) error { return f.tell(ctx, false) }
+
+// tell is beat; a calm one leaves out rows that are large and were told lately.
+func (f *Fleet) tell(ctx context.Context, calm bool) error {
 	f.beating.Lock()
 	defer f.beating.Unlock()
 	b := Beat{Replica: f.Self, Seen: f.Seen}
@@ -99,7 +102,7 @@ func (f *Fleet) beat(ctx context.Context) error {
 	f.due--
 	for _, p := range f.pilots {
 		b.Models = append(b.Models, p.Model)
-		b.Rows = append(b.Rows, p.tally.news(f.due <= 0)...)
+		b.Rows = append(b.Rows, p.tally.news(f.due <= 0, calm)...)
 		v := p.view.Load()
 		status[p.Model] = standing{v.state.Generation, v.here}
 	}

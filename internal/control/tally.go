@@ -24,7 +24,12 @@ type tally struct {
 	share rollout.Weight
 	looks uint64
 	rows  map[int]*counted // by epoch
+	rest  map[int]int      // for how many calm beats a row is not told again, by epoch
 }
+
+// rowBytes is how much of a row is told in a second, on average: one of 3 kB is told
+// every fourth second.
+const rowBytes = 800
 
 // counted is a row, and whether the store has it.
 type counted struct {
@@ -43,7 +48,7 @@ func (t *tally) turn(r *rollout.Rollout, swap func()) {
 		return
 	}
 	if t.of != r.ID {
-		t.of, t.looks, t.rows = r.ID, 0, map[int]*counted{}
+		t.of, t.looks, t.rows, t.rest = r.ID, 0, map[int]*counted{}, map[int]int{}
 	}
 	t.epoch, t.share = r.Reweighed+1, r.Weight
 }
@@ -76,14 +81,19 @@ func (t *tally) put(epoch int, e *record.Evidence) {
 	}
 }
 
-// news are the rows that the store does not have, or all.
-func (t *tally) news(all bool) []Row {
+// news are the rows that the store does not have, or all. A calm caller waits for
+// large ones.
+func (t *tally) news(all, calm bool) []Row {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.count()
 	var rows []Row
 	for epoch, c := range t.rows {
+		if t.rest[epoch]--; calm && !all && t.rest[epoch] >= 0 {
+			continue
+		}
 		if all || !c.kept {
+			t.rest[epoch] = len(c.data) / rowBytes
 			rows = append(rows, Row{t.model, t.of, t.replica, epoch, c.data})
 		}
 	}

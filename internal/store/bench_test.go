@@ -14,6 +14,25 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
+// BenchmarkSharedCommit is one with a PostgreSQL on this machine, whose disk is in
+// memory.
+func BenchmarkSharedCommit(b *testing.B) {
+	s := home{quickDir(b), shares(b)}.open(b)
+	generation := uint64(0)
+	for b.Loop() {
+		generation++
+		commit(b, s, life("churn", generation))
+	}
+}
+
+func BenchmarkBeat(b *testing.B) {
+	s := home{quickDir(b), shares(b)}.open(b)
+	said := Beat{Replica: "a", Models: []string{"churn"}, Gauges: []Gauge{{"churn", "r1", 1, make([]byte, 1800)}}}
+	for b.Loop() {
+		beat(b, s, said)
+	}
+}
+
 func BenchmarkSaveEvidence(b *testing.B) {
 	s := open(b, b.TempDir())
 	commit(b, s, life("churn", 1))

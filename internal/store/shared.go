@@ -273,30 +273,41 @@ func (t tables) move(ctx context.Context, r *row, next model) error {
 	return err
 }
 
-// save is what SaveEvidence and SaveLook have in common. The lock on the model's
-// row keeps the rollout from ending in the middle.
+// save is what SaveEvidence and SaveLook have in common. Evidence alone, which is
+// saved each second, is one statement.
 func (p *shared) save(ctx context.Context, what, name, rolloutID string, data []byte, more func(context.Context, tables) error) error {
-	if _, err := p.begin(ctx); err != nil {
+	t, err := p.begin(ctx)
+	if err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
 	p.step(what + ": begin")
-	err := p.transaction(ctx, func(t tables) error {
-		var current string
-		err := t.one(ctx, "SELECT rollout FROM models WHERE model = $1 FOR UPDATE", []any{name}, &current)
-		if errors.Is(err, sql.ErrNoRows) || err == nil && (rolloutID == "" || current != rolloutID) {
-			return notInProgress(name, rolloutID)
-		}
-		if err == nil {
-			err = t.putEvidence(ctx, name, rolloutID, data)
-		}
-		if err != nil || more == nil {
-			return err
-		}
-		return more(ctx, t)
-	})
+	if more == nil {
+		err = p.explain(t.replaceEvidence(ctx, name, rolloutID, data))
+	} else {
+		err = p.transaction(ctx, func(t tables) error {
+			if err := t.replaceEvidence(ctx, name, rolloutID, data); err != nil {
+				return err
+			}
+			return more(ctx, t)
+		})
+	}
 	if err == nil {
 		p.step(what + ": durable")
+	}
+	return err
+}
+
+// replaceEvidence replaces the evidence of a rollout that is in progress. The lock on
+// the model's row keeps the rollout from ending in the middle.
+func (t tables) replaceEvidence(ctx context.Context, name, rolloutID string, data []byte) error {
+	var done bool
+	err := t.one(ctx, `INSERT INTO evidence (model, rollout, data, checksum)
+		SELECT model, rollout, $3, $4 FROM (SELECT model, rollout FROM models WHERE model = $1 AND rollout = $2 AND rollout <> '' FOR UPDATE) m
+		ON CONFLICT (model) DO UPDATE SET rollout = excluded.rollout, data = excluded.data, checksum = excluded.checksum RETURNING true`,
+		[]any{name, rolloutID, data, checksum([]byte(name), []byte(rolloutID), data)}, &done)
+	if errors.Is(err, sql.ErrNoRows) {
+		return notInProgress(name, rolloutID)
 	}
 	return err
 }

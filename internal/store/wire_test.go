@@ -317,6 +317,37 @@ func TestFailover(t *testing.T) {
 	commit(t, alone, life("churn", 22))
 }
 
+// TestEvidenceIsNeverAhead: beats are not synced, evidence is. What a server that
+// crashed brings back of the beats is at least what saved evidence was made from.
+func TestEvidenceIsNeverAhead(t *testing.T) {
+	t.Parallel()
+	server := startPostgres(t, func(ctx context.Context) (*postgres.Server, error) {
+		return postgres.Start(ctx, "wal_writer_delay=10s")
+	})
+	defer func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	s := home{quickDir(t), server.URL}.open(t)
+	commit(t, s, life("churn", 1))
+	commit(t, s, life("churn", 2))
+	for n := range 3 {
+		beat(t, s, Beat{Replica: "a", Gauges: []Gauge{{"churn", "r1", 1, []byte{byte(n)}}}})
+		if err := s.SaveEvidence(t.Context(), "churn", "r1", evidence(n)); err != nil {
+			t.Fatal(err)
+		}
+		beat(t, s, Beat{Replica: "a", Gauges: []Gauge{{"churn", "r1", 1, []byte{100}}}}) // this one may be lost
+		if err := errors.Join(server.Crash(t.Context()), server.Restart(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := s.Gauges(t.Context(), "churn", "r1")
+		if err != nil || len(rows) != 1 || rows[0].Data[0] != byte(n) && rows[0].Data[0] != 100 {
+			t.Errorf("crash %d: %+v, %v", n, rows, err)
+		}
+	}
+}
+
 // TestNoRoom: a disk that is full, as far as PostgreSQL tells of it. The commit
 // fails, what was there stays, and the next one works once there is room.
 func TestNoRoom(t *testing.T) {
