@@ -134,6 +134,14 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// usual are the decisions that are counted from 0 on: the increase of a series that
+// begins at 1 is seen by nobody.
+var usual = []control.Decision{
+	{Event: rollout.Deploy}, {Event: rollout.Rollback}, {Event: rollout.Promote},
+	{Event: rollout.Loaded, BySelf: true}, {Event: rollout.LoadRefused, BySelf: true}, {Event: rollout.PeriodOver, BySelf: true},
+	{Event: rollout.Alert, BySelf: true}, {Event: rollout.Alarm, BySelf: true}, {Event: rollout.Crash, BySelf: true},
+}
+
 // collect gives the metrics of one model.
 func (l *line) collect(ch chan<- prometheus.Metric) {
 	put := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
@@ -150,7 +158,11 @@ func (l *line) collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstSummary(loadSeconds, loads.ready, loads.time.Seconds(), nil, l.Name)
 	put(loadFailures, prometheus.CounterValue, float64(loads.failed))
 	refused(ch, l.Name, l.front)
-	for d, n := range l.pilot.Decisions() {
+	made := l.pilot.Decisions()
+	for _, d := range usual {
+		made[d] += 0
+	}
+	for d, n := range made {
 		actor := "operator"
 		if d.BySelf {
 			actor = "serin"

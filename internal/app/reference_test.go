@@ -36,7 +36,7 @@ func TestMetricsReference(t *testing.T) {
 	all := make(chan *prometheus.Desc)
 	go func() {
 		defer close(all)
-		for _, c := range newMetrics("", nil, nil) {
+		for _, c := range append(newMetrics("", nil, nil), newCalls(nil).collectors()...) {
 			c.Describe(all)
 		}
 	}()
