@@ -79,13 +79,15 @@ func (h *Handler) Crowd() Crowd {
 //	              └── full, too old, past its deadline, or the client has gone: out
 //
 // Who is next depends on the age of the queue. A burst is served in the order in
-// which it came. But where the oldest has waited for half of what it may, more
-// comes than can be answered, and some of those who wait will wait in vain. Served
-// in order, all of them would wait as long as they may, and be let in when their
-// deadline is so near that the prediction comes too late: all work, no answers.
-// So then the newest is next, who has the most time left, and the oldest makes
-// room in a queue that is full. The others are told at their age, or when the load
-// goes down are served after all. Nobody is let in at or after its deadline.
+// which it came. But where the oldest has waited for half of what it may, and the
+// others cannot be let in within as much, more comes than can be answered, and some
+// of those who wait will wait in vain. Served in order, all of them would wait as
+// long as they may, and be let in when their deadline is so near that the prediction
+// comes too late: all work, no answers. So then the newest is next, who has the most
+// time left, and the oldest makes room in a queue that is full. The others are told
+// at their age, or when the load goes down are served after all. Where the oldest has
+// a deadline of its own, half of that is enough: it would be let in too late. Nobody
+// is let in at or after its deadline.
 type gate struct {
 	limits  Limits
 	busy    atomic.Int64 // slots taken
@@ -93,14 +95,17 @@ type gate struct {
 	lent    atomic.Int64 // bytes, to bodies
 	sheds   [4]atomic.Uint64
 
-	mu    sync.Mutex
-	queue []*waiter // the oldest first
+	mu       sync.Mutex
+	queue    []*waiter // the oldest first
+	admitted uint64    // out of the queue, so far
 }
 
 // waiter is one request in the queue.
 type waiter struct {
 	since time.Time
 	until time.Time // when it is of no use to let it in
+	asked bool      // until is its own deadline, and not the end of the gate's patience
+	ahead uint64    // how many had been admitted when it came
 	told  chan struct{}
 	in    bool // when told is closed: a slot is its own
 	full  bool // there was no room for it in the queue
@@ -188,6 +193,7 @@ func (g *gate) join(w *waiter) bool {
 		}
 		g.out(0).tell(false)
 	}
+	w.ahead = g.admitted
 	g.queue = append(g.queue, w)
 	g.waiting.Store(int64(len(g.queue)))
 	g.admit(w.since) // or before anybody could see that we wait
@@ -221,7 +227,17 @@ func (g *gate) out(i int) *waiter {
 
 // overdue tells whether more comes than can be answered.
 func (g *gate) overdue(now time.Time) bool {
-	return len(g.queue) > 0 && now.Sub(g.queue[0].since) >= g.queue[0].until.Sub(now)
+	if len(g.queue) == 0 {
+		return false
+	}
+	oldest := g.queue[0]
+	age, left := now.Sub(oldest.since), oldest.until.Sub(now)
+	if age < left || oldest.asked {
+		return age >= left
+	}
+	// As fast as they were let in since the oldest came, how long would it take?
+	rate := float64(g.admitted-oldest.ahead) / age.Seconds()
+	return float64(len(g.queue)) >= rate*(age+left).Seconds()/2
 }
 
 // next takes out who is to be let in; nil if nobody who waits can be any more.
@@ -258,6 +274,7 @@ func (g *gate) admit(now time.Time) {
 			g.busy.Add(-1)
 			return
 		}
+		g.admitted++
 		w.tell(true)
 	}
 }

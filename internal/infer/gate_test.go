@@ -160,6 +160,39 @@ func TestTheGateLetsOthersRun(t *testing.T) {
 	all.Wait()
 }
 
+// TestAPauseIsNoOverload: clients that ask again as soon as they are answered, for
+// whom there is room, are all served also after a time in which nothing went on.
+func TestAPauseIsNoOverload(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const slots, takes, from, to = 4, 5 * time.Millisecond, 200 * time.Millisecond, 900 * time.Millisecond
+		g := &gate{limits: Limits{Concurrency: slots, Queue: 1000, Patience: time.Second}}
+		begun := time.Now()
+		var served, turnedAway atomic.Int64
+		var clients sync.WaitGroup
+		for range 32 {
+			clients.Go(func() {
+				for time.Since(begun) < 3*time.Second {
+					if _, no := g.enter(t.Context(), time.Time{}); no != nil {
+						turnedAway.Add(1)
+						continue
+					}
+					<-time.After(takes)
+					if at := time.Since(begun); at > from && at < to {
+						<-time.After(to - at)
+					}
+					g.leave()
+					served.Add(1)
+				}
+			})
+		}
+		clients.Wait()
+		if n := turnedAway.Load(); n > 0 || served.Load() < 1000 {
+			t.Errorf("%d were turned away, %d served", n, served.Load())
+		}
+	})
+}
+
 // held predicts when it is let.
 type held struct {
 	scale
