@@ -80,7 +80,7 @@ func live() control.Health {
 
 func serve(t *testing.T, p *scripted) *httptest.Server {
 	mux := http.NewServeMux()
-	Register(mux, func() []Model { return []Model{{"churn", true, p, p, plan, nil}} }, "test", 1<<20)
+	Register(mux, func() []Model { return []Model{{"churn", true, p, p, plan, nil, nil}} }, "test", 1<<20)
 	server := httptest.NewServer(Guard(mux))
 	t.Cleanup(server.Close)
 	return server

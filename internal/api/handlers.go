@@ -68,6 +68,7 @@ func Register(mux mux, models func() []Model, version string, maxModel int64) (e
 	api := humago.New(&doorway{mux, uploads}, config)
 	uploads.registry = api.OpenAPI().Components.Schemas
 	huma.Register(api, modelsOperation, here.list)
+	huma.Register(api, replicasOperation, here.replicas)
 	each(api, here, post("deploy-canary", "Deploy a canary", "Loads a version, checks it against stable, warms it, and gives it its share of the requests."), (*handlers).deploy)
 	each(api, here, post("rollback-canary", "Roll the canary back", "Takes the canary out. Always works while there is one."), (*handlers).rollback)
 	each(api, here, post("promote-canary", "Promote the canary", "Makes the canary stable if the verdict of this moment is a pass."), (*handlers).promote)

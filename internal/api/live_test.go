@@ -59,7 +59,7 @@ func show(t *testing.T, looks int) *exhibit {
 
 // gallery is that of the only model.
 func (e *exhibit) gallery() *gallery {
-	m := Model{"churn", true, e, e, plan, nil}
+	m := Model{"churn", true, e, e, plan, nil, nil}
 	return newRoll(func() []Model { return []Model{m} }, "test").gallery(&m)
 }
 
@@ -142,7 +142,7 @@ func (r *reader) until(name string, v any) {
 func open(t *testing.T, e *exhibit) (url string, end func()) {
 	t.Helper()
 	mux := http.NewServeMux()
-	end = Register(mux, func() []Model { return []Model{{"churn", true, e, e, plan, nil}} }, "test", 1<<20)
+	end = Register(mux, func() []Model { return []Model{{"churn", true, e, e, plan, nil, nil}} }, "test", 1<<20)
 	server := httptest.NewServer(Guard(mux))
 	t.Cleanup(server.Close)
 	t.Cleanup(end)

@@ -32,6 +32,8 @@ type Model struct {
 	History History
 	// Plan is what a deploy gets where it asks for nothing else.
 	Plan rollout.Plan
+	// Fleet is this process among those that share the store; nil where none do.
+	Fleet *control.Fleet
 	// Signature is what GET /signature answers of the model, nil while it is not
 	// loaded: the description of the API has its features in it.
 	Signature func() []byte

@@ -22,7 +22,7 @@ func twoModels(t *testing.T) (churn, fraud *scripted, server *httptest.Server) {
 	fraud.health.State.Model = "fraud"
 	mux := http.NewServeMux()
 	Register(mux, func() []Model {
-		return []Model{{"churn", true, churn, churn, plan, nil}, {"fraud", false, fraud, fraud, plan, nil}}
+		return []Model{{"churn", true, churn, churn, plan, nil, nil}, {"fraud", false, fraud, fraud, plan, nil, nil}}
 	}, "test", 1<<20)
 	server = httptest.NewServer(Guard(mux))
 	t.Cleanup(server.Close)
@@ -138,7 +138,7 @@ func TestBothFormsAreDescribed(t *testing.T) {
 			if wants != has {
 				t.Errorf("%s: it has the parameter model: %v", path, has)
 			}
-			if name, of := strings.CutPrefix(path, "/admin/"); of && !wants && name != "models" && !strings.HasPrefix(name, "webhooks") { // which are about all models
+			if name, of := strings.CutPrefix(path, "/admin/"); of && !wants && name != "models" && name != "replicas" && !strings.HasPrefix(name, "webhooks") { // which are about all models
 				pairs++
 				if _, ok := described.Paths[byName(path)][method]; !ok {
 					t.Errorf("%s is not described by name", path)
@@ -157,7 +157,7 @@ func TestAModelThatIsUnloadedIsLetGo(t *testing.T) {
 	t.Parallel()
 	p := &scripted{health: live()}
 	left := weak.Make(p)
-	served := []Model{{"churn", true, p, p, plan, nil}}
+	served := []Model{{"churn", true, p, p, plan, nil, nil}}
 	here := newRoll(func() []Model { return served }, "test")
 	shown, problem := here.find(t.Context(), "churn")
 	if problem != nil {

@@ -72,7 +72,7 @@ func theatre(t *testing.T, play func(*testing.T, *pipes)) {
 	synctest.Test(t, func(t *testing.T) {
 		e := show(t, 1)
 		mux := http.NewServeMux()
-		end := Register(mux, func() []Model { return []Model{{"churn", true, e, e, plan, nil}} }, "test", 1<<20)
+		end := Register(mux, func() []Model { return []Model{{"churn", true, e, e, plan, nil, nil}} }, "test", 1<<20)
 		house := newPipes()
 		server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
 		var serving sync.WaitGroup

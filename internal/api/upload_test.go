@@ -46,7 +46,7 @@ func TestASlowUploadEnds(t *testing.T) {
 		{pace{stall: time.Minute, whole: 100 * time.Millisecond}, 10 * time.Millisecond, "the upload took longer than 100ms"},
 	} {
 		p := &reading{scripted: scripted{health: live()}}
-		u := &uploader{here: newRoll(func() []Model { return []Model{{"churn", true, p, p, plan, nil}} }, "test"), limit: 1 << 20, pace: tt.pace}
+		u := &uploader{here: newRoll(func() []Model { return []Model{{"churn", true, p, p, plan, nil, nil}} }, "test"), limit: 1 << 20, pace: tt.pace}
 		u.registry = huma.NewMapRegistry("#/", huma.DefaultSchemaNamer)
 		server := httptest.NewServer(u.before(nil))
 		conn, err := net.Dial("tcp", server.Listener.Addr().String())
@@ -85,7 +85,7 @@ func TestAnUploadGoesThrough(t *testing.T) {
 	t.Parallel()
 	p := &reading{scripted: scripted{health: live()}}
 	mux := http.NewServeMux()
-	Register(mux, func() []Model { return []Model{{"churn", true, p, p, plan, nil}} }, "test", 1<<20)
+	Register(mux, func() []Model { return []Model{{"churn", true, p, p, plan, nil, nil}} }, "test", 1<<20)
 	server := httptest.NewServer(mux)
 	defer server.Close()
 	client, err := NewClient(server.URL, "ana")
@@ -128,7 +128,7 @@ func TestARefusalReachesWhoStillSends(t *testing.T) {
 	t.Parallel()
 	p := &reading{scripted: scripted{health: live()}}
 	mux := http.NewServeMux()
-	Register(mux, func() []Model { return []Model{{"churn", true, p, p, plan, nil}} }, "test", 1<<20)
+	Register(mux, func() []Model { return []Model{{"churn", true, p, p, plan, nil, nil}} }, "test", 1<<20)
 	answered := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mux.ServeHTTP(w, r)

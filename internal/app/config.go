@@ -26,6 +26,14 @@ type Config struct {
 	Admission Admission
 	// Data is the state directory.
 	Data string
+	// Store is where the state is that several replicas share, postgres://...; empty
+	// where it is in Data. Data then has this machine's copies.
+	Store string
+	// Replica is what this replica is called, beside what tells its processes apart;
+	// empty for the host's name. Isolation is how long a replica may not hear the
+	// store before it serves stable versions only.
+	Replica   string
+	Isolation time.Duration
 	// GRPC is the address that gRPC is answered on: empty for the port after
 	// Listen's, "off" for none.
 	GRPC string
@@ -82,12 +90,19 @@ func Default() Config {
 		MaxModelBytes: 512 << 20,
 		Limits:        infer.DefaultLimits(),
 		Drain:         2 * time.Second,
+		Isolation:     2 * time.Minute,
 		Version:       "dev",
 		Log:           slog.New(slog.DiscardHandler),
 	}
 }
 
 const longestSlowdown = 10 * time.Second
+
+// Bounds of what a replica is told of its fleet.
+const (
+	leastIsolation = 5 * time.Second
+	longestReplica = 100
+)
 
 // grpcAddress is where gRPC is answered; empty for nowhere. Listen has been checked.
 func (c *Config) grpcAddress() string {
@@ -125,6 +140,10 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("the largest model file is %d bytes: give at least 1", c.MaxModelBytes)
 	case c.Limits.Concurrency < 1 || c.Limits.Queue < 0 || c.Limits.Patience < 0 || c.Limits.Timeout < 0 || c.Limits.Bodies < 0:
 		return fmt.Errorf("limits of %d predictions at once, %d waiting for %v, each for %v: give at least one, and nothing below zero", c.Limits.Concurrency, c.Limits.Queue, c.Limits.Patience, c.Limits.Timeout)
+	case c.Isolation < leastIsolation:
+		return fmt.Errorf("isolation timeout %v is less than %v: a replica that misses a few beats would leave its canary", c.Isolation, leastIsolation)
+	case len(c.Replica) > longestReplica:
+		return fmt.Errorf("the replica's name has %d bytes: at most %d", len(c.Replica), longestReplica)
 	case c.Drain < 0:
 		return fmt.Errorf("drain time %v is negative", c.Drain)
 	}

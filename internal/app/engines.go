@@ -258,7 +258,7 @@ func (g *engines) Serve(s rollout.State, before *record.Evidence) {
 		if s.Slowdown {
 			t.Canary.Slowdown = g.slowdown
 		}
-	} else {
+	} else if s.Rollout == nil || s.Rollout.ID != g.trial.id { // else its canary is not served here for a while
 		g.trial = trial{}
 	}
 	g.table.Swap(t)

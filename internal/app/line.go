@@ -55,6 +55,7 @@ type yard struct {
 	served    atomic.Pointer[[]*line] // a change is another list; the default model's first
 	protocols *infer.Protocols
 	writes    writes
+	fleet     *fleet // nil where the store is this process's alone
 
 	leaving context.Context // ends when no model may come any more
 	leave   context.CancelFunc
@@ -65,9 +66,9 @@ type yard struct {
 }
 
 // newYard lays a line for each model.
-func newYard(c *Config, root *os.Root, memory *store.Store, herald *notify.Herald, data string, models []Model) *yard {
+func newYard(c *Config, root *os.Root, memory *store.Store, f *fleet, herald *notify.Herald, data string, models []Model) *yard {
 	y := &yard{
-		config: c, root: root, data: data, memory: memory, herald: herald, heap: newHeap(), models: models, shut: errStarting,
+		config: c, fleet: f, root: root, data: data, memory: memory, herald: herald, heap: newHeap(), models: models, shut: errStarting,
 		shelf: &shelf{store: memory, log: c.Log, inHand: map[string][]string{}},
 	}
 	y.leaving, y.leave = context.WithCancel(context.Background())
@@ -98,7 +99,13 @@ func (y *yard) lay(m Model) *line {
 		name: m.Name, root: y.root, data: y.data, limit: c.MaxModelBytes, reading: c.Reading, store: y.memory, shelf: y.shelf, table: p.table,
 		slowdown: c.Slowdown, log: c.Log, tracer: c.tracer, loaded: map[string]model.Predictor{}, heap: y.heap,
 	}
-	pilot := control.New(control.Config{Model: m.Name, Store: journal{y.memory, cars, &y.writes, y.herald, c.tracer}, Engines: cars, Log: c.Log, Drills: c.Drills})
+	config := control.Config{Model: m.Name, Engines: cars, Log: c.Log, Drills: c.Drills, Fleet: y.fleet.shared()}
+	j := journal{Store: y.memory, cars: cars, writes: &y.writes, herald: y.herald, tracer: c.tracer, note: func(rollout.State) {}}
+	if y.fleet != nil {
+		j.note = y.fleet.known.note
+	}
+	config.Store = j
+	pilot := control.New(config)
 	return &line{Model: m, platform: p, standard: p == y.standard, cars: cars, pilot: pilot}
 }
 
@@ -123,7 +130,16 @@ type journal struct {
 	cars   *engines
 	writes *writes
 	herald *notify.Herald
+	note   func(rollout.State) // keeps what is committed, for a start without the store
 	tracer *trace.Tracer
+}
+
+func (j journal) State(ctx context.Context, model string) (rollout.State, record.Evidence, error) {
+	s, e, err := j.Store.State(ctx, model)
+	if err == nil {
+		j.note(s)
+	}
+	return s, e, err
 }
 
 func (j journal) Commit(ctx context.Context, e control.Entry) (err error) {
@@ -131,19 +147,18 @@ func (j journal) Commit(ctx context.Context, e control.Entry) (err error) {
 		"serin.reason", e.Reason, "serin.rollout", e.Rollout, "serin.phase", string(e.State.Phase), "serin.verdict", verdictOf(&e))
 	defer func() { end(err) }()
 	err = j.writes.time("commit", func() error { return j.Store.Commit(ctx, store.Entry(e)) })
-	if errors.Is(err, store.ErrUnsettled) {
-		return errors.Join(control.ErrUnsettled, err)
+	if err != nil {
+		return stale(err)
 	}
-	if err == nil {
-		j.herald.News()
-	}
-	if err == nil && e.Event == rollout.LoadRefused {
+	j.herald.News()
+	j.note(e.State)
+	if e.Event == rollout.LoadRefused {
 		// A version that is refused leaves nothing behind. No other deploy of this model
 		// is on its way here: this one has not been answered yet.
 		j.cars.shelf.hold(e.State.Model)
 		j.cars.shelf.prune()
 	}
-	return err
+	return nil
 }
 
 // verdictOf is what an event was decided on; "" where nothing was judged.
@@ -173,6 +188,9 @@ func (j journal) SaveEvidence(ctx context.Context, model, rolloutID string, e *r
 // canary.
 func (y *yard) recall(ctx context.Context, box *blackBox) error {
 	start := box.start
+	if y.fleet != nil {
+		return y.join(ctx, box)
+	}
 	known, err := y.memory.Models(ctx)
 	if err != nil {
 		return fmt.Errorf("listing the models of the state directory: %w", err)
@@ -198,6 +216,26 @@ func (y *yard) recall(ctx context.Context, box *blackBox) error {
 		}
 	}
 	return box.acted() // all is concluded, once, also if this start goes no further
+}
+
+// join is recall among other replicas, who go on whatever this one concludes. What
+// cannot be concluded because the store is not heard is left to the next start.
+func (y *yard) join(ctx context.Context, box *blackBox) error {
+	lines := slices.Clone(y.lines())
+	for _, name := range y.fleet.last.inProgress() {
+		if y.line(name) == nil && box.start.Killed {
+			lines = append(lines, y.lay(Model{Name: name}))
+		}
+	}
+	for _, l := range lines {
+		if err := l.pilot.Recall(ctx, y.fleet.start(l.Name, box.start)); err != nil {
+			return fmt.Errorf("model %s: %w", l.Name, err)
+		}
+	}
+	if y.fleet.Heard().IsZero() {
+		return nil
+	}
+	return box.acted()
 }
 
 // boot brings all models up, together.
@@ -241,7 +279,12 @@ func (y *yard) work(ctx context.Context) (stop func()) {
 	tending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var heap sync.WaitGroup
 	heap.Go(func() { y.heap.tend(tending) })
+	rest := func() {}
+	if y.fleet != nil {
+		rest = y.fleet.work(ctx)
+	}
 	return func() {
+		defer rest() // pilots beat once more when they end
 		y.close()
 		cancel()
 		var ending sync.WaitGroup
@@ -277,7 +320,7 @@ func (y *yard) controls() []api.Model {
 	var all []api.Model
 	for _, l := range y.lines() {
 		all = append(all, api.Model{
-			Name: l.Name, Default: l.standard, Pilot: l.pilot, History: history{y.memory, l.Name}, Plan: *l.Plan,
+			Name: l.Name, Default: l.standard, Pilot: l.pilot, History: history{y.memory, l.Name}, Plan: *l.Plan, Fleet: y.fleet.shared(),
 			Signature: func() []byte { return l.front.Signature(l.Name) },
 		})
 	}

@@ -71,8 +71,11 @@ var (
 	startedAt        = desc("canary_start_timestamp_seconds", "When the canary went live.")
 	elapsedSeconds   = desc("canary_elapsed_seconds", "Observed serving time of this rollout.")
 	periodSeconds    = desc("canary_period_seconds", "Planned serving time of this rollout.")
+	generation       = desc("generation", "Number of the decision that is in force.")
+	astray           = desc("replica_aside", "1 while this replica serves other than was decided: without a canary that it cannot load, or stable only because it does not hear the store.")
 	decisions        = desc("canary_decisions_total", "Decisions since the process started.", "decision", "actor_kind")
 
+	storeHeard    = overall("store_heard_timestamp_seconds", "When this replica heard the store last, where several share it; 0 before it has.")
 	buildInfo     = overall("build_info", "Always 1.", "version", "goversion")
 	inFlight      = overall("predict_in_flight", "Prediction requests that are read and predicted now.")
 	inFlightMost  = overall("predict_in_flight_limit", "How many there may be at once.")
@@ -87,7 +90,7 @@ var (
 	all = []*prometheus.Desc{
 		predictSeconds, predictRequests, modelInfo, loadSeconds, loadFailures, phase, verdict, monitorVerdict, alarm, drill, looked, logE, logEThreshold,
 		slowdown, smallestSlowdown, tolerance, trafficRatio, samples, failures, abandoned, unfinished, meanSeconds, difference, pValue, startedAt,
-		elapsedSeconds, periodSeconds, decisions, buildInfo, inFlight, inFlightMost, queued, queuedMost, bodyBytes, bodyBytesMost, shed,
+		elapsedSeconds, periodSeconds, decisions, generation, astray, storeHeard, buildInfo, inFlight, inFlightMost, queued, queuedMost, bodyBytes, bodyBytesMost, shed,
 		writeSeconds, writeFailures,
 	}
 )
@@ -125,6 +128,13 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstSummary(writeSeconds, w.count, w.time.Seconds(), nil, operation)
 		count(writeFailures, w.failed, operation)
 	})
+	if f := m.yard.fleet; f != nil {
+		heard := 0.0
+		if at := f.Heard(); !at.IsZero() {
+			heard = float64(at.UnixMilli()) / 1000
+		}
+		gauge(storeHeard, heard)
+	}
 	lines := m.yard.lines()
 	if !slices.ContainsFunc(lines, func(l *line) bool { return l.standard }) { // its paths are still asked
 		refused(ch, m.yard.models[0].Name, m.yard.standard.front)
@@ -189,6 +199,8 @@ func (l *line) canary(gauge gauges) {
 	for _, p := range []rollout.Phase{rollout.Idle, rollout.Loading, rollout.Live, rollout.Due} {
 		gauge(phase, is(h.State.Phase == p), string(p))
 	}
+	gauge(generation, float64(h.State.Generation))
+	gauge(astray, is(h.Here != ""))
 	live := h.State.Phase.Split()
 	for _, v := range []rollout.Verdict{rollout.Insufficient, rollout.Pass, rollout.Fail} {
 		gauge(verdict, is(live && h.Result.Verdict == v), v.String())

@@ -296,7 +296,7 @@ func behindDoors(t *testing.T, c *Config) (*yard, *blackBox) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = box.close() })
-	return newYard(c, root, memory, notify.New(notify.Config{}), c.Data, c.Models), box
+	return newYard(c, root, memory, nil, notify.New(notify.Config{}), c.Data, c.Models), box
 }
 
 // TestNobodyIsToldThatThereIsNoCanary: who asks while the server starts, and has

@@ -90,7 +90,7 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 	if err != nil {
 		return err
 	}
-	memory, err := store.Open(c.Data, store.Options{Step: c.Step})
+	memory, err := store.Open(c.Data, store.Options{Step: c.Step, URL: c.Store})
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,11 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 	defer func() { closeTracer(ctx, &c) }()
 	herald := notify.New(notify.Config{Hooks: c.Webhooks, Outbox: outbox{memory}, Log: c.Log, Version: c.Version})
 	herald.Prepare(ctx)
-	s, err := assemble(c, newYard(&c, root, memory, herald, data, models), house, registry)
+	fleet, err := newFleet(&c, memory, at.http.Addr().String(), box.start.Killed)
+	if err != nil {
+		return err
+	}
+	s, err := assemble(c, newYard(&c, root, memory, fleet, herald, data, models), house, registry)
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func roleFor(method, path string) (roles []string, everyModel bool) {
 		return []string{"deployer", "admin"}, false
 	case is(`/admin/webhooks/.*/replay`):
 		return []string{"admin"}, true
-	case is(`/metrics|/admin/webhooks`):
+	case is(`/metrics|/admin/replicas|/admin/webhooks`):
 		return []string{"viewer", "deployer", "admin"}, true
 	case is(`/v2/repository/index|/v1/models`):
 		return []string{"viewer", "predictor", "deployer", "admin"}, true

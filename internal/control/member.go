@@ -159,8 +159,12 @@ func (p *Pilot) abreast() error {
 		return nil
 	}
 	if p.member.isolated {
+		unheard := "since it started"
+		if heard := p.member.heard; !heard.IsZero() {
+			unheard = fmt.Sprintf("for %v", time.Since(heard).Round(time.Second))
+		}
 		return &Fault{
-			Code: StoreDown, Detail: fmt.Sprintf("this replica has not heard the store for %v and serves stable only", time.Since(p.member.heard).Round(time.Second)),
+			Code: StoreDown, Detail: "this replica has not heard the store " + unheard + " and serves stable only",
 			Next: "Ask another replica, or look into the server's log; it goes on by itself when it hears the store again.",
 		}
 	}

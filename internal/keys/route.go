@@ -148,6 +148,7 @@ var httpRules = compiled([]row{
 		POST /judge`},
 	{Read, all, `
 		GET /metrics
+		GET /admin/replicas
 		GET /admin/webhooks`},
 	{Read, some, `
 		GET /admin/models`},

@@ -122,6 +122,15 @@ func (s *Server) Stop() error {
 	return nil
 }
 
+// Kill ends the server as a power failure would.
+func (s *Server) Kill() error {
+	if err := s.process.Kill(); err != nil {
+		return fmt.Errorf("killing serin: %w", err)
+	}
+	<-s.ended
+	return nil
+}
+
 // Admin posts to an address below /admin/, decodes the answer into into, which
 // may be nil, and wants a 200. A body of nil asks with GET.
 func (s *Server) Admin(ctx context.Context, call string, body, into any) error {
