@@ -107,6 +107,12 @@ func (p *place) check(cmd *cobra.Command) error {
 	return term.CheckOutput(p.output)
 }
 
+// both is check for who needs a directory beside the store.
+func (p *place) both() error {
+	p.Store = cmp.Or(p.Store, os.Getenv(variables+"STORE"))
+	return term.CheckOutput(p.output)
+}
+
 func newBackup(c term.Console) *cobra.Command {
 	var p place
 	cmd := &cobra.Command{

@@ -76,6 +76,7 @@ func TestEveryOutputIsData(t *testing.T) {
 	of("train --dir FOLDER")
 	of("backup FOLDER/copy --data DATA")
 	of("restore FOLDER/copy --dry-run")
+	of("doctor --data DATA")
 	of("weight 25%")
 	of("slowdown on")
 	of("rollback")

@@ -98,7 +98,7 @@ func newRoot(c term.Console) *cobra.Command {
 	root.AddCommand(
 		newServe(c), newDemo(c), newBench(c),
 		newDeploy(c), newWeight(c), newRollback(c), newPromote(c), newCheck(c), newExplain(c), newSlowdown(c), newStatus(c),
-		newWait(c), newWatch(c), newTop(c), newHistory(c), newReport(c), newWebhooks(c), newBackup(c), newRestore(c),
+		newWait(c), newWatch(c), newTop(c), newHistory(c), newReport(c), newWebhooks(c), newBackup(c), newDoctor(c), newRestore(c),
 	)
 	root.AddCommand(offline.Commands(c, app.Default().Plan)...)
 	guide(root)

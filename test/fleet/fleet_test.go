@@ -17,6 +17,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -71,17 +72,17 @@ func newWorld(t *testing.T, n int) *world {
 			t.Fatal(err)
 		}
 		w.replicas = append(w.replicas, r)
-		w.start(r)
+		w.start(r, w.store.URL)
 	}
 	return w
 }
 
 // start starts a replica on what it has on its disk.
-func (w *world) start(r *replica) {
+func (w *world) start(r *replica, store string) {
 	w.t.Helper()
 	var err error
 	r.Server, err = program.Start(context.WithoutCancel(w.t.Context()), w.binary, r.folder,
-		"--store", w.store.URL, "--replica-id", filepath.Base(r.folder), "--initial-delay", "0s", "--weight", "50%", "--isolation-timeout", "5s")
+		"--store", store, "--replica-id", filepath.Base(r.folder), "--initial-delay", "0s", "--weight", "50%", "--isolation-timeout", "5s")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -273,7 +274,7 @@ func TestThreeReplicas(t *testing.T) {
 		w.predict(b)
 		w.predict(c)
 	}
-	w.start(a) // from what it knows
+	w.start(a, w.store.URL) // from what it knows
 	if used := w.predict(a); used != "stable" {
 		t.Errorf("a replica that starts without the store answers by %s", used)
 	}
@@ -303,4 +304,54 @@ func TestThreeReplicas(t *testing.T) {
 			return status == http.StatusConflict
 		})
 	}
+}
+
+// doctor runs serin doctor for a replica's directory.
+func (w *world) doctor(r *replica, store string, flags ...string) (string, error) {
+	cmd := exec.CommandContext(w.t.Context(), w.binary, append([]string{"doctor", "--store", store, "--data", "serin-data"}, flags...)...)
+	cmd.Dir = r.folder
+	text, err := cmd.CombinedOutput()
+	return string(text), err
+}
+
+// TestAnEmptyStoreIsNoFreshInstall: a replica that knew a store does not begin
+// anew in an empty one, until somebody says so.
+func TestAnEmptyStoreIsNoFreshInstall(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	r := w.replicas[0]
+	w.must(r, "deploy-canary", `{"model_path": "models/model_v2.joblib"}`)
+	w.must(r, "promote-canary", `{"force": true, "reason": "a test"}`)
+	if text, err := w.doctor(r, w.store.URL); err != nil || !strings.Contains(text, "all as they were written") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	w.kill(r)
+	empty := w.store.URL + "&search_path=other"
+	w.start(r, empty)
+	var state struct {
+		Stable string `json:"stable_model_path"`
+	}
+	if err := r.Admin(t.Context(), "state", nil, &state); err != nil || !strings.Contains(state.Stable, "model_v2") {
+		t.Errorf("it serves %s: %v", state.Stable, err)
+	}
+	w.predict(r)
+	if status, text := command(t, r, "toggle-slowdown", "{}"); status != http.StatusServiceUnavailable {
+		t.Errorf("a decision in an empty store: %d %s", status, text)
+	}
+	text, err := w.doctor(r, empty)
+	if err == nil || !strings.Contains(text, "knows of generation 4 with model_v2 as stable, and the store has 0") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if text, err := w.doctor(r, empty, "--accept"); err == nil {
+		t.Errorf("accepted while the replica runs:\n%s", text)
+	}
+	w.kill(r)
+	if text, err := w.doctor(r, empty, "--accept"); err != nil {
+		t.Errorf("%v\n%s", err, text)
+	}
+	w.start(r, empty)
+	if err := r.Admin(t.Context(), "state", nil, &state); err != nil || !strings.Contains(state.Stable, "model_v1") {
+		t.Errorf("it serves %s: %v", state.Stable, err)
+	}
+	w.must(r, "toggle-slowdown", "{}")
 }
