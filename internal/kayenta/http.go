@@ -22,6 +22,10 @@ func Handler() http.Handler {
 			refuse(w, http.StatusUnsupportedMediaType, "invalid_request", "Send JSON with the header Content-Type: application/json.")
 			return
 		}
+		if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+			refuse(w, http.StatusUnsupportedMediaType, "invalid_request", "The body is compressed: send it uncompressed, without the header Content-Encoding.")
+			return
+		}
 		select {
 		case places <- struct{}{}:
 			defer func() { <-places }()

@@ -131,6 +131,18 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestACompressedBodyIsToldSo(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/judge", strings.NewReader("\x1f\x8b\x08"))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Content-Encoding", "gzip")
+	w := httptest.NewRecorder()
+	Handler().ServeHTTP(w, r)
+	if w.Code != http.StatusUnsupportedMediaType || !strings.Contains(w.Body.String(), "send it uncompressed") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 // FuzzJudge: whatever is decoded is judged, with a score from 0 to 100 and every
 // pair in the answer, the same every time.
 func FuzzJudge(f *testing.F) {
