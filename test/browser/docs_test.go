@@ -34,4 +34,8 @@ func TestDocs(t *testing.T) {
 		b.says(block+" .live-responses-table", answer)
 		b.accessible("/docs with an answer of "+operation, "light")
 	}
+	b.visit(s.URL, "/docs/errors#no_canary") // which is all ours, and held to every rule
+	b.says("h2", "no_canary")
+	evaluate[bool](b, accessibility(t))
+	b.accessible("/docs/errors", "light")
 }
