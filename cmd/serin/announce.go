@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -19,12 +20,16 @@ func announce(w io.Writer, r app.Ready, c app.Config, chosen bool) {
 	} else {
 		announceAll(w, r.URL, r.Models)
 	}
-	fmt.Fprintf(w, "  dashboard   %s/\n", r.URL)
+	fmt.Fprintf(w, "  dashboard   %s/\n", cmp.Or(r.Admin, r.URL))
 	if r.GRPC != "" {
 		fmt.Fprintf(w, "  gRPC        %s, Open Inference Protocol\n", r.GRPC)
 	}
 	fmt.Fprintf(w, "  state       %s, durable (fsync) before anything is acknowledged\n", c.Data)
-	fmt.Fprintf(w, "  control     open to every process of this machine; no credentials\n")
+	if c.Admission.Locked() {
+		fmt.Fprintf(w, "  control     at %s; every call takes a key, and so does a prediction\n", cmp.Or(r.Admin, r.URL))
+	} else {
+		fmt.Fprintf(w, "  control     open to every process of this machine; no credentials\n")
+	}
 	next := "serin deploy FILE"
 	for i := range r.Models {
 		m := &r.Models[i]

@@ -32,6 +32,7 @@ type benchmark struct {
 	mime       string
 	thresholds []string
 	output     string
+	identity   identity
 }
 
 func newBench(c term.Console) *cobra.Command {
@@ -82,6 +83,7 @@ The measures are pNN, mean, max, errors and rate.`,
 	f.StringVar(&b.mime, "content-type", "application/json", "the type of --body")
 	f.StringArrayVar(&b.thresholds, "threshold", nil, "a demand that sets the exit code; may be given again")
 	f.StringVarP(&b.output, "output", "o", "text", term.Outputs)
+	b.identity.flags(f)
 	cmd.MarkFlagsMutuallyExclusive("features", "data", "body")
 	return cmd
 }
@@ -136,6 +138,9 @@ func (b *benchmark) prepare(stdin io.Reader) ([]load.Threshold, error) {
 	}
 	var err error
 	if b.target.Server, err = b.address(); err != nil {
+		return nil, err
+	}
+	if b.target.Token, b.target.TLS, err = b.identity.shown(); err != nil {
 		return nil, err
 	}
 	return thresholds, b.read(stdin)

@@ -150,7 +150,7 @@ func start(t *testing.T, program, dir string, env []string, args ...string) *ser
 				break
 			}
 		}
-		if m := regexp.MustCompile(`http://\S+`).Find(line); m != nil {
+		if m := regexp.MustCompile(`https?://\S+`).Find(line); m != nil {
 			found <- string(m)
 		}
 		_, _ = io.Copy(io.Discard, reader)

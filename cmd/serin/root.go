@@ -125,6 +125,8 @@ func version() string {
 // remote are the flags of the commands that talk to a server.
 type remote struct {
 	server, output, actor, model string
+
+	identity identity
 }
 
 func (r *remote) flags(cmd *cobra.Command) {
@@ -140,7 +142,8 @@ func (r *remote) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&r.output, "output", "o", "text", term.Outputs)
 	cmd.Flags().StringVarP(&r.model, "model", "m", "", "name of the model, where the server has several (default: its default model)")
 	_ = cmd.RegisterFlagCompletionFunc("model", r.completeModels) // the flag is there
-	cmd.Flags().StringVar(&r.actor, "actor", actor, "who acts; goes into the journal")
+	cmd.Flags().StringVar(&r.actor, "actor", actor, "who acts; goes into the journal, unless the server asks for tokens")
+	r.identity.flags(cmd.Flags())
 }
 
 func (r *remote) client() (*api.Client, error) {
@@ -156,7 +159,11 @@ func (r *remote) ask() (*api.Client, error) {
 	if err != nil {
 		return nil, term.Usage(err)
 	}
-	return client.For(r.model), nil
+	token, config, err := r.identity.shown()
+	if err != nil {
+		return nil, term.Usage(err)
+	}
+	return client.As(token, config).For(r.model), nil
 }
 
 // command is a command line about the same model, for hints.

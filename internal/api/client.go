@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ type Client struct {
 	base  string
 	actor string
 	model string // "" is the server's default
+	token string // "" for none
 	http  *http.Client
 }
 
@@ -54,6 +56,19 @@ func NewClient(server, actor string) (*Client, error) {
 		return nil, fmt.Errorf("server address %q is not a URL: write it like http://127.0.0.1:8000", server)
 	}
 	return &Client{base: strings.TrimSuffix(server, "/"), actor: actor, http: &http.Client{}}, nil
+}
+
+// As returns a client that shows a token, "" for none, and speaks TLS as the config
+// says, nil for as usual: which servers it believes, and its certificate.
+func (c *Client) As(token string, config *tls.Config) *Client {
+	other := *c
+	other.token = token
+	if config != nil {
+		other.http = &http.Client{Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true, TLSHandshakeTimeout: patience, IdleConnTimeout: time.Minute,
+		}}
+	}
+	return &other
 }
 
 // For returns a client whose calls are about the model of that name; "" is the
@@ -190,6 +205,9 @@ func send[T any](ctx context.Context, c *Client, limit time.Duration, request fu
 		return out, fmt.Errorf("making the request: %w", err)
 	}
 	req.Header.Set("Serin-Actor", c.actor)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {

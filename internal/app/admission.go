@@ -28,8 +28,8 @@ type Admission struct {
 	BehindProxy bool
 }
 
-// locked tells whether callers need a key.
-func (a *Admission) locked() bool { return a.Keys != "" || a.KeyLines != "" }
+// Locked tells whether callers need a key.
+func (a *Admission) Locked() bool { return a.Keys != "" || a.KeyLines != "" }
 
 // check says what is wrong with the settings.
 func (a *Admission) check() error {
@@ -38,7 +38,7 @@ func (a *Admission) check() error {
 		return errors.New("TLS takes a certificate and its key: give both --tls-cert and --tls-key")
 	case a.ClientCA != "" && a.Cert == "":
 		return errors.New("clients show certificates over TLS only: give --tls-cert and --tls-key, too")
-	case a.ClientCA != "" && !a.locked():
+	case a.ClientCA != "" && !a.Locked():
 		return errors.New("a client's certificate says who it is, and nothing says what it may do: give --keys, with a line such as edge role=predictor models=* cert=dns:edge.example")
 	}
 	return nil
@@ -53,7 +53,7 @@ func (a *Admission) checkAddress(what, address string) error {
 		return fmt.Errorf("%s address %q: %w; write it like 127.0.0.1:8000", what, address, err)
 	case loopback:
 		return nil
-	case !a.locked():
+	case !a.Locked():
 		return fmt.Errorf("%s address %q is not a loopback address: whoever reaches it could deploy models. Make a key with serin token new --name me --role admin, put the line that it prints into a file, and give --keys FILE with --tls-cert and --tls-key; or listen on 127.0.0.1", what, address)
 	case a.Cert == "" && !a.BehindProxy:
 		return fmt.Errorf("%s address %q is not a loopback address, and tokens could be read on the way to it: give --tls-cert and --tls-key, or --behind-proxy where only a proxy that speaks TLS reaches it", what, address)
@@ -81,7 +81,7 @@ type gatehouse struct {
 func (a *Admission) open() (*gatehouse, error) {
 	h := &gatehouse{}
 	var err error
-	if a.locked() {
+	if a.Locked() {
 		if h.ring, err = keys.Open(a.Keys, a.KeyLines); err != nil {
 			return nil, err
 		}

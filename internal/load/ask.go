@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"serin/internal/infer/inferencepb"
@@ -94,11 +95,14 @@ func (t *Target) tensorsFrom(s source) (_ *tensors, err error) {
 }
 
 func (t *Target) askGRPC(ctx context.Context) (*tensors, error) {
-	conn, err := grpc.NewClient("passthrough:///"+address(t.Server), grpc.WithTransportCredentials(credentialsFor(t.Server)))
+	conn, err := grpc.NewClient("passthrough:///"+address(t.Server), grpc.WithTransportCredentials(credentialsFor(t.Server, t.secured())))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = conn.Close() }()
+	if t.Token != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", t.bearer())
+	}
 	return t.tensorsFrom(grpcSource(ctx, conn))
 }
 
@@ -132,7 +136,10 @@ func (t *Target) question(ctx context.Context, method, path string, answer any) 
 	if err != nil {
 		return err
 	}
-	transport := &http.Transport{DisableKeepAlives: true}
+	if t.Token != "" {
+		request.Header.Set("Authorization", t.bearer())
+	}
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: t.secured()}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return unwrapped("connecting", err)

@@ -21,31 +21,34 @@ import (
 // overGRPC calls the requests' methods in turns, one at a time on each
 // connection. The messages are sent as they were encoded, and the answers' are
 // not decoded: which arm answered is in their headers.
-func overGRPC(server *url.URL, requests []Request) Dial {
+func overGRPC(server *url.URL, secured *tls.Config, bearer string, requests []Request) Dial {
 	turn := new(atomic.Uint64)
 	return func(ctx context.Context) (Caller, error) {
 		plain := *server
 		plain.Scheme, plain.Host = "http", address(server) // TLS is gRPC's
-		conn, err := dialTo(ctx, &plain)
+		conn, err := dialTo(ctx, &plain, nil)
 		if err != nil {
 			return nil, err
 		}
 		once := onlyOnce(conn)
 		client, err := grpc.NewClient("passthrough:///"+server.Host,
-			grpc.WithTransportCredentials(credentialsFor(server)),
+			grpc.WithTransportCredentials(credentialsFor(server, secured)),
 			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return once(ctx, "", "") }),
 			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(asIs{}), grpc.MaxCallRecvMsgSize(maxAnswer)),
 			grpc.WithDisableRetry())
 		if err != nil {
 			return nil, errors.Join(err, conn.Close())
 		}
+		if bearer != "" {
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", bearer)
+		}
 		return &grpcCaller{ctx: ctx, conn: client, requests: requests, turn: turn}, nil
 	}
 }
 
-func credentialsFor(server *url.URL) credentials.TransportCredentials {
+func credentialsFor(server *url.URL, secured *tls.Config) credentials.TransportCredentials {
 	if server.Scheme == "https" {
-		return credentials.NewTLS(&tls.Config{ServerName: server.Hostname()})
+		return credentials.NewTLS(secured)
 	}
 	return insecure.NewCredentials()
 }

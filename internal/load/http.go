@@ -17,14 +17,14 @@ import (
 // overHTTP sends the requests in turns, HTTP/1.1 with keep-alive. Requests are
 // written out once and answers are read without allocation, since a generator
 // that shares a machine with its server would otherwise measure itself.
-func overHTTP(server *url.URL, requests []Request) Dial {
+func overHTTP(server *url.URL, secured *tls.Config, requests []Request) Dial {
 	wire := make([][]byte, len(requests))
 	for i, r := range requests {
 		wire[i] = r.wire(server)
 	}
 	turn := new(atomic.Uint64)
 	return func(ctx context.Context) (Caller, error) {
-		conn, err := dialTo(ctx, server)
+		conn, err := dialTo(ctx, server, secured)
 		if err != nil {
 			return nil, err
 		}
@@ -33,11 +33,10 @@ func overHTTP(server *url.URL, requests []Request) Dial {
 	}
 }
 
-// dialTo opens a connection, over TLS where the address says so; what is to be
-// spoken on it is asked for in the handshake.
-func dialTo(ctx context.Context, server *url.URL, speaks ...string) (net.Conn, error) {
+// dialTo opens a connection, over TLS where the address says so.
+func dialTo(ctx context.Context, server *url.URL, secured *tls.Config) (net.Conn, error) {
 	if server.Scheme == "https" {
-		return (&tls.Dialer{Config: &tls.Config{ServerName: server.Hostname(), NextProtos: speaks}}).DialContext(ctx, "tcp", address(server))
+		return (&tls.Dialer{Config: secured}).DialContext(ctx, "tcp", address(server))
 	}
 	return new(net.Dialer).DialContext(ctx, "tcp", address(server))
 }

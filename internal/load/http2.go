@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"maps"
@@ -17,10 +18,10 @@ import (
 
 // overHTTP2 sends the requests in turns over HTTP/2, by Go's own client, one at a
 // time on each connection.
-func overHTTP2(server *url.URL, requests []Request) Dial {
+func overHTTP2(server *url.URL, secured *tls.Config, requests []Request) Dial {
 	turn := new(atomic.Uint64)
 	return func(ctx context.Context) (Caller, error) {
-		conn, err := dialTo(ctx, server, "h2")
+		conn, err := dialTo(ctx, server, secured)
 		if err != nil {
 			return nil, err
 		}

@@ -37,7 +37,7 @@ func TestOverHTTP(t *testing.T) {
 	request := func(body string) Request {
 		return Request{Path: "/predict", ContentType: "application/json", Body: []byte(body), Headers: http.Header{"X-Test": {"yes"}}}
 	}
-	dial := overHTTP(address, []Request{request("row 1"), request("row 22")})
+	dial := overHTTP(address, nil, []Request{request("row 1"), request("row 22")})
 	r, err := Run(t.Context(), Plan{Duration: time.Minute, Requests: 400, Connections: 4, Timeout: 10 * time.Second}, dial, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestAServerThatCloses(t *testing.T) {
 	}))
 	defer server.Close()
 	address, _ := url.Parse(server.URL)
-	dial := overHTTP(address, []Request{{Path: "/predict"}})
+	dial := overHTTP(address, nil, []Request{{Path: "/predict"}})
 	r, err := Run(t.Context(), Plan{Duration: time.Minute, Requests: 40, Connections: 2, Timeout: 10 * time.Second}, dial, nil)
 	if err != nil || r.Requests != 40 || r.Failed != 10 || r.Faults["503 Service Unavailable"] != 10 || r.Arms["stable"].Count != 30 || served.Load() != 40 {
 		t.Errorf("%d requests of %d, faults %v, arms %v, %v", r.Requests, served.Load(), r.Faults, r.Arms, err)
@@ -88,7 +88,7 @@ func TestCancelEndsACallUnderWay(t *testing.T) {
 			_, _ = io.Copy(io.Discard, conn)
 		}
 	}()
-	dial := overHTTP(&url.URL{Scheme: "http", Host: listener.Addr().String()}, []Request{{Path: "/predict"}})
+	dial := overHTTP(&url.URL{Scheme: "http", Host: listener.Addr().String()}, nil, []Request{{Path: "/predict"}})
 	r, err := Run(ctx, Plan{Duration: time.Hour, Connections: 1, Timeout: time.Hour}, dial, nil)
 	if err == nil || r.Failed != 0 {
 		t.Errorf("%v, %d failed", err, r.Failed)

@@ -3,9 +3,11 @@ package load
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -31,6 +33,11 @@ type Target struct {
 	Data []json.RawMessage
 	// Given is a request that is sent as it is, instead of all that.
 	Given *Request
+	// Token is sent with each request; empty for none.
+	Token string
+	// TLS is how the server is known, and the certificate that it is shown; nil for
+	// the usual.
+	TLS *tls.Config
 	// HTTP2 speaks HTTP/2 from the first byte (h2c, or h2 over TLS); gRPC always does.
 	HTTP2 bool
 }
@@ -64,14 +71,39 @@ func (t *Target) Dial(ctx context.Context) (Dial, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.Token != "" {
+		for i := range requests {
+			headers := http.Header{"Authorization": {t.bearer()}}
+			maps.Copy(headers, requests[i].Headers)
+			requests[i].Headers = headers
+		}
+	}
 	switch {
 	case t.Protocol == "grpc":
-		return overGRPC(t.Server, requests), nil
+		return overGRPC(t.Server, t.secured(), t.bearer(), requests), nil
 	case t.HTTP2:
-		return overHTTP2(t.Server, requests), nil
+		return overHTTP2(t.Server, t.secured("h2"), requests), nil
 	default:
-		return overHTTP(t.Server, requests), nil
+		return overHTTP(t.Server, t.secured(), requests), nil
 	}
+}
+
+// bearer is what a header says of who asks; "" if nobody does.
+func (t *Target) bearer() string {
+	if t.Token == "" {
+		return ""
+	}
+	return "Bearer " + t.Token
+}
+
+// secured is TLS for the target; what is to be spoken is asked for in the handshake.
+func (t *Target) secured(speaks ...string) *tls.Config {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.TLS != nil {
+		config = t.TLS.Clone()
+	}
+	config.ServerName, config.NextProtos = t.Server.Hostname(), speaks
+	return config
 }
 
 func (t *Target) check() error {

@@ -1,0 +1,86 @@
+package app
+
+import (
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// TestLogin: a browser without a session is led to where it gets one, for a token
+// that is right, in a form of this very page; and then does what the token's role
+// allows.
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	c := configFor(t)
+	held := keysFor(t, &c)
+	r := launch(t, c)
+	defer r.stop()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	do := func(method, path, from string, form url.Values) *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", "text/html,*/*")
+		req.Header.Set("Sec-Fetch-Site", from)
+		if form != nil {
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		res, err := browser.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		return res
+	}
+	is := func(what string, res *http.Response, status int, location string) {
+		t.Helper()
+		if res.StatusCode != status || res.Header.Get("Location") != location {
+			t.Errorf("%s: %s to %q", what, res.Status, res.Header.Get("Location"))
+		}
+	}
+	token := func(name string) url.Values { return url.Values{"token": {held[name]}} }
+	is("no session", do("GET", "/", "none", nil), 303, "/login")
+	is("no session, below", do("GET", "/admin/state", "same-origin", nil), 401, "")
+	page := do("GET", "/login", "none", nil)
+	is("the page", page, 200, "")
+	if policy := page.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; form-action 'self'") {
+		t.Errorf("the page's policy is %q", policy)
+	}
+	is("a wrong token", do("POST", "/login", "same-origin", token("wrong")), 401, "")
+	is("an expired token", do("POST", "/login", "same-origin", token("expired")), 401, "")
+	is("no token", do("POST", "/login", "same-origin", url.Values{}), 422, "")
+	is("a token in the address", do("POST", "/login?token="+held["viewer"], "same-origin", url.Values{}), 422, "")
+	is("a huge form", do("POST", "/login", "same-origin", url.Values{"token": {strings.Repeat("x", 1<<20)}}), 422, "")
+	is("a form of another page", do("POST", "/login", "cross-site", token("viewer")), 403, "")
+	is("still no session", do("GET", "/", "none", nil), 303, "/login")
+	is("a right token", do("POST", "/login", "same-origin", token("viewer")), 303, "/")
+	is("the dashboard", do("GET", "/", "same-origin", nil), 200, "")
+	is("what it shows", do("GET", "/admin/state", "same-origin", nil), 200, "")
+	is("what a viewer may not", do("POST", "/admin/rollback-canary", "same-origin", nil), 403, "")
+	is("a page of another port", do("GET", "/admin/state", "same-site", nil), 403, "")
+	is("a page of another port, the metrics", do("GET", "/openapi.json", "same-site", nil), 403, "")
+	is("another token", do("POST", "/login", "same-origin", token("deployer")), 303, "/")
+	is("what a deployer may, without a canary", do("POST", "/admin/rollback-canary", "same-origin", nil), 409, "")
+	is("the same from another page", do("POST", "/admin/rollback-canary", "cross-site", nil), 403, "")
+	is("a page of another site logs out", do("POST", "/logout", "cross-site", nil), 403, "")
+	is("log out", do("POST", "/logout", "same-origin", nil), 303, "/login")
+	is("logged out", do("GET", "/", "none", nil), 303, "/login")
+}
+
+// TestNoLoginWithoutKeys: where nobody is asked for a key, the page leads back.
+func TestNoLoginWithoutKeys(t *testing.T) {
+	t.Parallel()
+	r := launch(t, configFor(t))
+	defer r.stop()
+	if status, text := r.knock(r.url, "POST", "/login", "", ""); status != 303 {
+		t.Errorf("%d %s", status, text)
+	}
+}

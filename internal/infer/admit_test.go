@@ -1,0 +1,210 @@
+package infer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	rpcmeta "google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
+
+	pb "serin/internal/infer/inferencepb"
+	"serin/internal/keys"
+)
+
+// guarded serves two models over gRPC to those who have a key; the tokens are of
+// every role for churn, and of the owner for both.
+func guarded(t *testing.T, elsewhere bool) (conn *grpc.ClientConn, server *RPC, tokens map[string]string) {
+	t.Helper()
+	tokens = map[string]string{"nobody": "", "wrong": "serin_wrong"}
+	lines := ""
+	for name, is := range map[string][2]string{"viewer": {"viewer", "churn"}, "predictor": {"predictor", "churn"}, "deployer": {"deployer", "churn"}, "admin": {"admin", "churn"}, "owner": {"admin", "*"}} {
+		token, line, err := keys.Mint(name, is[0], is[1], "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens[name] = token
+		lines += line + "\n"
+	}
+	ring, err := keys.Open("", lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _, _ := twoModels(t)
+	p.Guard(keys.NewGuard(ring, "churn", time.Now, slog.New(slog.DiscardHandler)), elsewhere)
+	server = p.GRPC()
+	server.Ready(true)
+	pipe := bufconn.Listen(1 << 20)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := server.Serve(pipe); err != nil {
+			t.Error(err)
+		}
+	})
+	conn, err = grpc.NewClient("passthrough:///serin", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+		return pipe.DialContext(ctx)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = conn.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		server.Stop(ctx)
+		serving.Wait()
+	})
+	return conn, server, tokens
+}
+
+// messageOf asks a method about a model.
+func messageOf(method, model string) proto.Message {
+	switch method[strings.LastIndexByte(method, '/')+1:] {
+	case "ModelInfer":
+		return &pb.ModelInferRequest{ModelName: model}
+	case "ModelReady":
+		return &pb.ModelReadyRequest{Name: model}
+	case "ModelMetadata":
+		return &pb.ModelMetadataRequest{Name: model}
+	case "RepositoryModelLoad":
+		return &pb.RepositoryModelLoadRequest{ModelName: model}
+	case "RepositoryModelUnload":
+		return &pb.RepositoryModelUnloadRequest{ModelName: model}
+	default:
+		return &pb.ServerLiveRequest{} // empty, as theirs may be
+	}
+}
+
+// call calls a method by its name, whatever it is, and returns the code.
+func call(t *testing.T, conn *grpc.ClientConn, method string, in proto.Message, authorization ...string) (codes.Code, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if authorization[0] != "Bearer " {
+		ctx = rpcmeta.NewOutgoingContext(ctx, rpcmeta.MD{"authorization": authorization})
+	}
+	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method)
+	if err == nil {
+		if err = stream.SendMsg(in); err == nil {
+			err = stream.CloseSend()
+		}
+		if e := stream.RecvMsg(new(pb.ServerLiveResponse)); e != nil {
+			err = e
+		}
+	}
+	return status.Code(err), status.Convert(err).Message()
+}
+
+// TestTheWalkOverGRPC calls every method that is registered with every kind of key.
+func TestTheWalkOverGRPC(t *testing.T) {
+	t.Parallel()
+	for _, elsewhere := range []bool{false, true} {
+		t.Run(fmt.Sprintf("control elsewhere %v", elsewhere), func(t *testing.T) {
+			t.Parallel()
+			conn, server, tokens := guarded(t, elsewhere)
+			methods := 0
+			for service, info := range server.server.GetServiceInfo() {
+				for _, m := range info.Methods {
+					methods++
+					method := "/" + service + "/" + m.Name
+					for who, token := range tokens {
+						for _, model := range []string{"", "churn", "fraud"} {
+							want := wanted(m.Name, who, model, elsewhere)
+							code, text := call(t, conn, method, messageOf(method, model), "Bearer "+token)
+							denied := code == codes.Unauthenticated || code == codes.PermissionDenied || code == codes.ResourceExhausted
+							if denied == want {
+								t.Errorf("%s calls %s about %q: %s %s", who, method, model, code, text)
+							}
+						}
+					}
+				}
+			}
+			if methods < 12 {
+				t.Errorf("only %d methods were found", methods)
+			}
+		})
+	}
+}
+
+// wanted says who may, in other words than the table's.
+func wanted(method, who, model string, elsewhere bool) bool {
+	roles, everyModel, about := []string{"viewer", "predictor", "deployer", "admin"}, false, false
+	switch method {
+	case "Check", "List", "Watch", "ServerLive", "ServerReady":
+		return true
+	case "ModelInfer":
+		roles, about = []string{"predictor", "admin"}, true
+	case "ModelReady", "ModelMetadata":
+		about = true
+	case "RepositoryIndex":
+		everyModel = true
+	case "RepositoryModelLoad", "RepositoryModelUnload":
+		if elsewhere {
+			return false
+		}
+		roles, about = []string{"admin"}, true
+	}
+	if who == "owner" {
+		return true
+	}
+	return slices.Contains(roles, who) && !everyModel && (!about || model != "fraud")
+}
+
+// TestTricksOverGRPC: what has opened other servers.
+func TestTricksOverGRPC(t *testing.T) {
+	t.Parallel()
+	conn, _, tokens := guarded(t, false)
+	infer := pb.GRPCInferenceService_ModelInfer_FullMethodName
+	for _, method := range []string{
+		infer[1:], "/" + infer, infer + "/", strings.ToLower(infer), strings.ReplaceAll(infer, "ModelInfer", "modelInfer"), "/inference.GRPCInferenceService/../inference.GRPCInferenceService/ServerLive",
+		"/inference.GRPCInferenceService/", "/inference.GRPCInferenceService/Nothing", "/grpc.health.v1.Health/Check/ModelInfer", "/", "//", "/grpc.channelz.v1.Channelz/GetServers", "/inference.GRPCInferenceService%2FModelInfer",
+	} {
+		for _, who := range []string{"nobody", "predictor"} {
+			if code, text := call(t, conn, method, messageOf(infer, "fraud"), "Bearer "+tokens[who]); code == codes.OK || code == codes.InvalidArgument {
+				t.Errorf("%s calls %s: %s %s", who, method, code, text)
+			}
+		}
+	}
+	for name, values := range map[string][]string{
+		"a wrong value and a right one": {"Bearer x", "Bearer " + tokens["owner"]},
+		"a right value and a wrong one": {"Bearer " + tokens["owner"], "Bearer x"},
+		"no scheme":                     {tokens["owner"]},
+		"two in one":                    {"Bearer x, Bearer " + tokens["owner"]},
+	} {
+		if code, _ := call(t, conn, infer, messageOf(infer, "churn"), values...); code != codes.Unauthenticated && code != codes.ResourceExhausted {
+			t.Errorf("%s: %s", name, code)
+		}
+	}
+	// Of two names in a message the last one counts, for the lock as for the desk.
+	twice, err := proto.Marshal(&pb.ModelInferRequest{ModelName: "churn"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := proto.Marshal(&pb.ModelInferRequest{ModelName: "fraud"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := new(pb.ServerLiveRequest)
+	if err := proto.Unmarshal(slices.Concat(twice, last), in); err != nil { // as fields that it does not know
+		t.Fatal(err)
+	}
+	if code, text := call(t, conn, infer, in, "Bearer "+tokens["predictor"]); code != codes.PermissionDenied {
+		t.Errorf("a message with two names: %s %s", code, text)
+	}
+	// Who watches needs no key, and is no door to anything else.
+	if out, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil || out.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		t.Errorf("health: %v %v", out, err)
+	}
+}
