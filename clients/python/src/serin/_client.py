@@ -5,9 +5,10 @@ Each method names the plan that it runs; what a call does is in _calls, once.
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Iterator, List, Mapping, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Iterator, List, Mapping, Optional, Tuple, TypeVar, Union
 from urllib.parse import urlsplit
 
 from ._answers import Change, Prediction, Verdict
@@ -17,6 +18,8 @@ from ._rows import Signature
 from ._wire import Ask, Effect, Lost, Pause, Reply, Result
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 T = TypeVar("T")
@@ -37,6 +40,9 @@ class _Settings:
         retries: int = 3,
         patience: float = 10.0,
         actor: Optional[str] = None,
+        token: Optional[str] = None,
+        verify: Union[bool, str, ssl.SSLContext] = True,
+        cert: Union[None, str, Tuple[str, str]] = None,
     ) -> None:
         """A client of the server at url.
 
@@ -45,6 +51,11 @@ class _Settings:
         A server that is overloaded says when to come again: predictions and reads
         do, at most retries times and for at most patience seconds in all. actor is
         who acts, for the journal; without it, who is logged in.
+
+        token is for a server that asks for one; without it, what SERIN_TOKEN or the file
+        that SERIN_TOKEN_FILE names has. verify is a file of certificates that the server's
+        may be signed with, or an ssl.SSLContext; cert is a certificate to show, the file
+        of it, or that and its key's.
         """
         if "://" not in url:
             url = f"http://{url}"
@@ -60,10 +71,11 @@ class _Settings:
                 "Serin-Actor": _printable(actor or _user()),
                 "Serin-Timeout-Ms": str(max(1, int(timeout * 1e3))),  # after that nobody waits
                 "User-Agent": "serin-python",
+                **_authorization(token),
             },
             # Without TLS there is no certificate to hold against a list, which takes
             # longer to read than most calls; redirects are not followed.
-            "verify": where.scheme == "https",
+            "verify": where.scheme == "https" and _trusted(verify, cert),
             # A proxy is no way to this machine.
             "trust_env": where.hostname not in ("127.0.0.1", "localhost", "::1"),
         }
@@ -350,6 +362,42 @@ class AsyncClient(_Settings):
 for _name, _method in vars(AsyncClient).items():
     if not _name.startswith("_") and _method.__doc__ is None:
         _method.__doc__ = getattr(Client, _name).__doc__
+
+
+def _trusted(
+    verify: Union[bool, str, ssl.SSLContext], cert: Union[None, str, Tuple[str, str]]
+) -> Union[bool, ssl.SSLContext]:
+    """What httpx takes for both."""
+    import ssl
+
+    if isinstance(verify, ssl.SSLContext) or cert is None and isinstance(verify, bool):
+        return verify
+    try:
+        context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+        if cert is not None:
+            context.load_cert_chain(*((cert,) if isinstance(cert, str) else cert))
+    except OSError as e:  # an ssl.SSLError is one
+        raise InvalidInput(f"The certificates cannot be used: {e}.", next="verify and cert are names of PEM files.") from None
+    if verify is False:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _authorization(token: Optional[str]) -> Dict[str, str]:
+    """The header that shows a token: the one that is given, or the environment's."""
+    file = os.environ.get("SERIN_TOKEN_FILE")
+    if token is None and file:
+        try:
+            with open(file, encoding="utf-8") as f:
+                token = f.read()
+        except OSError as e:
+            raise InvalidInput(f"The file of SERIN_TOKEN_FILE cannot be read: {e}.") from None
+    if token is None:
+        token = os.environ.get("SERIN_TOKEN")
+    token = (token or "").strip()
+    if not all("!" <= c <= "~" for c in token):
+        raise InvalidInput("The token has more than one word in it.", next="Give what `serin token new` printed first.")
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _exchange(http: httpx.Client, ask: Ask) -> Result:
