@@ -110,13 +110,12 @@ func (w *wire) carry(from, to net.Conn, fromServer bool) {
 		if _, err := io.ReadFull(from, body); err != nil {
 			return
 		}
-		w.mu.Lock()
-		decide := w.fault
-		w.mu.Unlock()
 		what := pass
-		if decide != nil && !first {
-			what = decide(fromServer, head[0], body)
+		w.mu.Lock()
+		if w.fault != nil && !first {
+			what = w.fault(fromServer, head[0], body)
 		}
+		w.mu.Unlock()
 		silent = silent || what == swallow
 		switch {
 		case what == cutBefore:
