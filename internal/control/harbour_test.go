@@ -90,12 +90,32 @@ func (l *link) Commit(ctx context.Context, e Entry) error {
 	return err
 }
 
+// inProgress refuses evidence of a rollout that is over, as the store does.
+func (l *link) inProgress(model, rolloutID string) error {
+	state, _, err := l.memory.State(context.Background(), model)
+	if err == nil && (state.Rollout == nil || state.Rollout.ID != rolloutID) {
+		return errors.New("that rollout is not in progress")
+	}
+	return err
+}
+
 func (l *link) SaveEvidence(ctx context.Context, model, rolloutID string, e *record.Evidence) error {
-	return l.through(func() error { return l.memory.SaveEvidence(ctx, model, rolloutID, e) })
+	return l.through(func() error {
+		if err := l.inProgress(model, rolloutID); err != nil {
+			return err
+		}
+		return l.memory.SaveEvidence(ctx, model, rolloutID, e)
+	})
 }
 
 func (l *link) SaveLook(ctx context.Context, model, rolloutID string, look Look) (n uint64, err error) {
-	err = l.through(func() error { n, err = l.memory.SaveLook(ctx, model, rolloutID, look); return err })
+	err = l.through(func() error {
+		if err := l.inProgress(model, rolloutID); err != nil {
+			return err
+		}
+		n, err = l.memory.SaveLook(ctx, model, rolloutID, look)
+		return err
+	})
 	return n, err
 }
 
