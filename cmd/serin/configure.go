@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 
@@ -131,4 +132,24 @@ func (w weightFlag) Type() string { return "share" }
 func (w weightFlag) Set(text string) (err error) {
 	w.of.Plan.Weight, err = api.ParseWeight(text)
 	return err
+}
+
+// storeFlag is a flag for the address of a store. It is shown without the password
+// that may be in it.
+type storeFlag struct{ to *string }
+
+func (s storeFlag) String() string {
+	if u, err := url.Parse(*s.to); err == nil {
+		return u.Redacted()
+	}
+	return "an address that is not understood" // and may have a password in it
+}
+
+// Type names the values in the help.
+func (s storeFlag) Type() string { return "string" }
+
+// Set takes an address.
+func (s storeFlag) Set(text string) error {
+	*s.to = text
+	return nil
 }

@@ -100,7 +100,7 @@ func (s *serving) flags(cmd *cobra.Command) {
 	f.StringVar(&config.GRPC, "grpc-listen", "", "address for gRPC, or off (default: the port after --listen's)")
 	admissionFlags(f, &config.Admission)
 	f.StringVar(&config.Data, "data", config.Data, "state directory")
-	f.StringVar(&config.Store, "store", "", "postgres://user@host:5432/database: a state that several replicas share; --data then has this one's copies")
+	f.Var(storeFlag{&config.Store}, "store", "postgres://user@host:5432/database: a state that several replicas share; --data then has this one's copies")
 	f.StringVar(&config.Replica, "replica-id", "", "what this replica is called among them (default: the host's name)")
 	f.DurationVar(&config.Isolation, "isolation-timeout", config.Isolation, "how long a replica may not hear the store before it serves stable versions only")
 	f.StringArrayVar(&s.given, "model", nil, "NAME=FILE: a model, and what an empty state directory starts it with; may be repeated, and the first is the default (default "+config.Models[0].Path+")")
