@@ -29,6 +29,14 @@ func (o outbox) Events(ctx context.Context, after uint64, limit int) ([]notify.E
 	return events, nil
 }
 
+// turn says whether this process is the one of a fleet that tells; alone it is.
+func turn(f *fleet) func() bool {
+	if f == nil {
+		return nil
+	}
+	return f.Foremost
+}
+
 // tell lets the herald work until the function that it returns is called.
 func tell(ctx context.Context, herald *notify.Herald) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -112,12 +112,12 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 		return err
 	}
 	defer func() { closeTracer(ctx, &c) }()
-	herald := notify.New(notify.Config{Hooks: c.Webhooks, Outbox: outbox{memory}, Log: c.Log, Version: c.Version})
-	herald.Prepare(ctx)
 	fleet, err := newFleet(&c, memory, at.http.Addr().String(), box.start.Killed)
 	if err != nil {
 		return err
 	}
+	herald := notify.New(notify.Config{Hooks: c.Webhooks, Outbox: outbox{memory}, Log: c.Log, Version: c.Version, Turn: turn(fleet)})
+	herald.Prepare(ctx)
 	s, err := assemble(c, newYard(&c, root, memory, fleet, herald, data, models), house, registry)
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -185,4 +187,20 @@ func (f *Fleet) leave(p *Pilot) {
 			return
 		}
 	}
+}
+
+// Foremost says whether this replica leads the first of the models that are led, by
+// name: it does what one of all replicas does for all. Two may believe it for a
+// moment, and nobody while the store is not heard.
+func (f *Fleet) Foremost() bool {
+	h := f.last.Load()
+	if h == nil || time.Since(h.at) >= leadFor {
+		return false
+	}
+	for _, model := range slices.Sorted(maps.Keys(h.Leaders)) {
+		if leader := h.Leaders[model]; leader != "" {
+			return leader == f.Self.Name
+		}
+	}
+	return false
 }
