@@ -17,7 +17,7 @@ help: ## Print this help
 
 .PHONY: build
 build: ## Build bin/serin
-	go build -o bin/serin ./cmd/serin
+	GOFLAGS=-trimpath go build -o bin/serin ./cmd/serin
 
 .PHONY: demo
 demo: ## Run both of the seed's scenarios in the terminal
@@ -81,6 +81,10 @@ docs: ## Write what is generated in docs/: the references, the picture of a roll
 	SERIN_DOCS=write go test -count=1 -run 'Documented|Reference' ./internal/api ./internal/infer
 	SERIN_DOCS=write go test -count=1 -run 'Reference|ErrorsPage' ./internal/app ./internal/web ./cmd/serin
 
+.PHONY: manifests
+manifests: bin/helm-v3.22.0 ## Render the Helm chart into deploy/kubernetes
+	scripts/manifests $<
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s; or a count, 10000x; "20s 10000x": scripts/fuzz)
 	scripts/fuzz $(FUZZTIME)
@@ -135,6 +139,11 @@ bin/golangci-lint-%:
 	@echo "building golangci-lint $* into bin/ (takes two minutes, once)"
 	GOBIN="$(CURDIR)/bin" GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$*
 	mv bin/golangci-lint $@
+
+bin/helm-%:
+	@echo "building helm $* into bin/ (takes three minutes, once)"
+	GOBIN="$(CURDIR)/bin" GOFLAGS= go install helm.sh/helm/v3/cmd/helm@$*
+	mv bin/helm $@
 
 bin/govulncheck-%:
 	@echo "building govulncheck $* into bin/"
