@@ -58,11 +58,6 @@ func TestMain(m *testing.M) {
 	if os.Getenv("SERIN_TEST_FULL") != "1" {
 		os.Exit(m.Run()) // every test skips
 	}
-	// Most of what tests do here is to wait for a server's next look.
-	if err := flag.Set("test.parallel", "4"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
 	code, err := perform(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
