@@ -22,7 +22,11 @@ func TestLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	do := func(method, path, from string, form url.Values) *http.Response {
+	type reply struct {
+		status int
+		header http.Header
+	}
+	do := func(method, path, from string, form url.Values) reply {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(form.Encode()))
 		if err != nil {
@@ -38,12 +42,12 @@ func TestLogin(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = res.Body.Close()
-		return res
+		return reply{res.StatusCode, res.Header}
 	}
-	is := func(what string, res *http.Response, status int, location string) {
+	is := func(what string, got reply, status int, location string) {
 		t.Helper()
-		if res.StatusCode != status || res.Header.Get("Location") != location {
-			t.Errorf("%s: %s to %q", what, res.Status, res.Header.Get("Location"))
+		if got.status != status || got.header.Get("Location") != location {
+			t.Errorf("%s: %d to %q", what, got.status, got.header.Get("Location"))
 		}
 	}
 	token := func(name string) url.Values { return url.Values{"token": {held[name]}} }
@@ -51,7 +55,7 @@ func TestLogin(t *testing.T) {
 	is("no session, below", do("GET", "/admin/state", "same-origin", nil), 401, "")
 	page := do("GET", "/login", "none", nil)
 	is("the page", page, 200, "")
-	if policy := page.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; form-action 'self'") {
+	if policy := page.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; form-action 'self'") {
 		t.Errorf("the page's policy is %q", policy)
 	}
 	is("a wrong token", do("POST", "/login", "same-origin", token("wrong")), 401, "")
