@@ -65,7 +65,7 @@ func TestJudge(t *testing.T) {
 		args []string
 	}{
 		{api.ExitRegression, []string{"--stable", stable, "--canary", canary, "--weight", "10%", "--ascii=false"}},
-		{api.ExitInconclusive, []string{"--stable", stable, "--canary", canary, "--weight", "0.5", "--ascii"}},
+		{api.ExitInvalid, []string{"--stable", stable, "--canary", canary, "--weight", "0.5", "--ascii"}},
 		{api.ExitOK, []string{"--stable", before, "--canary", after, "--unit", "us", "--tolerance", "25%", "--ascii"}},
 		{api.ExitInconclusive, []string{"--stable", before, "--canary", after, "--unit", "us", "--ascii=false"}},
 		{api.ExitRegression, []string{"--stable", stable, "--canary", canary, "--reference", before, "--unit", "us", "--output", "json"}},

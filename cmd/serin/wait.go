@@ -28,8 +28,8 @@ rollout's id; without it the rollout in progress is meant. Asking does not count
 as a look. A server that restarts meanwhile is waited for.
 
 Exit code 0 if it passes or is promoted, 3 if it fails or is rolled back, 4 if
-neither is known when the time is up, the evidence is invalid, or there is no
-such canary.`,
+neither is known when the time is up, or there is no such canary, 9 if the evidence
+is invalid, because the requests are not divided as planned.`,
 		Example: `  serin deploy model_v2.joblib && serin wait --timeout 60m && serin promote
   serin wait model_v2 --model churn`,
 		Args:              cobra.MaximumNArgs(1),
@@ -150,8 +150,10 @@ func (w *waiting) told(now standing) (code api.ExitCode, over bool) {
 		return api.ExitOK, true
 	case "fail", "rolled_back":
 		return api.ExitRegression, true
-	case "none", "invalid":
+	case "none":
 		return api.ExitInconclusive, true
+	case "invalid":
+		return api.ExitInvalid, true
 	}
 	if w.Watched() && !w.quiet {
 		fmt.Fprint(w.Out, "\r\x1b[K"+term.Clip(now.progress(), w.Width()))

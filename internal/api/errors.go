@@ -37,6 +37,8 @@ const (
 	ExitUnreachable ExitCode = 7
 	// ExitRefused: the model file is not accepted.
 	ExitRefused ExitCode = 8
+	// ExitInvalid: what was observed cannot be judged, as where the split is off.
+	ExitInvalid ExitCode = 9
 	// ExitInterrupted: stopped by the user.
 	ExitInterrupted ExitCode = 130
 )
@@ -54,7 +56,7 @@ var outcomes = map[string]outcome{
 	string(rollout.CanaryLoading):        {http.StatusConflict, ExitConflict},
 	string(rollout.CanaryUnhealthy):      {http.StatusConflict, ExitRegression},
 	string(rollout.EvidenceInsufficient): {http.StatusConflict, ExitInconclusive},
-	string(rollout.EvidenceInvalid):      {http.StatusConflict, ExitInconclusive},
+	string(rollout.EvidenceInvalid):      {http.StatusConflict, ExitInvalid},
 	string(rollout.WeightUnchanged):      {http.StatusConflict, ExitConflict},
 	string(rollout.WeightSettled):        {http.StatusConflict, ExitConflict},
 	string(rollout.Quarantined):          {http.StatusConflict, ExitRefused},

@@ -52,7 +52,7 @@ before that is the reference. Without times the reference, which is what stable'
 latencies are expected to look like, is --reference or stable's first quarter.
 
 The verdict is of one look, at the end. Exit code 0 for a pass, 3 for a fail, 4 for
-anything else.`,
+neither, 9 for evidence that is invalid.`,
 		Example: `  serin judge --stable a.csv --canary b.csv
   serin judge --stable a.csv --canary b.csv --unit us --weight 10%
   jq -r .latency_ms canary.jsonl | serin judge --stable a.csv --canary - --output json`,
@@ -73,6 +73,8 @@ anything else.`,
 				return nil
 			case "fail":
 				return term.Found(api.ExitRegression)
+			case "invalid":
+				return term.Found(api.ExitInvalid)
 			default:
 				return term.Found(api.ExitInconclusive)
 			}

@@ -5,7 +5,7 @@ addEventListener('DOMContentLoaded', () => {
     url: 'openapi.json',
     dom_id: '#page',
     validatorUrl: null,
-    deepLinking: true,
+    deepLinking: false, // links within buttons, which no keyboard can tell apart
     docExpansion: 'list',
     operationsSorter: (a, b) => a.get('path').length - b.get('path').length, // what is asked for most is shortest
     defaultModelsExpandDepth: 0,
@@ -19,6 +19,14 @@ addEventListener('DOMContentLoaded', () => {
     for (const [selector, name] of Object.entries(names)) {
       for (const field of document.querySelectorAll(`${selector}:not([aria-label])`)) field.setAttribute('aria-label', name);
     }
+    for (const heading of document.querySelectorAll('.swagger-ui :is(h3, h4, h5):not([aria-level])')) {
+      heading.ariaLevel = heading.tagName[1] - 1; // it leaves out the second rank
+    }
+    // Landmarks: a name each for what is beside the main one, none within it.
+    for (const [selector, name] of Object.entries({ '.information-container': 'About', '.scheme-container': 'Authorization', 'section.models': 'Schemas' })) {
+      for (const part of document.querySelectorAll(`${selector}:not([role])`)) [part.role, part.ariaLabel] = ['region', name];
+    }
+    for (const part of document.querySelectorAll('#page main [role=region]')) part.role = 'group';
     for (const box of document.querySelectorAll('.microlight:not([tabindex])')) box.tabIndex = 0; // it scrolls
   }).observe(document.body, { childList: true, subtree: true });
 });
