@@ -126,22 +126,28 @@ func (t *teller) saved(ctx context.Context) (*memo, error) {
 
 // prepare learns how far the hook is.
 func (t *teller) prepare(ctx context.Context) error {
-	m, err := t.saved(ctx)
-	if err != nil {
-		return err
-	}
-	if m != nil {
-		if known := t.known.Load(); known != nil { // it may not have been saved
-			m.Position = max(m.Position, known.Position)
+	known := t.known.Load()
+	var begin uint64 // of a hook that is new
+	if known == nil {
+		last, err := t.Outbox.Last(ctx) // before others can begin, and commit what is told then
+		if err != nil {
+			return err
 		}
-		t.known.Store(m)
-		return nil
+		begin = last
 	}
-	last, err := t.Outbox.Last(ctx)
+	saved, err := t.saved(ctx)
 	if err != nil {
 		return err
 	}
-	return t.change(ctx, func(memo) memo { return memo{Position: last} })
+	if saved == nil {
+		return t.change(ctx, func(m memo) memo {
+			m.Position = max(m.Position, begin)
+			return m
+		})
+	}
+	m := saved.with(known)
+	t.known.Store(&m)
+	return nil
 }
 
 // change makes another memo of the one that is known, or of what others have made of
@@ -156,8 +162,7 @@ func (t *teller) change(ctx context.Context, f func(memo) memo) error {
 	}
 	if t.Turn != nil {
 		if saved, err := t.saved(context.WithoutCancel(ctx)); err == nil && saved != nil {
-			saved.Position = max(saved.Position, m.Position)
-			m = *saved
+			m = saved.with(&m)
 		}
 	}
 	m = f(m)
@@ -235,8 +240,8 @@ func (t *teller) round(ctx context.Context) (more bool, err error) {
 		if err := t.tell(ctx, &events[i]); err != nil {
 			return false, err
 		}
-		if t.known.Load().due() != nil || !t.mine() {
-			return true, nil
+		if known := t.known.Load(); known.due() != nil || known.Position < events[i].Seq || !t.mine() {
+			return true, nil // nothing is told before what was left off
 		}
 	}
 	return len(events) > 0, err

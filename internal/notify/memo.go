@@ -71,6 +71,21 @@ func (m memo) without(seq uint64) memo {
 	return m
 }
 
+// with adds to a memo, as it was saved, what this process has done beyond it, which
+// could not be saved, or which another one has written over.
+func (m memo) with(known *memo) memo {
+	if known == nil || known.Position <= m.Position {
+		return m
+	}
+	for _, l := range known.Letters {
+		if l.Seq > m.Position {
+			m = m.bury(l)
+		}
+	}
+	m.Position = known.Position
+	return m
+}
+
 // revive marks letters to be told again, that with an id or for "" all, and counts
 // them.
 func (m memo) revive(id string) (memo, int) {
