@@ -64,9 +64,10 @@ type Pulse struct {
 	Identity string
 	// Head is the end of the journal.
 	Head Head
-	// Kept is true if the journal still has the row that the beat has seen. A journal
-	// without it is not the one that the replica knows: it was emptied, or restored
-	// to an older moment and perhaps went on from there, or is another fleet's.
+	// Kept is true if the journal still has the row that the beat has seen, and what was
+	// committed through this Store after it. A journal without them is not the one that
+	// the replica knows: it was emptied, or restored to an older moment and perhaps went
+	// on from there, or is another fleet's.
 	Kept bool
 	// Models are all that were ever committed, by name.
 	Models map[string]Standing

@@ -41,6 +41,7 @@ type shared struct {
 	closed    bool
 	ready     bool // its layout was seen
 	unsettled bool // a commit was sent, and its answer never came
+	own       Head // the last row that was committed from here
 }
 
 // dial prepares for a server. It connects to none yet.
@@ -246,15 +247,22 @@ func (p *shared) commit(ctx context.Context, r *row, next model) error {
 		}
 	}
 	if err == nil {
+		p.mark(func() {
+			if r.seq > p.own.Seq {
+				p.own = headOf(head{r.seq, r.hash})
+			}
+		})
 		p.step("commit: durable")
 	}
 	return err
 }
 
-// model is what is committed of a model, with its evidence; zero if nothing is.
+// model is what is committed of a model, with its evidence; zero if nothing is. The
+// lock on its row is taken before any on its evidence, as by who saves that: else the
+// two would wait for each other.
 func (t tables) model(ctx context.Context, name string) (model, error) {
 	var m model
-	err := t.one(ctx, "SELECT m.generation, m.rollout, coalesce(e.data, '') FROM models m LEFT JOIN evidence e ON e.model = m.model WHERE m.model = $1",
+	err := t.one(ctx, "SELECT m.generation, m.rollout, coalesce(e.data, '') FROM models m LEFT JOIN evidence e ON e.model = m.model WHERE m.model = $1 FOR UPDATE OF m",
 		[]any{name}, &m.generation, &m.rollout, &m.evidence)
 	if errors.Is(err, sql.ErrNoRows) {
 		return model{}, nil

@@ -15,7 +15,7 @@ import (
 )
 
 // beatStatement does all that a second needs: $1 to $4 are the replica, $5 to $9 the
-// columns of its gauges, $10 its models, $11 the row that it has seen.
+// columns of its gauges, $10 its models, $11 the row that it has seen, $12 a later one that it has committed.
 //
 // What the last part reads is as it was before the parts above it, hence the
 // coalesce. An update that finds nothing to do locks nothing, which is why a model's
@@ -39,7 +39,7 @@ mine AS (SELECT model FROM led UNION ALL SELECT model FROM found),
 standing AS (SELECT model, generation FROM models UNION ALL
 	SELECT s.model, 0 FROM unnest($10::text[]) AS s (model) WHERE NOT EXISTS (SELECT FROM models m WHERE m.model = s.model))
 SELECT clock_timestamp(), head.seq, head.hash,
-	coalesce((SELECT hash FROM journal WHERE seq = 1), ''), coalesce((SELECT hash FROM journal WHERE seq = $11), ''),
+	coalesce((SELECT hash FROM journal WHERE seq = 1), ''), coalesce((SELECT string_agg(hash, '' ORDER BY seq) FROM journal WHERE seq IN ($11, $12)), ''),
 	coalesce(s.model, ''), coalesce(s.generation, 0),
 	CASE WHEN mine.model IS NOT NULL THEN $1 WHEN l.until >= now() THEN l.replica ELSE '' END
 FROM relaxed, head LEFT JOIN standing s ON true LEFT JOIN mine ON mine.model = s.model LEFT JOIN leaders l ON l.model = s.model`
@@ -57,8 +57,14 @@ func (p *shared) beat(ctx context.Context, b Beat) (Pulse, error) {
 		models, rollouts, epochs = append(models, g.Model), append(rollouts, g.Rollout), append(epochs, int64(g.Epoch))
 		data, sums = append(data, g.Data), append(sums, row.sum())
 	}
+	var own Head // it may be lost before any beat has seen it
+	p.mark(func() {
+		if p.own.Seq > b.Seen.Seq {
+			own = p.own
+		}
+	})
 	pulse := Pulse{Models: map[string]Standing{}}
-	args := []any{b.Replica, b.Address, b.Version, string(b.Status), models, rollouts, epochs, data, sums, b.Models, int64(b.Seen.Seq)}
+	args := []any{b.Replica, b.Address, b.Version, string(b.Status), models, rollouts, epochs, data, sums, b.Models, int64(b.Seen.Seq), int64(own.Seq)}
 	err = t.each(ctx, beatStatement, args, func(rows *sql.Rows) (bool, error) {
 		var last head
 		var first, seen []byte
@@ -68,7 +74,7 @@ func (p *shared) beat(ctx context.Context, b Beat) (Pulse, error) {
 			return false, err
 		}
 		pulse.Head, pulse.Identity = headOf(last), hex.EncodeToString(first)
-		pulse.Kept = b.Seen == Head{} || b.Seen.Hash != "" && hex.EncodeToString(seen) == b.Seen.Hash
+		pulse.Kept = (b.Seen == Head{} || b.Seen.Hash != "") && hex.EncodeToString(seen) == b.Seen.Hash+own.Hash
 		if name != "" {
 			pulse.Models[name] = standing
 		}

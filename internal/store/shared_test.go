@@ -377,3 +377,60 @@ func TestMigrations(t *testing.T) {
 		t.Error("went back")
 	}
 }
+
+// TestACommitMeetsASave of another replica, which locks the model and then its
+// evidence. A commit that had them the other way round would be ended as a deadlock.
+func TestACommitMeetsASave(t *testing.T) {
+	t.Parallel()
+	h := home{quickDir(t), shares(t)}
+	s := h.open(t)
+	commit(t, s, life("churn", 1))
+	commit(t, s, life("churn", 2))
+	other, err := dial(h.url, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	err = other.transaction(t.Context(), func(saving tables) error {
+		var name string
+		err := saving.one(t.Context(), "SELECT model FROM models WHERE model = 'churn' FOR UPDATE", nil, &name)
+		go func() { done <- s.Commit(t.Context(), life("churn", 3)) }()
+		for waits := false; err == nil && !waits; {
+			err = saving.one(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))", nil, &waits)
+		}
+		if err != nil {
+			return err
+		}
+		return saving.one(t.Context(), "SELECT model FROM evidence WHERE model = 'churn' FOR UPDATE NOWAIT", nil, &name)
+	})
+	if err == nil {
+		err = <-done
+	}
+	if err := errors.Join(err, other.close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestACommitThatIsLost before any beat has seen it, as by a failover, is missed all the
+// same: another replica may have put another one in its place.
+func TestACommitThatIsLost(t *testing.T) {
+	t.Parallel()
+	h := home{quickDir(t), shares(t)}
+	s, other := h.open(t), h.replica(t).open(t)
+	commit(t, s, life("churn", 1))
+	seen := beat(t, s, Beat{Replica: "a"}).Head
+	commit(t, s, life("churn", 2))
+	h.sql(t, "DELETE FROM journal WHERE seq = 2")
+	h.sql(t, "DELETE FROM evidence")
+	h.sql(t, "UPDATE models SET generation = 1, rollout = '', seq = 1")
+	h.sql(t, "UPDATE head SET seq = 1, hash = (SELECT hash FROM journal WHERE seq = 1)")
+	instead := life("churn", 2)
+	instead.Reason = "another decision"
+	commit(t, other, instead)
+	if p := beat(t, s, Beat{Replica: "a", Seen: seen}); p.Kept {
+		t.Errorf("who committed it believes %+v", p)
+	}
+	if p := beat(t, other, Beat{Replica: "b", Seen: seen}); !p.Kept {
+		t.Errorf("who did not know of it misses it: %+v", p)
+	}
+}
