@@ -36,7 +36,7 @@ type Start struct {
 // process again is met by the breaker; and it is there, once, also where the start
 // goes no further. Boot does it where it has not been done.
 func (p *Pilot) Recall(ctx context.Context, start Start) error {
-	p.ctx = ctx
+	p.ctx, start.Crash = ctx, Printable(start.Crash) // not every store keeps what is no text
 	if p.Fleet != nil {
 		p.recalled = true
 		return p.settleShared(ctx, start)

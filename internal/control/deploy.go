@@ -122,7 +122,7 @@ func (p *Pilot) loaded(id string, err error) {
 	}
 	e := rollout.Event{Kind: rollout.Loaded, Actor: self}
 	if err != nil {
-		e = rollout.Event{Kind: rollout.LoadRefused, Actor: self, Reason: err.Error()}
+		e = rollout.Event{Kind: rollout.LoadRefused, Actor: self, Reason: Printable(err.Error())}
 	}
 	_, failed := p.insist(func() (Health, error) { return Health{}, p.apply(e, nil) })
 	p.ticked = time.Now() // the period begins now, not at the last tick

@@ -107,7 +107,9 @@ func (p *Pilot) tick() {
 	if !p.state.Phase.Split() {
 		return
 	}
-	p.observed += passed
+	if !p.deaf { // nothing is observed while what was counted cannot be added up
+		p.observed += passed
+	}
 	p.publish()
 	if p.shown != nil && !p.unsaved && p.alarm(nil) == nil && !p.state.Phase.Split() {
 		return
@@ -118,7 +120,7 @@ func (p *Pilot) tick() {
 	} else {
 		p.save()
 	}
-	if p.state.Phase == rollout.Live && p.observed >= p.state.Rollout.Plan.Period {
+	if p.state.Phase == rollout.Live && p.observed >= p.state.Rollout.Plan.Period && !p.deaf {
 		// One look that was planned beforehand. If the commit fails, the phase is
 		// still Live and the next tick tries again.
 		_, _ = p.decide(rollout.Event{Kind: rollout.PeriodOver, Actor: self})

@@ -56,6 +56,8 @@ const (
 	// retell is after how many beats everything is told again: a store that fails may
 	// lose the last beats that it has answered.
 	retell = 30
+	// mostStatus is how many bytes of a status the store takes.
+	mostStatus = 16 << 10
 )
 
 // errForgot is why a store is not believed.
@@ -112,7 +114,9 @@ func (f *Fleet) tell(ctx context.Context, calm bool) error {
 	if err != nil { // words and numbers
 		return err
 	}
-	b.Replica.Status = text
+	if len(text) <= mostStatus { // it is for people; nobody is cut off for having much to say
+		b.Replica.Status = text
+	}
 	began := time.Now()
 	pulse, err := f.Store.Beat(ctx, b)
 	if err != nil {

@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -404,4 +405,71 @@ func TestWhoIsToBlame(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, cmp.Or(e.Kind, "nothing"), found)
 		}
 	}
+}
+
+// TestWhatCannotBeAddedUp: evidence that stands still ends no period, and promotes
+// nothing.
+func TestWhatCannotBeAddedUp(t *testing.T) {
+	t.Parallel()
+	harbour(t, 2, func(w *fleetWorld) {
+		p := plan
+		p.Period, p.AtEnd = time.Minute, rollout.PromoteAtEnd
+		c := Command{Kind: rollout.Deploy, Actor: "ana", Source: Source{Path: "v2"}, Plan: p}
+		if _, err := w.ships[0].Do(w.t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		for range 30 {
+			pass(time.Second)
+			w.traffic(50, 0)
+		}
+		if h := w.ships[0].Peek(); h.Result.Verdict != rollout.Pass {
+			t.Fatalf("%s", h.Result.Verdict)
+		}
+		odd := Row{Model: "churn", Rollout: w.ships[0].Peek().Rollout.ID, Replica: "newer", Epoch: 1, Data: []byte("another code")}
+		w.shore.mu.Lock()
+		w.shore.rows[odd.Replica] = odd
+		w.shore.mu.Unlock()
+		for range 120 {
+			pass(time.Second)
+			w.traffic(50, 200*time.Millisecond)
+		}
+		w.want("install deploy loaded", "v1 and v2", "v1 and v2")
+		w.shore.mu.Lock()
+		delete(w.shore.rows, odd.Replica)
+		w.shore.mu.Unlock()
+		pass(time.Minute)
+		if h := w.ships[0].Peek(); h.State.Phase != rollout.Due || h.Elapsed < p.Period || h.Elapsed > 2*p.Period {
+			t.Errorf("when all is added up again: %s after %v, %s", h.State.Phase, h.Elapsed, w.shore.events())
+		}
+	})
+}
+
+// TestMuchToSay: a replica that has more to say of itself than the store takes is
+// heard all the same.
+func TestMuchToSay(t *testing.T) {
+	t.Parallel()
+	harbour(t, 1, func(w *fleetWorld) {
+		w.launch(Start{}, map[string]error{"v2": errors.New(strings.Repeat("no ", mostStatus))})
+		w.must(0, rollout.Deploy, "v2")
+		pass(5 * time.Second)
+		w.shore.mu.Lock()
+		defer w.shore.mu.Unlock()
+		if r := w.shore.replicas["replica-2"]; time.Since(r.Heard) > 2*beatEvery || len(r.Status) > mostStatus {
+			t.Errorf("%d bytes, heard %v ago", len(r.Status), time.Since(r.Heard))
+		}
+	})
+}
+
+// TestACrashReportThatIsNoText, as after a power failure, is no reason not to start:
+// PostgreSQL keeps nothing but text.
+func TestACrashReportThatIsNoText(t *testing.T) {
+	t.Parallel()
+	harbour(t, 1, func(w *fleetWorld) {
+		w.must(0, rollout.Deploy, "v2")
+		known := w.ships[0].Peek().State
+		w.launch(Start{Last: &known, Killed: true, Crash: "panic: \xff\x00"}, nil)
+		if last := w.shore.journal[len(w.shore.journal)-1]; last.Event != rollout.Crash || !strings.HasSuffix(last.Reason, "panic: ??") {
+			t.Errorf("%s: %q", last.Event, last.Reason)
+		}
+	})
 }
