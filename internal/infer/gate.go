@@ -125,7 +125,11 @@ func (g *gate) enter(ctx context.Context, deadline time.Time) (waited time.Durat
 		return 0, nil
 	}
 	since := time.Now()
-	if w := (&waiter{since: since, until: sooner(deadline, since.Add(g.limits.Patience)), told: make(chan struct{})}); !g.wait(ctx, w) {
+	w := &waiter{since: since, until: since.Add(g.limits.Patience), told: make(chan struct{})}
+	if w.asked = passed(deadline, w.until); w.asked {
+		w.until = deadline
+	}
+	if !g.wait(ctx, w) {
 		switch err := ctx.Err(); {
 		case errors.Is(err, context.DeadlineExceeded), passed(deadline, time.Now()):
 			g.sheds[shedLate].Add(1)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -189,6 +190,40 @@ func TestAPauseIsNoOverload(t *testing.T) {
 		clients.Wait()
 		if n := turnedAway.Load(); n > 0 || served.Load() < 1000 {
 			t.Errorf("%d were turned away, %d served", n, served.Load())
+		}
+	})
+}
+
+// TestHalfOfADeadline: who has waited for half of a deadline of its own lets the newest
+// go first, however fast the queue went by.
+func TestHalfOfADeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{limits: Limits{Concurrency: 1, Queue: 10, Patience: time.Second}}
+		if _, no := g.enter(t.Context(), time.Time{}); no != nil {
+			t.Fatal(no)
+		}
+		deadline := time.Now().Add(100 * time.Millisecond)
+		var order []int
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				if _, no := g.enter(t.Context(), deadline); no != nil {
+					t.Error(i, no)
+					return
+				}
+				order = append(order, i)
+				if i == 5 {
+					<-time.After(60 * time.Millisecond)
+				}
+				g.leave()
+			})
+			synctest.Wait()
+		}
+		g.leave()
+		all.Wait()
+		if want := []int{0, 1, 2, 3, 4, 5, 7, 6}; !slices.Equal(order, want) {
+			t.Errorf("%v, want %v", order, want)
 		}
 	})
 }
