@@ -93,6 +93,7 @@ type gate struct {
 	busy    atomic.Int64 // slots taken
 	waiting atomic.Int64 // len(queue), to be asked without the lock
 	lent    atomic.Int64 // bytes, to bodies
+	open    atomic.Int64 // bytes, to gRPC calls that anybody may make
 	sheds   [4]atomic.Uint64
 
 	mu       sync.Mutex
@@ -174,6 +175,29 @@ func (g *gate) lend(bytes int64) bool {
 	g.sheds[shedMemory].Add(1)
 	return false
 }
+
+// lendWindow gives memory for what a gRPC call may send unasked; whoever has it gives
+// it back to the account that is returned, nil if there is no memory. Calls that take
+// no key have a share of their own, a quarter as much beside that of the bodies: who
+// watches the health, or stays for an hour, keeps nobody from predictions, and who is
+// busy is no less healthy.
+func (g *gate) lendWindow(open bool) (from *atomic.Int64) {
+	if !open {
+		if g.lend(window) {
+			return &g.lent
+		}
+		return nil
+	}
+	if g.open.Add(window) <= max(g.limits.Bodies/4, fewest*window) {
+		return &g.open
+	}
+	g.open.Add(-window)
+	g.sheds[shedMemory].Add(1)
+	return nil
+}
+
+// fewest is how many calls that take no key there is always memory for.
+const fewest = 16
 
 // take takes a free slot.
 func (g *gate) take() bool {

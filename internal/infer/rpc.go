@@ -26,6 +26,7 @@ import (
 
 	"serin/internal/infer/inferencepb"
 	"serin/internal/infer/oip"
+	"serin/internal/keys"
 	"serin/internal/model"
 	"serin/internal/route"
 	"serin/internal/trace"
@@ -117,7 +118,9 @@ func (r *RPC) Stop(ctx context.Context) {
 // its calls. Loading a model may take longer, and who watches stays for an hour at
 // a time. Where predictions have no limit, these have none.
 func (h *Handler) lasting(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if !h.gate.lend(window) {
+	rule, _ := keys.RPCRule(info.FullMethodName)
+	from := h.gate.lendWindow(rule.Open())
+	if from == nil {
 		return nil, h.refusal(route.GRPC, overloaded, "").rpc()
 	}
 	limits := &h.gate.limits
@@ -131,7 +134,7 @@ func (h *Handler) lasting(ctx context.Context, info *tap.Info) (context.Context,
 		ctx, cancel = context.WithTimeout(ctx, limit) //nolint:gosec // it ends with its parent, the call's
 		_ = cancel
 	}
-	context.AfterFunc(ctx, func() { h.gate.lent.Add(-window) })
+	context.AfterFunc(ctx, func() { from.Add(-window) })
 	return ctx, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -243,6 +244,43 @@ func TestGRPCIsLentItsMemory(t *testing.T) {
 	h.gate.lent.Add(limits.Bodies)
 	if got := client.call(pb.GRPCInferenceService_ModelReady_FullMethodName, strings.NewReader(framed(nil))); got != codes.Unavailable {
 		t.Errorf("where none is left: %v", got)
+	}
+	h.gate.lent.Add(-limits.Bodies)
+}
+
+// TestWhoNeedsNoKeyKeepsNobodyOut: calls that anybody may make take from a share of
+// their own, whatever the others have taken.
+func TestWhoNeedsNoKeyKeepsNobodyOut(t *testing.T) {
+	t.Parallel()
+	limits := DefaultLimits()
+	limits.Bodies = fewest * window
+	h, client := onTCP(t, limits)
+	var watching []io.Closer
+	for range fewest {
+		res, err := client.open(healthpb.Health_Watch_FullMethodName, strings.NewReader(framed(nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		watching = append(watching, res.Body)
+	}
+	live, ready := pb.GRPCInferenceService_ServerLive_FullMethodName, pb.GRPCInferenceService_ModelReady_FullMethodName
+	if got := client.call(live, strings.NewReader(framed(nil))); got != codes.Unavailable {
+		t.Errorf("one more that needs no key: %v", got)
+	}
+	if got := client.call(ready, strings.NewReader(framed(nil))); got != codes.OK {
+		t.Errorf("one that needs a key: %v", got)
+	}
+	for _, w := range watching {
+		_ = w.Close()
+	}
+	for limit := time.Now().Add(20 * time.Second); h.gate.open.Load() != 0; runtime.Gosched() {
+		if time.Now().After(limit) {
+			t.Fatalf("%d bytes are still lent", h.gate.open.Load())
+		}
+	}
+	h.gate.lent.Add(limits.Bodies)
+	if got := client.call(live, strings.NewReader(framed(nil))); got != codes.OK {
+		t.Errorf("the health, where others have all memory: %v", got)
 	}
 	h.gate.lent.Add(-limits.Bodies)
 }
