@@ -3,6 +3,7 @@ package infer
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -19,6 +20,46 @@ import (
 // is the business of the mux that Register is given. It must be called before GRPC.
 func (p *Protocols) Guard(g *keys.Guard, controlElsewhere bool) {
 	p.guard, p.elsewhere = g, controlElsewhere
+}
+
+const (
+	// soon is how long a call that is refused may have left by its own deadline, and
+	// brief how long one has that has more.
+	soon  = 10 * time.Second
+	brief = time.Second
+)
+
+type refusedKey struct{}
+
+// briefly lets grpc-go end a call that a tap has refused by itself. It keeps such a
+// call's deadline, which its client chooses, on the clock until it has passed: who
+// needs no key to be refused could fill the memory with deadlines of years. So one
+// that has long to go comes in, with a second and the refusal, which refused and
+// refusedStream return.
+func briefly(next tap.ServerInHandle) tap.ServerInHandle {
+	return func(ctx context.Context, info *tap.Info) (context.Context, error) {
+		inside, err := next(ctx, info)
+		if until, limited := ctx.Deadline(); err == nil || !limited || time.Until(until) <= soon {
+			return inside, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, brief)
+		_ = cancel // it ends by itself
+		return context.WithValue(ctx, refusedKey{}, err), nil
+	}
+}
+
+func refused(ctx context.Context, in any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if err, ok := ctx.Value(refusedKey{}).(error); ok {
+		return nil, err
+	}
+	return handler(ctx, in)
+}
+
+func refusedStream(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if err, ok := stream.Context().Value(refusedKey{}).(error); ok {
+		return err
+	}
+	return handler(service, stream)
 }
 
 // admission is who calls, and what the method asks of him.

@@ -14,9 +14,11 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	rpcmeta "google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 
@@ -206,5 +208,60 @@ func TestTricksOverGRPC(t *testing.T) {
 	// Who watches needs no key, and is no door to anything else.
 	if out, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil || out.GetStatus() != healthpb.HealthCheckResponse_SERVING {
 		t.Errorf("health: %v %v", out, err)
+	}
+}
+
+// TestRefusedForYears: nothing is left of calls that are refused, however long they
+// say that they would wait; and they are told the same.
+func TestRefusedForYears(t *testing.T) {
+	t.Parallel()
+	conn, _, tokens := guarded(t, true)
+	owner := "Bearer " + tokens["owner"]
+	ctx, cancel := context.WithTimeout(t.Context(), 100*365*24*time.Hour)
+	defer cancel()
+	for method, want := range map[string]codes.Code{
+		pb.GRPCInferenceService_ModelInfer_FullMethodName:           codes.Unauthenticated,
+		pb.GRPCInferenceService_ModelReady_FullMethodName:           codes.Unauthenticated,
+		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": codes.Unauthenticated,
+		pb.GRPCInferenceService_ServerLive_FullMethodName:           codes.OK,
+	} {
+		stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method)
+		if err == nil {
+			_ = stream.SendMsg(&pb.ServerLiveRequest{})
+			_ = stream.CloseSend()
+			err = stream.RecvMsg(new(pb.ServerLiveResponse))
+		}
+		if got := status.Code(err); got != want {
+			t.Errorf("%s: %v, want %v", method, err, want)
+		}
+	}
+	elsewhere := rpcmeta.NewOutgoingContext(ctx, rpcmeta.Pairs("authorization", owner))
+	if err := conn.Invoke(elsewhere, pb.GRPCInferenceService_RepositoryModelLoad_FullMethodName, messageOf("/ModelInfer", ""), new(pb.ServerLiveResponse)); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("what is elsewhere: %v", err)
+	}
+
+	inside := make(chan context.Context, 1)
+	pipe := bufconn.Listen(1 << 20)
+	server := grpc.NewServer(grpc.UnaryInterceptor(refused), grpc.InTapHandle(briefly(func(ctx context.Context, _ *tap.Info) (context.Context, error) {
+		inside <- ctx
+		return ctx, status.Error(codes.PermissionDenied, "no")
+	})))
+	healthpb.RegisterHealthServer(server, health.NewServer())
+	go func() { _ = server.Serve(pipe) }()
+	defer server.Stop()
+	other, err := grpc.NewClient("passthrough:///serin", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+		return pipe.DialContext(ctx)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := healthpb.NewHealthClient(other).Check(ctx, &healthpb.HealthCheckRequest{}); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("%v", err)
+	}
+	select {
+	case <-(<-inside).Done():
+	case <-time.After(20 * time.Second):
+		t.Error("the call that was refused is still on the clock")
 	}
 }

@@ -53,7 +53,9 @@ func (p *Protocols) GRPC(options ...grpc.ServerOption) *RPC {
 		grpc.ConnectionTimeout(5*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.InTapHandle(p.admitted(p.lost.front.lasting)),
+		grpc.InTapHandle(briefly(p.admitted(p.lost.front.lasting))),
+		grpc.UnaryInterceptor(refused), // before those in a chain
+		grpc.StreamInterceptor(refusedStream),
 		grpc.ChainUnaryInterceptor(p.recovered, p.scoped),
 	)...)}
 	s := &service{Protocols: p}
