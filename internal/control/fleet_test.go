@@ -473,3 +473,25 @@ func TestACrashReportThatIsNoText(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatIsBeingLoaded is said from the first moment on: nobody takes a replica for one
+// that serves the canary before it does.
+func TestWhatIsBeingLoaded(t *testing.T) {
+	t.Parallel()
+	harbour(t, 1, func(w *fleetWorld) {
+		late := &ship{link: &link{shore: w.shore}, cars: &garage{baseline: usual(), hold: make(chan struct{})}}
+		w.ships = append(w.ships, late)
+		w.board(late, Start{})
+		pass(beatEvery / 2)
+		w.must(0, rollout.Deploy, "v2")
+		synctest.Wait() // it has heard of that, and its next second has not come
+		if h := late.Peek(); !h.State.Phase.Split() || h.Here == "" {
+			t.Errorf("in %s it says %q of itself", h.State.Phase, h.Here)
+		}
+		close(late.cars.hold)
+		synctest.Wait()
+		if h := late.Peek(); h.Here != "" || late.cars.routes() != "v1 and v2" {
+			t.Errorf("%q, %s", h.Here, late.cars.routes())
+		}
+	})
+}

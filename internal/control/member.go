@@ -145,7 +145,6 @@ func (p *Pilot) follow(next rollout.State, seen record.Evidence) {
 	if d := p.deploy; d != nil && d.rollout != "" && (is == nil || is.ID != d.rollout) {
 		p.finish(Health{}, errRolledBack)
 	}
-	p.publish()
 	p.route()
 	if next.Phase == rollout.Loading && is.By == p.Fleet.Self.Name && (was == nil || was.ID != is.ID) {
 		p.load(p.ctx) // a deploy of this replica whose commit was not known to have happened
@@ -284,10 +283,10 @@ func (p *Pilot) route() {
 			}
 		}
 	}
-	p.publish()
 	if missing != nil && !m.bringing && time.Now().After(m.again) {
 		p.bring(*missing)
 	}
+	p.publish() // with what is not served yet
 }
 
 // possible is the committed state, or what can be served here in its place: the
