@@ -42,8 +42,8 @@ func briefly(next tap.ServerInHandle) tap.ServerInHandle {
 		if until, limited := ctx.Deadline(); err == nil || !limited || time.Until(until) <= soon {
 			return inside, err
 		}
-		ctx, cancel := context.WithTimeout(ctx, brief)
-		_ = cancel // it ends by itself
+		ctx, cancel := context.WithTimeout(ctx, brief) //nolint:gosec // it ends by itself, a second later
+		_ = cancel
 		return context.WithValue(ctx, refusedKey{}, err), nil
 	}
 }

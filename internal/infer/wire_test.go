@@ -257,7 +257,7 @@ func TestWhoNeedsNoKeyKeepsNobodyOut(t *testing.T) {
 	h, client := onTCP(t, limits)
 	var watching []io.Closer
 	for range fewest {
-		res, err := client.open(healthpb.Health_Watch_FullMethodName, strings.NewReader(framed(nil)))
+		res, err := client.open(healthpb.Health_Watch_FullMethodName, strings.NewReader(framed(nil))) //nolint:bodyclose // all are closed together, below
 		if err != nil {
 			t.Fatal(err)
 		}
