@@ -11,7 +11,8 @@ import inspect
 import os
 import pathlib
 import subprocess
-from typing import Any, Callable, Dict, Iterator, List
+from collections.abc import Iterator
+from typing import Any, Callable
 
 import joblib
 import numpy as np
@@ -48,7 +49,7 @@ Serve = Callable[..., str]
 @pytest.fixture(scope="session")
 def serve(binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Starts servers, each on a free port with a state directory of its own."""
-    running: List[subprocess.Popen[str]] = []
+    running: list[subprocess.Popen[str]] = []
 
     def start(*flags: str) -> str:
         home = tmp_path_factory.mktemp("server")
@@ -79,7 +80,7 @@ class Case:
 
 
 @pytest.fixture(scope="session")
-def cases(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Case]:
+def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
     """Models of several kinds."""
     random = np.random.RandomState(0)
     folder = tmp_path_factory.mktemp("models")
@@ -124,7 +125,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Case]:
 
 
 @pytest.fixture(scope="session")
-def url(cases: Dict[str, Case], serve: Serve) -> str:
+def url(cases: dict[str, Case], serve: Serve) -> str:
     """A server of all cases; "numbers" is its default model."""
     return serve(*(flag for name, case in cases.items() for flag in ("--model", f"{name}={case.path}")))
 
@@ -159,7 +160,7 @@ class Awaited:
 @pytest.fixture(params=["sync", "async"])
 def connect(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     """Makes clients of either kind, and closes them."""
-    made: List[Any] = []
+    made: list[Any] = []
     loop = asyncio.new_event_loop()
 
     def make(*args: Any, **kwargs: Any) -> Any:
@@ -175,7 +176,7 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
 @pytest.fixture
 def client(connect: Callable[..., Any], url: str) -> Iterator[Callable[[str], Any]]:
     """A client for a case, whose model has no canary then."""
-    made: List[Any] = []
+    made: list[Any] = []
 
     def of(name: str) -> Any:
         made.append(connect(url) if name == "numbers" else connect(url, model=name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, List
+from typing import Any
 
 import pytest
 
@@ -21,9 +21,9 @@ def busy(after: str = "2") -> Reply:
     return Reply(503, {"retry-after": after}, PROBLEM)
 
 
-def play(plan: Any, *results: Any) -> List[Any]:
+def play(plan: Any, *results: Any) -> list[Any]:
     """What a plan does when it is given these results; its own comes last."""
-    done: List[Any] = []
+    done: list[Any] = []
     given = iter([None, *results])
     try:
         while True:
@@ -36,7 +36,7 @@ def play(plan: Any, *results: Any) -> List[Any]:
         return [*done, e]
 
 
-def kinds(done: List[Any]) -> List[Any]:
+def kinds(done: list[Any]) -> list[Any]:
     return [d.seconds if isinstance(d, Pause) else d.path if isinstance(d, Ask) else type(d) for d in done]
 
 

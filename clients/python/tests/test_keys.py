@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pathlib
 import subprocess
-from typing import Any, Callable, Dict
+from typing import Any
 
 import pytest
+from conftest import Case, Serve
 
 import serin
-from conftest import Case, Serve
 
 
 @pytest.fixture
-def locked(binary: str, serve: Serve, cases: Dict[str, Case], tmp_path: pathlib.Path) -> Any:
+def locked(binary: str, serve: Serve, cases: dict[str, Case], tmp_path: pathlib.Path) -> Any:
     """A server with keys, and the tokens of a predictor and a deployer."""
     tokens, lines = {}, ""
     for role in ("predictor", "deployer"):
@@ -52,6 +52,6 @@ def test_tokens(locked: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyP
     "options",
     [{"token": "two words"}, {"verify": "nothing.pem"}, {"cert": "nothing.pem"}],
 )
-def test_what_cannot_be_shown(options: Dict[str, Any]) -> None:
+def test_what_cannot_be_shown(options: dict[str, Any]) -> None:
     with pytest.raises(serin.InvalidInput):
         serin.Client("https://127.0.0.1:1", **options)

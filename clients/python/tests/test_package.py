@@ -17,12 +17,13 @@ SOURCES = sorted((HERE / "src" / "serin").glob("*.py"))
 
 
 def run(*command: str, cwd: pathlib.Path = HERE) -> str:
-    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
 
 def test_it_can_be_installed(tmp_path: pathlib.Path) -> None:
+    """What `pip install ./clients/python` does, without a network."""
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     run(*pip, "--no-deps", "--no-build-isolation", "--target", str(tmp_path), str(HERE))
     assert (tmp_path / "serin" / "py.typed").exists()
@@ -48,6 +49,10 @@ def test_importing_is_quick() -> None:
 
 def test_types() -> None:
     assert "no issues found" in run(sys.executable, "-m", "mypy", "--strict")
+
+
+def test_lint() -> None:
+    assert "All checks passed" in run(sys.executable, "-m", "ruff", "check", "--no-cache")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.name)

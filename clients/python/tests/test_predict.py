@@ -5,19 +5,18 @@ from __future__ import annotations
 import concurrent.futures
 import pickle
 import tracemalloc
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import Case
 from sklearn.metrics import accuracy_score
 
 import serin
-from serin import _calls, _wire
+from serin import _calls
 
-from conftest import Case
-
-FORMS: Dict[str, Callable[[Any], Any]] = {
+FORMS: dict[str, Callable[[Any], Any]] = {
     "as it is": lambda X: X,
     "few": lambda X: X[:3],
     "lists": lambda X: getattr(X, "values", X).tolist(),
@@ -55,7 +54,7 @@ ANY_FORM += [(name, form) for name in FRAMES for form in FORMS]
 
 @pytest.mark.parametrize("name,form", ANY_FORM)
 def test_it_answers_what_the_model_answers(
-    name: str, form: str, client: Callable[[str], Any], cases: Dict[str, Case]
+    name: str, form: str, client: Callable[[str], Any], cases: dict[str, Case]
 ) -> None:
     case = cases[name]
     X = FORMS[form](case.X)
@@ -69,9 +68,9 @@ def test_it_answers_what_the_model_answers(
 @pytest.mark.parametrize("name", ["numbers", "mixed", "classes", "several", "texts", "scores3"])
 def test_the_way_there_makes_no_difference(
     name: str,
-    limits: Dict[str, int],
+    limits: dict[str, int],
     client: Callable[[str], Any],
-    cases: Dict[str, Case],
+    cases: dict[str, Case],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for limit, value in limits.items():
@@ -83,10 +82,10 @@ def test_the_way_there_makes_no_difference(
 @pytest.mark.parametrize("few", [0, 1 << 30])
 @pytest.mark.parametrize("name", ["numbers", "mixed", "missing", "several", "scores"])
 def test_without_numpy_arrays_are_lists(
-    name: str, few: int, client: Callable[[str], Any], cases: Dict[str, Case], monkeypatch: pytest.MonkeyPatch
+    name: str, few: int, client: Callable[[str], Any], cases: dict[str, Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_calls, "FEW_VALUES", few)
-    case, rows = cases[name], FORMS["lists"](cases[name].X)
+    _case, rows = cases[name], FORMS["lists"](cases[name].X)
     want = client(name).predict(rows)
     for module in ("_wire", "_answers"):
         monkeypatch.setattr(f"serin.{module}.numpy", lambda: None)
@@ -97,7 +96,7 @@ def test_without_numpy_arrays_are_lists(
         assert mine == (None if theirs is None else theirs.tolist())
 
 
-ONE: Dict[str, Callable[[Any], Any]] = {
+ONE: dict[str, Callable[[Any], Any]] = {
     "a list": lambda X: X.iloc[0].tolist(),
     "a tuple": lambda X: tuple(X.iloc[0]),
     "an array": lambda X: X.iloc[0].to_numpy(),
@@ -110,20 +109,20 @@ ONE: Dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("form", ONE)
 @pytest.mark.parametrize("name", ["numbers", "mixed"])
-def test_one_row(name: str, form: str, client: Callable[[str], Any], cases: Dict[str, Case]) -> None:
+def test_one_row(name: str, form: str, client: Callable[[str], Any], cases: dict[str, Case]) -> None:
     p = client(name).predict_proba(ONE[form](cases[name].X))
     assert p.shape == (1, 2)
     expect(cases[name], None, p)
     assert p.latency_ms >= 0
 
 
-def test_one_text(client: Callable[[str], Any], cases: Dict[str, Case]) -> None:
+def test_one_text(client: Callable[[str], Any], cases: dict[str, Case]) -> None:
     c, model = client("texts"), cases["texts"].model
     assert c.predict("good cheap").tolist() == model.predict(["good cheap"]).tolist()
     assert c.predict(pd.Series(["good", "bad"])).tolist() == model.predict(["good", "bad"]).tolist()
 
 
-def test_types_of_numbers(client: Callable[[str], Any], cases: Dict[str, Case]) -> None:
+def test_types_of_numbers(client: Callable[[str], Any], cases: dict[str, Case]) -> None:
     case, c = cases["missing"], client("missing")
     narrow = np.asarray(case.X, dtype="float32")
     np.testing.assert_allclose(c.predict(narrow), case.model.predict(narrow.astype(float)), rtol=1e-12)
@@ -141,7 +140,7 @@ def test_types_of_numbers(client: Callable[[str], Any], cases: Dict[str, Case]) 
     np.testing.assert_allclose(c.predict(turned), case.model.predict(case.X), rtol=1e-12)
 
 
-def test_an_answer_is_its_array(client: Callable[[str], Any], cases: Dict[str, Case]) -> None:
+def test_an_answer_is_its_array(client: Callable[[str], Any], cases: dict[str, Case]) -> None:
     case = cases["numbers"]
     p, want = client("numbers").predict_proba(case.X), case.model.predict_proba(case.X)
     assert p.shape == want.shape and p[3, 1] == p[3][1] and len(list(p)) == 400
@@ -158,7 +157,7 @@ def test_an_answer_is_its_array(client: Callable[[str], Any], cases: Dict[str, C
     assert pickle.loads(pickle.dumps(p)).model_version == "numbers"
 
 
-def test_a_stream_is_answered_by_one_version(client: Callable[[str], Any], cases: Dict[str, Case]) -> None:
+def test_a_stream_is_answered_by_one_version(client: Callable[[str], Any], cases: dict[str, Case]) -> None:
     case, c = cases["numbers"], client("numbers")
     c.deploy(case.model, "other", weight=0.5)
     seen = set()
@@ -171,7 +170,7 @@ def test_a_stream_is_answered_by_one_version(client: Callable[[str], Any], cases
 
 
 def test_parts_are_answered_by_one_version(
-    client: Callable[[str], Any], cases: Dict[str, Case], monkeypatch: pytest.MonkeyPatch
+    client: Callable[[str], Any], cases: dict[str, Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_calls, "CHUNK_ROWS", 50)
     case, c = cases["numbers"], client("numbers")
@@ -203,7 +202,7 @@ def test_memory_is_that_of_a_part(client: Callable[[str], Any], monkeypatch: pyt
     assert many < 1.3 * few
 
 
-def test_threads_share_a_client(url: str, cases: Dict[str, Case]) -> None:
+def test_threads_share_a_client(url: str, cases: dict[str, Case]) -> None:
     case = cases["numbers"]
     want = case.model.predict_proba(case.X)
     with serin.Client(url) as c, concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -212,7 +211,7 @@ def test_threads_share_a_client(url: str, cases: Dict[str, Case]) -> None:
 
 
 def test_a_version_that_is_taken_out_while_it_answers(
-    client: Callable[[str], Any], cases: Dict[str, Case], monkeypatch: pytest.MonkeyPatch
+    client: Callable[[str], Any], cases: dict[str, Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_calls, "CHUNK_ROWS", 50)
     case, c = cases["numbers"], client("numbers")
@@ -260,7 +259,7 @@ WRONG = [
 
 @pytest.mark.parametrize("name,make,message", WRONG)
 def test_what_is_wrong_is_said(
-    name: str, make: Callable[[Any], Any], message: str, client: Callable[[str], Any], cases: Dict[str, Case]
+    name: str, make: Callable[[Any], Any], message: str, client: Callable[[str], Any], cases: dict[str, Case]
 ) -> None:
     with np.errstate(all="ignore"):
         X = make(cases[name].X)
@@ -269,13 +268,13 @@ def test_what_is_wrong_is_said(
     assert caught.value.code == "invalid_request" and isinstance(caught.value, (ValueError, serin.Refused))
 
 
-def test_no_probabilities(client: Callable[[str], Any], cases: Dict[str, Case]) -> None:
+def test_no_probabilities(client: Callable[[str], Any], cases: dict[str, Case]) -> None:
     for name, way in (("missing", r"numbers: predict\(X\)"), ("scores", r"decision function: predict\(X\).scores")):
         with pytest.raises(serin.Refused, match=way):
             client(name).predict_proba(cases[name].X)
 
 
-def test_a_long_text_is_sent_in_parts(client: Callable[[str], Any], cases: Dict[str, Case]) -> None:
+def test_a_long_text_is_sent_in_parts(client: Callable[[str], Any], cases: dict[str, Case]) -> None:
     texts = ["good " * 200_000, "bad " * 200_000] * 6  # 11 MB, and the server takes 8 MiB at once
     assert client("texts").predict(texts).tolist() == ["g", "b"] * 6
 

@@ -7,18 +7,17 @@ import json
 import pathlib
 import subprocess
 import sys
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 import joblib
 import numpy as np
 import pytest
+from conftest import Case, Serve
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import serin
-
-from conftest import Case, Serve
 
 
 def refit(case: Case, C: float) -> Any:
@@ -26,7 +25,7 @@ def refit(case: Case, C: float) -> Any:
 
 
 def test_an_object_becomes_a_canary_and_stable(
-    connect: Callable[..., Any], serve: Serve, cases: Dict[str, Case]
+    connect: Callable[..., Any], serve: Serve, cases: dict[str, Case]
 ) -> None:
     case = cases["numbers"]
     model = refit(case, 0.3)
@@ -60,7 +59,7 @@ def test_an_object_becomes_a_canary_and_stable(
 
 
 def test_a_file_becomes_a_canary(
-    client: Callable[[str], Any], cases: Dict[str, Case], tmp_path: pathlib.Path, binary: str
+    client: Callable[[str], Any], cases: dict[str, Case], tmp_path: pathlib.Path, binary: str
 ) -> None:
     case, c = cases["mixed"], client("mixed")
     path = tmp_path / "tuned.joblib"
@@ -84,13 +83,13 @@ def test_a_file_becomes_a_canary(
 @pytest.mark.parametrize(
     "name", ["numbers", "unnamed", "mixed", "classes", "missing", "several", "scores", "scores3", "texts"]
 )
-def test_golden_predictions_are_reproduced(name: str, client: Callable[[str], Any], cases: Dict[str, Case]) -> None:
+def test_golden_predictions_are_reproduced(name: str, client: Callable[[str], Any], cases: dict[str, Case]) -> None:
     change = client(name).deploy(cases[name].model, golden=cases[name].X[:40])
     assert change.rollout["canary"]["golden_rows"] == 40
 
 
 def test_a_model_that_answers_something_else_is_refused(
-    client: Callable[[str], Any], cases: Dict[str, Case], tmp_path: pathlib.Path
+    client: Callable[[str], Any], cases: dict[str, Case], tmp_path: pathlib.Path
 ) -> None:
     case, c = cases["numbers"], client("numbers")
     path = tmp_path / "model.joblib"
@@ -103,7 +102,7 @@ def test_a_model_that_answers_something_else_is_refused(
     assert c.state()["generation"] >= before
 
 
-def test_what_is_refused(client: Callable[[str], Any], cases: Dict[str, Case], tmp_path: pathlib.Path) -> None:
+def test_what_is_refused(client: Callable[[str], Any], cases: dict[str, Case], tmp_path: pathlib.Path) -> None:
     case, c = cases["numbers"], client("numbers")
     for call, error, code, message in (
         (lambda: c.deploy(tmp_path / "no.joblib"), serin.InvalidInput, "file_not_found", "cannot be opened: No such file"),
@@ -135,7 +134,7 @@ def test_what_is_refused(client: Callable[[str], Any], cases: Dict[str, Case], t
 
 
 def test_a_drill_raises_an_alert(
-    client: Callable[[str], Any], connect: Callable[..., Any], cases: Dict[str, Case]
+    client: Callable[[str], Any], connect: Callable[..., Any], cases: dict[str, Case]
 ) -> None:
     case, c = cases["numbers"], client("numbers")
     assert c.check().ended and c.slowdown(False) is False
@@ -159,7 +158,7 @@ def test_a_drill_raises_an_alert(
     assert c.slowdown(False) is False
 
 
-def test_golden_lines(cases: Dict[str, Case], tmp_path: pathlib.Path) -> None:
+def test_golden_lines(cases: dict[str, Case], tmp_path: pathlib.Path) -> None:
     path = serin.golden(cases["mixed"].model, cases["mixed"].X[:20], tmp_path / "m")
     lines = [json.loads(line) for line in pathlib.Path(path).read_text().splitlines()]
     assert set(lines[0]) == {"features", "probabilities", "prediction"}
@@ -196,7 +195,7 @@ def test_forms_of_golden_rows(tmp_path: pathlib.Path) -> None:
 
 
 def test_without_joblib(
-    client: Callable[[str], Any], cases: Dict[str, Case], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+    client: Callable[[str], Any], cases: dict[str, Case], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "joblib", None)
     with pytest.raises(serin.SerinError, match="pip install joblib, or give the path") as caught:

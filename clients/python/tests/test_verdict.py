@@ -7,7 +7,7 @@ from __future__ import annotations
 import html.parser
 import os
 import pathlib
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 
@@ -16,11 +16,11 @@ import serin
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
-def arm(count: int, mean: float) -> Dict[str, Any]:
+def arm(count: int, mean: float) -> dict[str, Any]:
     return {"count": count, "failures": 0, "mean_ms": mean, "p50_ms": mean, "p95_ms": 2 * mean, "p99_ms": 3 * mean}
 
 
-def health(**changes: Any) -> Dict[str, Any]:
+def health(**changes: Any) -> dict[str, Any]:
     return {
         "model": "churn",
         "status": "healthy",
@@ -73,12 +73,12 @@ def test_golden(name: str) -> None:
 class Tags(html.parser.HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.tags: List[str] = []
-        self.open: List[str] = []
-        self.attributes: List[str] = []
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.attributes: list[str] = []
         self.text = ""
 
-    def handle_starttag(self, tag: str, attrs: List[Any]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[Any]) -> None:
         self.tags.append(tag)
         self.open.append(tag)
         self.attributes += [name for name, _ in attrs]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Callable
 
 from . import _tile
 from ._errors import Refused
@@ -39,10 +40,10 @@ class Prediction:
     """The arm that answered: stable or canary. One answers all rows of a call."""
     model_version: str
     """The name of its version."""
-    latency_ms: Optional[float]
+    latency_ms: float | None
     """The server's time for the prediction; None where it came in parts."""
 
-    def __init__(self, s: Signature, parts: List[Answer]) -> None:
+    def __init__(self, s: Signature, parts: list[Answer]) -> None:
         first = parts[0]
         self.model = s.model
         self.model_used, self.model_version = first.used, first.version
@@ -66,7 +67,7 @@ class Prediction:
         self.values = self.probabilities
         return self
 
-    def __array__(self, dtype: Any = None, copy: Optional[bool] = None) -> Any:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         np = numpy()
         return np.array(self.values, dtype=dtype) if copy is not False else np.asarray(self.values, dtype=dtype)
 
@@ -115,7 +116,7 @@ class Prediction:
         return abs(self.values)
 
 
-def _joined(parts: List[Any], dtype: Any = None) -> Any:
+def _joined(parts: list[Any], dtype: Any = None) -> Any:
     np = numpy()
     if np is not None:
         return np.concatenate([np.asarray(p, dtype=dtype) for p in parts])
@@ -126,7 +127,7 @@ class Verdict:
     """What serin says of the canary. health is all of it, as the API has it."""
 
     def __init__(self, health: Mapping[str, Any]) -> None:
-        self.health: Dict[str, Any] = dict(health)
+        self.health: dict[str, Any] = dict(health)
 
     @property
     def sentence(self) -> str:
@@ -174,7 +175,7 @@ class Change:
     """Where the model stands now: idle, loading, canary, due."""
     stable: Mapping[str, Any]
     """The version that is stable now."""
-    rollout: Optional[Mapping[str, Any]]
+    rollout: Mapping[str, Any] | None
     """The attempt that the command was about."""
 
     @classmethod

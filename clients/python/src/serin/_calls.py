@@ -16,8 +16,9 @@ import itertools
 import json
 import os
 import time
+from collections.abc import Generator, Iterator, Mapping
 from datetime import timedelta
-from typing import Any, BinaryIO, Dict, Generator, Iterator, List, Mapping, Optional, Tuple, TypeVar, Union
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 from . import _golden, _rows, _wire
@@ -45,12 +46,12 @@ DEPLOY_TIMEOUT = 20 * 60.0
 class Calls:
     """What the calls of one client share."""
 
-    def __init__(self, url: str, model: Optional[str], retries: int, patience: float) -> None:
+    def __init__(self, url: str, model: str | None, retries: int, patience: float) -> None:
         self.url = url
         self.name = model
         self.retries = retries
         self.patience = patience
-        self._signature: Optional[Signature] = None
+        self._signature: Signature | None = None
         of = f"/models/{quote(model, safe='')}" if model else ""
         self._at = of
         self._admin = f"/admin{of}"
@@ -83,10 +84,10 @@ class Calls:
             return _wire.strange("it is not of the model that was there before")
         return e
 
-    def _predict(self, X: Any) -> Plan[List[Answer]]:
+    def _predict(self, X: Any) -> Plan[list[Answer]]:
         s = yield from self.signature()
-        parts: List[Answer] = []
-        dealt: Optional[Answer] = None
+        parts: list[Answer] = []
+        dealt: Answer | None = None
         for chunk, last in self.cut(X, s):
             some = yield from self.chunk(chunk, s, dealt, alone=last and dealt is None)
             dealt = dealt or some[0]
@@ -95,7 +96,7 @@ class Calls:
 
     def stream(self, X: Any, s: Signature) -> Iterator[Plan[Prediction]]:
         """A plan for each part of X."""
-        dealt: Optional[Answer] = None
+        dealt: Answer | None = None
 
         def part(chunk: Chunk) -> Plan[Prediction]:
             nonlocal dealt
@@ -109,10 +110,10 @@ class Calls:
         for chunk, _ in self.cut(X, s):
             yield part(chunk)
 
-    def cut(self, X: Any, s: Signature) -> Iterator[Tuple[Chunk, bool]]:
+    def cut(self, X: Any, s: Signature) -> Iterator[tuple[Chunk, bool]]:
         """X in chunks, each with whether it is the last."""
         size = min(CHUNK_ROWS, CHUNK_VALUES // len(s.features), CHUNK_ANSWERS // s.outputs)
-        before: Optional[Chunk] = None
+        before: Chunk | None = None
         for chunk in _rows.chunks(X, s, max(1, size)):
             if before is not None:
                 yield before, False
@@ -120,7 +121,7 @@ class Calls:
         if before is not None:
             yield before, True
 
-    def chunk(self, chunk: Chunk, s: Signature, dealt: Optional[Answer], alone: bool) -> Plan[List[Answer]]:
+    def chunk(self, chunk: Chunk, s: Signature, dealt: Answer | None, alone: bool) -> Plan[list[Answer]]:
         """Predicts a chunk. The first is dealt an arm like any other request; those
         that follow ask for its version, and are nobody's evidence.
         """
@@ -132,7 +133,7 @@ class Calls:
         version = f"/versions/{quote(dealt.version, safe='')}" if dealt else ""
         ask = _wire.ask_tensors(chunk, s, f"/v2/models/{quote(s.model, safe='')}{version}/infer")
         if ask.body is not None and len(ask.body) > CHUNK_BYTES and chunk.n > 1:
-            parts: List[Answer] = []
+            parts: list[Answer] = []
             for half in chunk.halves():
                 parts += yield from self.chunk(half, s, dealt or (parts[0] if parts else None), alone=False)
             return parts
@@ -160,15 +161,15 @@ class Calls:
         self,
         model: Any,
         *,
-        name: Optional[str],
-        weight: Union[float, str, None],
-        duration: Union[float, str, timedelta, None],
-        policy: Optional[Mapping[str, Any]],
+        name: str | None,
+        weight: float | str | None,
+        duration: float | str | timedelta | None,
+        policy: Mapping[str, Any] | None,
         golden: Any,
         reason: str,
         force: bool,
     ) -> Plan[Change]:
-        options: Dict[str, Any] = {}
+        options: dict[str, Any] = {}
         if weight is not None:
             options["weight"] = share(weight)
         if duration is not None:
@@ -212,7 +213,7 @@ class Calls:
         document = yield from self.ask(self._post(call, given))
         return _wire.read(Change.of, document)
 
-    def slowdown(self, on: Optional[bool]) -> Plan[bool]:
+    def slowdown(self, on: bool | None) -> Plan[bool]:
         if on is not None:
             state = yield from self.state()
             if state.get("simulate_slowdown") == on:
@@ -220,11 +221,11 @@ class Calls:
         document = yield from self.ask(Ask("POST", f"{self._admin}/toggle-slowdown"))
         return _wire.read(lambda d: bool(d["simulate_slowdown"]), document)
 
-    def state(self) -> Plan[Dict[str, Any]]:
-        document: Dict[str, Any] = yield from self.ask(Ask("GET", f"{self._admin}/state"), safe=True)
+    def state(self) -> Plan[dict[str, Any]]:
+        document: dict[str, Any] = yield from self.ask(Ask("GET", f"{self._admin}/state"), safe=True)
         return document
 
-    def models(self) -> Plan[List[str]]:
+    def models(self) -> Plan[list[str]]:
         document = yield from self.ask(Ask("GET", "/v1/models"), safe=True)
         return _wire.read(lambda d: list(d["models"]), document)
 
@@ -296,7 +297,7 @@ class Calls:
             yield Pause(error.retry_after)
         raise AssertionError("unreachable")
 
-    def unreachable(self, lost: Optional[Lost]) -> Unreachable:
+    def unreachable(self, lost: Lost | None) -> Unreachable:
         return Unreachable(
             f"No serin server answers at {self.url}: {lost.reason if lost else 'nothing came back'}.",
             code="unreachable",
@@ -307,7 +308,7 @@ class Calls:
 class _Gone(Exception):
     """The version that has answered the chunks before is not there any more."""
 
-    def __init__(self, version: str, cause: Optional[SerinError]) -> None:
+    def __init__(self, version: str, cause: SerinError | None) -> None:
         self.version, self.cause = version, cause
 
     def refused(self) -> Refused:
@@ -325,7 +326,7 @@ def _ended(last: Mapping[str, Any]) -> str:
     return f"; {last['version']} in {last['rollout']} ended by {last['event']} ({last['actor']}){why}"
 
 
-def share(weight: Union[float, str]) -> float:
+def share(weight: float | str) -> float:
     """A share of the requests as people write it: 0.1, or "10%"."""
     try:
         if isinstance(weight, str) and weight.strip().endswith("%"):
@@ -335,7 +336,7 @@ def share(weight: Union[float, str]) -> float:
         raise InvalidInput(f"The weight {weight!r} is no share.", next="Write it like 0.1 or '10%'.") from None
 
 
-def period(duration: Union[float, str, timedelta]) -> str:
+def period(duration: float | str | timedelta) -> str:
     """A duration as the server reads it; numbers are seconds."""
     if isinstance(duration, timedelta):
         duration = duration.total_seconds()

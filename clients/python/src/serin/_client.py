@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Iterator, List, Mapping, Optional, Tuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, TypeVar, Union
 from urllib.parse import urlsplit
 
 from ._answers import Change, Prediction, Verdict
@@ -34,15 +35,15 @@ class _Settings:
     def __init__(
         self,
         url: str = URL,
-        model: Optional[str] = None,
+        model: str | None = None,
         *,
         timeout: float = 10.0,
         retries: int = 3,
         patience: float = 10.0,
-        actor: Optional[str] = None,
-        token: Optional[str] = None,
-        verify: Union[bool, str, ssl.SSLContext] = True,
-        cert: Union[None, str, Tuple[str, str]] = None,
+        actor: str | None = None,
+        token: str | None = None,
+        verify: bool | str | ssl.SSLContext = True,
+        cert: None | str | tuple[str, str] = None,
     ) -> None:
         """A client of the server at url.
 
@@ -64,7 +65,7 @@ class _Settings:
         if where.scheme not in ("http", "https") or not where.hostname:
             raise InvalidInput(f"The address {url!r} is not a URL.", next=f"Write it like {URL}.")
         self._calls = Calls(self._url, model, retries, patience)
-        self._options: Dict[str, Any] = {
+        self._options: dict[str, Any] = {
             "base_url": self._url,
             "timeout": timeout,
             "headers": {
@@ -90,7 +91,7 @@ class _Settings:
         return self._url
 
     @property
-    def model(self) -> Optional[str]:
+    def model(self) -> str | None:
         """The model's name; None is the server's default model."""
         return self._calls.name
 
@@ -161,11 +162,11 @@ class Client(_Settings):
     def deploy(
         self,
         model: Any,
-        name: Optional[str] = None,
+        name: str | None = None,
         *,
-        weight: Optional[Weight] = None,
-        duration: Optional[Duration] = None,
-        policy: Optional[Mapping[str, Any]] = None,
+        weight: Weight | None = None,
+        duration: Duration | None = None,
+        policy: Mapping[str, Any] | None = None,
         golden: Any = None,
         reason: str = "",
         force: bool = False,
@@ -210,7 +211,7 @@ class Client(_Settings):
         """Gives the canary another share of the requests, like 0.25 or "25%"."""
         return self._run(self._calls.command("canary-weight", {"weight": share(weight), "reason": reason}))
 
-    def slowdown(self, on: Optional[bool] = None) -> bool:
+    def slowdown(self, on: bool | None = None) -> bool:
         """Starts or ends a drill that slows the canary down on purpose; without on it
         is the other one. Returns whether it is on now.
         """
@@ -230,11 +231,11 @@ class Client(_Settings):
         """
         return self._run(self._calls.wait(timeout, poll))
 
-    def state(self) -> Dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """The state as the API has it: what is stable, what is on trial."""
         return self._run(self._calls.state())
 
-    def models(self) -> List[str]:
+    def models(self) -> list[str]:
         """The names of the models that the server has."""
         return self._run(self._calls.models())
 
@@ -309,11 +310,11 @@ class AsyncClient(_Settings):
     async def deploy(
         self,
         model: Any,
-        name: Optional[str] = None,
+        name: str | None = None,
         *,
-        weight: Optional[Weight] = None,
-        duration: Optional[Duration] = None,
-        policy: Optional[Mapping[str, Any]] = None,
+        weight: Weight | None = None,
+        duration: Duration | None = None,
+        policy: Mapping[str, Any] | None = None,
         golden: Any = None,
         reason: str = "",
         force: bool = False,
@@ -340,7 +341,7 @@ class AsyncClient(_Settings):
     async def weight(self, weight: Weight, reason: str = "") -> Change:
         return await self._run(self._calls.command("canary-weight", {"weight": share(weight), "reason": reason}))
 
-    async def slowdown(self, on: Optional[bool] = None) -> bool:
+    async def slowdown(self, on: bool | None = None) -> bool:
         return await self._run(self._calls.slowdown(on))
 
     async def check(self) -> Verdict:
@@ -352,10 +353,10 @@ class AsyncClient(_Settings):
     async def wait(self, timeout: float, poll: float = 1.0) -> Verdict:
         return await self._run(self._calls.wait(timeout, poll))
 
-    async def state(self) -> Dict[str, Any]:
+    async def state(self) -> dict[str, Any]:
         return await self._run(self._calls.state())
 
-    async def models(self) -> List[str]:
+    async def models(self) -> list[str]:
         return await self._run(self._calls.models())
 
 
@@ -365,8 +366,8 @@ for _name, _method in vars(AsyncClient).items():
 
 
 def _trusted(
-    verify: Union[bool, str, ssl.SSLContext], cert: Union[None, str, Tuple[str, str]]
-) -> Union[bool, ssl.SSLContext]:
+    verify: bool | str | ssl.SSLContext, cert: None | str | tuple[str, str]
+) -> bool | ssl.SSLContext:
     """What httpx takes for both."""
     import ssl
 
@@ -383,7 +384,7 @@ def _trusted(
     return context
 
 
-def _authorization(token: Optional[str]) -> Dict[str, str]:
+def _authorization(token: str | None) -> dict[str, str]:
     """The header that shows a token: the one that is given, or the environment's."""
     file = os.environ.get("SERIN_TOKEN_FILE")
     if token is None and file:
@@ -409,13 +410,13 @@ def _exchange(http: httpx.Client, ask: Ask) -> Result:
         return _lost(e)
 
 
-def _request(ask: Ask) -> Dict[str, Any]:
+def _request(ask: Ask) -> dict[str, Any]:
     """What httpx makes a request of."""
-    given: Dict[str, Any] = {"headers": dict(ask.headers), "content": ask.body}
+    given: dict[str, Any] = {"headers": dict(ask.headers), "content": ask.body}
     if ask.timeout is not None:
         given["timeout"] = ask.timeout
     if ask.form is not None:
-        files: List[Any] = [("model", (ask.form.name, ask.form.model, "application/octet-stream"))]
+        files: list[Any] = [("model", (ask.form.name, ask.form.model, "application/octet-stream"))]
         if ask.form.golden is not None:
             files.insert(0, ("golden", ("golden.jsonl", ask.form.golden, "application/x-ndjson")))
         del given["content"]

@@ -13,7 +13,8 @@ what is wrong and what to do next.
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class SerinError(Exception):

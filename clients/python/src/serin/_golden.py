@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO, Union
 
 from ._errors import InvalidInput, SerinError
 from ._rows import _is_frame, _is_row, plain
@@ -46,7 +47,7 @@ def golden_bytes(model: Any, X: Any) -> bytes:
     """The lines of golden predictions."""
     if len(X) == 0:
         raise InvalidInput("X has no rows for golden predictions.", next="Give some: golden=X_test[:50].")
-    answers: Dict[str, List[Any]] = {}
+    answers: dict[str, list[Any]] = {}
     if hasattr(model, "predict_proba"):
         answers["probabilities"] = _list(model.predict_proba(X))
     elif hasattr(model, "classes_") and hasattr(model, "decision_function"):
@@ -63,8 +64,8 @@ def golden_bytes(model: Any, X: Any) -> bytes:
     return "".join(lines).encode()
 
 
-def _list(answers: Any) -> List[Any]:
-    values: List[Any] = answers.tolist() if hasattr(answers, "tolist") else list(answers)
+def _list(answers: Any) -> list[Any]:
+    values: list[Any] = answers.tolist() if hasattr(answers, "tolist") else list(answers)
     return values
 
 
@@ -109,7 +110,7 @@ def is_path(model: Any) -> bool:
     return isinstance(model, (str, os.PathLike))
 
 
-def beside(path: Path, given: Optional[Path]) -> Tuple[Optional[bytes], str]:
+def beside(path: Path, given: Path | None) -> tuple[bytes | None, str]:
     """The golden predictions that lie in a file: the one given, or that beside the model's."""
     name = os.fspath(given) if given is not None else os.fspath(path) + ".golden.jsonl"
     if given is None and not os.path.exists(name):

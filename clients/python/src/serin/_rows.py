@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, FrozenSet, Iterable, Iterator, List, Mapping, NoReturn, Optional, Sequence, Tuple
+from typing import Any, NoReturn
 
 from ._errors import InvalidInput
 
@@ -36,12 +37,12 @@ class Signature:
     """What a model takes and answers, as the server says."""
 
     model: str
-    features: Tuple[Feature, ...]
+    features: tuple[Feature, ...]
     answers: str
     """What the numbers are: probabilities, scores or quantities."""
     outputs: int
     """How many there are in a row."""
-    classes: Tuple[Any, ...]
+    classes: tuple[Any, ...]
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Signature:
@@ -63,7 +64,7 @@ class Signature:
         return all(f.kind == "number" for f in self.features)
 
     @functools.cached_property
-    def known(self) -> FrozenSet[Any]:
+    def known(self) -> frozenset[Any]:
         """The classes."""
         return frozenset(self.classes)
 
@@ -87,18 +88,18 @@ class Chunk:
 
     n: int
     matrix: Any = None
-    columns: Optional[List[List[Any]]] = None
+    columns: list[list[Any]] | None = None
 
-    def rows(self) -> List[List[Any]]:
+    def rows(self) -> list[list[Any]]:
         """The rows as JSON has them."""
         if self.columns is not None:
             return [list(row) for row in zip(*self.columns)]
-        rows: List[List[Any]] = self.matrix.tolist()
+        rows: list[list[Any]] = self.matrix.tolist()
         if (self.matrix != self.matrix).any():
             rows = [[None if v != v else v for v in row] for row in rows]
         return rows
 
-    def halves(self) -> Tuple[Chunk, Chunk]:
+    def halves(self) -> tuple[Chunk, Chunk]:
         half = self.n // 2
         if self.columns is None:
             return Chunk(half, self.matrix[:half]), Chunk(self.n - half, self.matrix[half:])
@@ -183,7 +184,7 @@ def _of_series(row: Any) -> Any:
     return values if all(isinstance(k, str) for k in values) else list(row)
 
 
-def _labels(frame: Any, s: Signature) -> List[Any]:
+def _labels(frame: Any, s: Signature) -> list[Any]:
     """The frame's columns in the model's order; None for one that it may leave out."""
     have = list(frame.columns)
     if not s.named or not all(isinstance(c, str) for c in have):
@@ -246,7 +247,7 @@ def _of_array(array: Any, s: Signature, at: int) -> Chunk:
     return Chunk(len(array), columns=columns)
 
 
-def _of_rows(rows: List[Any], s: Signature, at: int) -> Chunk:
+def _of_rows(rows: list[Any], s: Signature, at: int) -> Chunk:
     width, flat = len(s.features), []
     for i, row in enumerate(rows):
         if type(row) is list and len(row) == width:  # nearly always
@@ -271,7 +272,7 @@ def _of_rows(rows: List[Any], s: Signature, at: int) -> Chunk:
     return Chunk(len(rows), columns=columns)
 
 
-def _column(values: List[Any], s: Signature, i: int, at: int) -> List[Any]:
+def _column(values: list[Any], s: Signature, i: int, at: int) -> list[Any]:
     """A column as JSON has it. The usual one is of plain values already."""
     if s.features[i].kind == "unused":
         return [None] * len(values)

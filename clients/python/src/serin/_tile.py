@@ -6,8 +6,9 @@ name. All of them are escaped, and the tile has no script, no link and no addres
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
-from typing import Any, List, Mapping, Tuple
+from typing import Any
 
 # A sign and a word with each colour, for those who see none. White on each of them is
 # easy to read, whether the notebook is light or dark.
@@ -32,8 +33,10 @@ def html(h: Mapping[str, Any]) -> str:
     """The tile."""
     sign, word, colour = _LOOKS.get(str(h["status"]), ("?", str(h["status"]), "#607080"))
     parts = [
-        f'<div role="group" aria-label="verdict" style="font:14px/1.45 system-ui,sans-serif;max-width:46em;'
-        f'border:1px solid rgba(128,128,128,.4);border-left:6px solid {colour};border-radius:4px;padding:.7em 1em">',
+        (
+            f'<div role="group" aria-label="verdict" style="font:14px/1.45 system-ui,sans-serif;max-width:46em;'
+            f'border:1px solid rgba(128,128,128,.4);border-left:6px solid {colour};border-radius:4px;padding:.7em 1em">'
+        ),
         f'<div><b style="background:{colour};color:#fff;border-radius:3px;padding:.1em .5em">{sign} {escape(word)}</b>'
         f' {escape(str(h["model"]))}'
         + (f' &middot; {escape(str(h["rollout"]))}' if h["rollout"] else "")
@@ -51,7 +54,7 @@ def _table(h: Mapping[str, Any]) -> str:
     """The arms, a row each."""
     monitor = h["monitor"]
     heads = ("arm", "version", "share", "requests", "errors", "mean ms", "p50", "p95", "p99")
-    rows: List[Tuple[str, ...]] = []
+    rows: list[tuple[str, ...]] = []
     for arm, share in (("stable", 1 - h["weight"]), ("canary", h["weight"])):
         seen = monitor[arm]
         rows.append(

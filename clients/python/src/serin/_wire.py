@@ -11,8 +11,9 @@ import array
 import json
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, TypeVar, Union
+from typing import Any, BinaryIO, Callable, TypeVar, Union
 
 from ._errors import SerinError
 from ._rows import Chunk, Signature, invalid
@@ -28,7 +29,7 @@ class Form:
     """A model on its way, as the fields of a form; the model is the last."""
 
     options: str
-    golden: Optional[bytes]
+    golden: bytes | None
     name: str
     model: BinaryIO
 
@@ -39,10 +40,10 @@ class Ask:
 
     method: str
     path: str
-    body: Optional[bytes] = None
+    body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    form: Optional[Form] = None
-    timeout: Optional[float] = None
+    form: Form | None = None
+    timeout: float | None = None
     """In seconds; None is the client's."""
 
 
@@ -93,7 +94,7 @@ class Answer:
     """The classes, or the numbers again."""
     used: str
     version: str
-    latency_ms: Optional[float]
+    latency_ms: float | None
 
 
 class Changed(Exception):
@@ -109,7 +110,7 @@ def numpy() -> Any:
     return numpy
 
 
-def ask_json(chunk: Chunk, path: str) -> Optional[Ask]:
+def ask_json(chunk: Chunk, path: str) -> Ask | None:
     """The chunk for POST /predict; None if JSON cannot hold its numbers."""
     try:
         body = json.dumps({"instances": chunk.rows()}, allow_nan=False, separators=(",", ":"))
@@ -153,8 +154,8 @@ def _hold(s: Signature, predictions: Any, other: bool) -> None:
 
 def ask_tensors(chunk: Chunk, s: Signature, path: str) -> Ask:
     """The chunk for the Open Inference Protocol: numbers as bytes, texts as JSON."""
-    inputs: List[Dict[str, Any]] = []
-    raw: List[bytes] = []
+    inputs: list[dict[str, Any]] = []
+    raw: list[bytes] = []
 
     def numbers(name: str, columns: int, datatype: str, data: bytes) -> None:
         raw.append(data)
@@ -188,7 +189,7 @@ def ask_tensors(chunk: Chunk, s: Signature, path: str) -> Ask:
     return Ask("POST", path, b"".join([head, *raw]), headers)
 
 
-def _floats(column: List[Any], s: Signature, i: int) -> bytes:
+def _floats(column: list[Any], s: Signature, i: int) -> bytes:
     data = array.array("d")
     for v in column:
         try:
@@ -206,7 +207,7 @@ def read_tensors(reply: Reply, s: Signature, n: int) -> Answer:
     try:
         length = int(reply.headers.get(JSON_LENGTH.lower(), len(reply.body)))
         document, at = json.loads(reply.body[:length]), length
-        found: Dict[str, Any] = {}
+        found: dict[str, Any] = {}
         for output in document["outputs"]:
             size = output.get("parameters", {}).get("binary_data_size")
             if size is None:
