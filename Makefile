@@ -64,6 +64,7 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint, as .golangci.yml says
 vet: ## Run go vet
 	@echo "== vet"
 	go vet ./...
+	go vet -tags nights ./test/faults/single
 
 .PHONY: proto
 proto: ## Generate the messages of the Open Inference Protocol (needs protoc)
@@ -102,6 +103,14 @@ bench-models: ## Measure models beside ONNX Runtime and their libraries, into do
 performance: ## Measure serin beside other servers, into docs/performance.md: a quarter of an hour
 	go run ./bench
 
+.PHONY: faults
+faults: ## Let three replicas and their PostgreSQL fail at random, and hold all answers against what is promised (DURATION=30m SEED=1)
+	go run ./test/faults -duration $(or $(DURATION),5m) $(if $(SEED),-seed $(SEED))
+
+.PHONY: faults-single
+faults-single: ## Try each fault by itself, at every place: some minutes
+	SERIN_FAULTS=all go test -count=1 -timeout 60m -tags nights -v ./test/faults/single
+
 .PHONY: swaps
 swaps: ## Deploy, roll back and promote 200 times under full load, looking at every answer: three minutes
 	go run ./test/swaps
@@ -109,6 +118,10 @@ swaps: ## Deploy, roll back and promote 200 times under full load, looking at ev
 .PHONY: limits
 limits: ## Take the server to its limits: memory, 10,000 connections, slow clients, overload; five minutes
 	go run ./bench/limits
+
+.PHONY: replicas
+replicas: ## Measure replicas on one PostgreSQL, into docs/scaling.md: throughput, traffic, failover; twelve minutes
+	go run ./bench/replicas -write docs/scaling.md
 
 .PHONY: pages
 pages: ## Measure what open dashboards cost, with much behind them, into docs/dashboard.md; six minutes

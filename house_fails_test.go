@@ -25,7 +25,7 @@ func TestInspect(t *testing.T) {
 		}, nil},
 		{"a forbidden arrow", map[string]string{
 			"internal/store/store.go": "// Package store is here.\npackage store\n\nimport \"serin/internal/control\"\n",
-		}, []string{"internal/store/store.go:4: store may not import control: store may import only store/wal, rollout, record, because it remembers"}},
+		}, []string{"internal/store/store.go:4: store may not import control: store may import only store/wal, store/line, store/pack, store/heard, rollout, record, because it remembers"}},
 		{"an arrow out of a room without any", map[string]string{
 			"internal/pickle/p.go": "// Package pickle is here.\npackage pickle\nimport \"serin/internal/model\"",
 		}, []string{"pickle may import no other room, because bytes from strangers"}},

@@ -68,16 +68,17 @@ const anyRoom = "*"
 
 // rooms is the table. It names the rooms that exist or may come, and no others.
 var rooms = map[string]room{
-	"rollout": {nil, "the law is pure: a state, an event and a time in, a state and effects out"},
-	"stats":   {nil, "the math takes numbers and answers numbers, and knows no product words"},
-	"record":  {nil, "Observe is the hottest line we own, and everything that counts must be able to use it"},
-	"pickle":  {nil, "bytes from strangers are parsed in a room from which nothing can be reached"},
-	"model":   {nil, "the engines' door is what formats and callers agree on, so it depends on neither"},
-	"web":     {nil, "the dashboard talks to the control HTTP, from the browser, like any other client"},
-	"keys":    {nil, "who may do what must be decidable without product state"},
-	"trace":   {nil, "for whom something is done is known before anything is done, in every room"},
-	"load":    {[]string{"infer/inferencepb"}, "the load generator measures from outside, as a client does; the messages are generated from a protocol that is not ours"},
-	"fetch":   {nil, "it brings bytes pinned by their digest and need not know what they are"},
+	"rollout":   {nil, "the law is pure: a state, an event and a time in, a state and effects out"},
+	"stats":     {nil, "the math takes numbers and answers numbers, and knows no product words"},
+	"record":    {nil, "Observe is the hottest line we own, and everything that counts must be able to use it"},
+	"pickle":    {nil, "bytes from strangers are parsed in a room from which nothing can be reached"},
+	"model":     {nil, "the engines' door is what formats and callers agree on, so it depends on neither"},
+	"web":       {nil, "the dashboard talks to the control HTTP, from the browser, like any other client"},
+	"keys":      {nil, "who may do what must be decidable without product state"},
+	"gatehouse": {[]string{"keys"}, "who may come in, and over which address, is decided before anybody knows what is asked"},
+	"trace":     {nil, "for whom something is done is known before anything is done, in every room"},
+	"load":      {[]string{"infer/inferencepb"}, "the load generator measures from outside, as a client does; the messages are generated from a protocol that is not ours"},
+	"fetch":     {nil, "it brings bytes pinned by their digest and need not know what they are"},
 
 	"calc": {[]string{"stats", "stats/anytime"}, "it puts the tests into words for scripts and has none of its own"},
 
@@ -111,8 +112,11 @@ var rooms = map[string]room{
 	"train":             {[]string{"model/sklearn", "pickle"}, "the workshop works offline: it fits, and writes a file"},
 
 	"route":             {[]string{"rollout", "model", "record"}, "a request picks its arm from an immutable table, without a lock, a disk or control code"},
-	"store":             {[]string{"store/wal", "rollout", "record"}, "it remembers committed states, events and evidence, and judges nothing"},
+	"store":             {[]string{"store/wal", "store/line", "store/pack", "store/heard", "rollout", "record"}, "it remembers committed states, events and evidence, and judges nothing"},
 	"store/wal":         {nil, "it reads a file format that is not ours"},
+	"store/pack":        {nil, "it makes bytes fewer, and need not know whose they are"},
+	"store/heard":       {nil, "what was heard is kept the same, whatever it is"},
+	"store/line":        {nil, "whether a connection keeps its word does not depend on what is said over it"},
 	"infer/inferencepb": {nil, "it is generated from a protocol that is not ours"},
 	"infer/oip":         {[]string{"model", "model/rows"}, "tensors to rows and back, whichever wire they came over"},
 

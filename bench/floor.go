@@ -13,10 +13,10 @@ import (
 
 // serveFloor is the least that an HTTP service in Go can do: read the body,
 // answer a constant. It has what serin's server has, so that what is left between
-// them is the prediction: the same limits on slow clients, and the same 24 MiB
-// between two garbage collections (4 MiB, Go's smallest heap, times 600 %).
+// them is the prediction: the same limits on slow clients, and the same 20 MiB
+// between two garbage collections (4 MiB, Go's smallest heap, times 500 %).
 func serveFloor(ctx context.Context, l net.Listener) error {
-	debug.SetGCPercent(600)
+	debug.SetGCPercent(500)
 	answer := []byte(`{"probability":0.8,"prediction":1,"model_used":"stable","model_version":"model_v1","latency_ms":0.003}`)
 	contentType := []string{"application/json"}
 	server := &http.Server{

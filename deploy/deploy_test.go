@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -231,7 +232,9 @@ func scraped(t *testing.T) map[string]*dto.MetricFamily {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := program.Start(context.WithoutCancel(t.Context()), binary, folder)
+	deaf := httptest.NewServer(http.NotFoundHandler())
+	defer deaf.Close()
+	server, err := program.Start(context.WithoutCancel(t.Context()), binary, folder, "--webhook", deaf.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

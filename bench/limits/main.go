@@ -30,7 +30,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,15 +56,7 @@ type settings struct {
 
 var parts = []string{"memory", "crowd", "slow", "overload"}
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "limits:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(program.Main("limits", run)) }
 
 func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	s := settings{progress: progress}

@@ -20,7 +20,9 @@ func announce(w io.Writer, r app.Ready, c app.Config, chosen bool) {
 	} else {
 		announceAll(w, r.URL, r.Models)
 	}
-	fmt.Fprintf(w, "  dashboard   %s/\n", cmp.Or(r.Admin, r.URL))
+	if at := cmp.Or(r.Admin, r.URL); !strings.HasPrefix(at, "unix:") { // which no browser opens
+		fmt.Fprintf(w, "  dashboard   %s/\n", at)
+	}
 	if r.GRPC != "" {
 		fmt.Fprintf(w, "  gRPC        %s, Open Inference Protocol\n", r.GRPC)
 	}
@@ -56,7 +58,7 @@ func announce(w io.Writer, r app.Ready, c app.Config, chosen bool) {
 		next = "serin deploy FILE --model NAME"
 	}
 	example := strings.ReplaceAll(rows.NewSchema(first.Signature).Example(), "'", `'\''`)
-	fmt.Fprintf(w, "try\n  curl -X POST %s/predict -H 'Content-Type: application/json' -d '{\"features\": %s}'\n", r.URL, example)
+	fmt.Fprintf(w, "try\n  curl -X POST %s/predict -H 'Content-Type: application/json' -d '{\"features\": %s}'\n", forCurl(r.URL), example)
 	fmt.Fprintf(w, "next\n  %s%s\nstarted at %s; Ctrl-C stops it\n", next, serverFlag(r.URL), time.Now().Format(time.RFC3339))
 }
 
@@ -94,6 +96,14 @@ func ofModel(r app.Ready, name string) string {
 		return ""
 	}
 	return " of " + name
+}
+
+// forCurl is an address as curl takes it.
+func forCurl(url string) string {
+	if file, socket := strings.CutPrefix(url, "unix:"); socket {
+		return "--unix-socket " + file + " http://localhost"
+	}
+	return url
 }
 
 // serverFlag is what a client needs beside the default address.

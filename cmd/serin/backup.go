@@ -133,7 +133,9 @@ journal is the same to the byte, with the same hashes.`,
 			if err := p.check(cmd); err != nil {
 				return err
 			}
+			end := term.Elapsed(c.Err, "copying and verifying")
 			i, err := app.Backup(cmd.Context(), p.Place, args[0])
+			end()
 			if err != nil {
 				return fmt.Errorf("backup: %w", err)
 			}
@@ -171,7 +173,9 @@ decides meanwhile is not in the copy.`,
 			if dry {
 				restore = func() (app.Contents, error) { return app.Examine(cmd.Context(), args[0]) }
 			}
+			end := term.Elapsed(c.Err, "verifying and copying")
 			i, err := restore()
+			end()
 			if err != nil {
 				return fmt.Errorf("restore: %w", err)
 			}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"serin/internal/api"
@@ -86,5 +87,39 @@ func TestBackupAndRestore(t *testing.T) {
 	s2 := child(t, again).mustBeReady()
 	if state := s2.state(); state.CanaryModelPath == nil || !strings.Contains(*state.CanaryModelPath, "model_v2") {
 		t.Errorf("the copy does not go on: %+v", state)
+	}
+	movesOn(t, s2, server.URL+"&search_path=moved")
+}
+
+// movesOn stops a server and moves its state into PostgreSQL. What was counted goes
+// along, and the rollout goes on there.
+func movesOn(t *testing.T, s *server, to string) {
+	t.Helper()
+	samples := func(url string) uint64 {
+		t.Helper()
+		var said struct {
+			Samples struct{ Stable, Canary uint64 }
+		}
+		if _, out, errs := command("check", "--server", url, "--output", "json"); json.Unmarshal([]byte(out), &said) != nil {
+			t.Fatalf("%s%s", out, errs)
+		}
+		return said.Samples.Stable + said.Samples.Canary
+	}
+	s.traffic(40)
+	told := samples(s.url)
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-s.gone
+	if code, out, errs := command("import", filepath.Join(s.dir, "serin-data"), "--store", to); code != api.ExitOK {
+		t.Fatalf("import: exit %d\n%s%s", code, out, errs)
+	}
+	replica := child(t, workplace(t), "SERIN_STORE="+to).mustBeReady()
+	for range 3 {
+		if got := samples(replica.url); got != told || told < 40 {
+			t.Errorf("%d were counted, and %d in PostgreSQL\n%s", told, got, replica.out)
+		}
+		replica.traffic(10)
+		told += 10
 	}
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
+	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -23,6 +26,18 @@ const (
 
 // aside are the flags that are about the settings, and are none.
 var aside = []string{"config", "print-config", "help"}
+
+// beside are the variables of that name that no flag of serve has.
+var beside = []string{"SERIN_SERVER", "SERIN_TOKEN", "SERIN_TOKEN_FILE", "SERIN_CA", "SERIN_CERT", "SERIN_CERT_KEY", "SERIN_WEBHOOK_SECRET", "SERIN_SPEED"}
+
+// misspelt warns of variables that were meant for a flag, and says nothing of what
+// is in them.
+func misspelt(flags *pflag.FlagSet, log *slog.Logger) {
+	meant := settings.Misspelt(flags, variables, os.Environ(), beside...)
+	for _, name := range slices.Sorted(maps.Keys(meant)) {
+		log.Warn("a variable of the environment sets nothing: there is no setting of that name", "variable", name, "meant", meant[name])
+	}
+}
 
 // configure sets what the command line has not, and returns what prints it all.
 func (s *serving) configure(flags *pflag.FlagSet) (printed func(io.Writer) error, err error) {

@@ -14,6 +14,7 @@ import (
 
 	"serin/cmd/serin/term"
 	"serin/internal/api"
+	"serin/internal/rollout"
 )
 
 func newDeploy(c term.Console) *cobra.Command {
@@ -32,12 +33,18 @@ FILE is opened by the server where it finds the same bytes under that name, and
 otherwise sent to it: from another folder or another machine the same command does
 the same. --upload always sends it, --path never does.
 
+FILE may be an address, from which the server fetches it: s3://, gs://, azblob://,
+https://, file:///, or models:/NAME/VERSION and models:/NAME@ALIAS of MLflow. The
+server must have been started with --artifact-source for it. Pin the file with
+--sha256, or with #sha256=... at the end of the address.
+
 If FILE.golden.jsonl lies beside the file, rows with the answers that the library
 which wrote the model gave to them, the version is refused unless serin reproduces
 them; serin predict --check does the same without a server.`,
 		Example: `  serin deploy models/model_v2.joblib
   serin deploy models/model_v2.joblib --weight 5% --duration 30m
   serin deploy models/model_v2.joblib --on-alarm rollback --at-end promote
+  serin deploy s3://models/churn/7.onnx --sha256 9f86d081884c7d65...
   serin deploy model.joblib --server http://models.example.com:8000`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -52,6 +59,9 @@ them; serin predict --check does the same without a server.`,
 			}
 			if d.path && (d.upload || d.golden != "") {
 				return term.Usage(errors.New("with --path nothing is sent: leave --upload and --golden out"))
+			}
+			if d.path = d.path || rollout.Elsewhere(args[0]); d.path && (d.upload || d.golden != "") {
+				return term.Usage(errors.New("the server fetches the file from its address: leave --upload and --golden out"))
 			}
 			if weight != "" {
 				w, err := api.ParseWeight(weight)
@@ -78,6 +88,7 @@ them; serin predict --check does the same without a server.`,
 	f.StringVar(&d.request.Reason, "reason", "", "why; goes into the journal")
 	f.BoolVar(&d.upload, "upload", false, "send the file, also if the server has it")
 	f.BoolVar(&d.path, "path", false, "FILE is a path on the server: never send it")
+	f.StringVar(&d.request.SHA256, "sha256", "", "what the SHA-256 of the file must be (default: what it is here, if it is)")
 	f.StringVar(&d.golden, "golden", "", "file of golden predictions (default: FILE.golden.jsonl, if there is one)")
 	return cmd
 }
@@ -123,7 +134,11 @@ func (d *deploying) deploy(ctx context.Context, name string) (api.Change, error)
 	if err != nil {
 		return api.Change{}, fmt.Errorf("reading %s: %w", name, err)
 	}
-	d.request.SHA256 = hex.EncodeToString(h.Sum(nil))
+	found := hex.EncodeToString(h.Sum(nil))
+	if want := d.request.SHA256; want != "" && want != found {
+		return api.Change{}, term.Usage(fmt.Errorf("the SHA-256 of %s is %s, and not %s", name, found, want))
+	}
+	d.request.SHA256 = found
 	golden, err := os.ReadFile(goldenOf(name, d.golden))
 	if err != nil && (d.golden != "" || !errors.Is(err, os.ErrNotExist)) {
 		return api.Change{}, term.Usage(fmt.Errorf("the golden predictions cannot be read: %w", err))

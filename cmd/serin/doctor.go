@@ -15,6 +15,9 @@ import (
 type diagnosis struct {
 	Contents contents `json:"contents"`
 	Lost     []lost   `json:"lost"`
+	// Gone is the number of the last event that this replica has seen, if the store has
+	// another one there, or none.
+	Gone uint64 `json:"gone,omitempty"`
 }
 
 // lost is a model of which the store has less than this replica knows.
@@ -62,11 +65,11 @@ ways on:
 			if err != nil {
 				return fmt.Errorf("doctor: %w", err)
 			}
-			d := diagnosis{describeContents(found.Contents), []lost{}}
+			d := diagnosis{describeContents(found.Contents), []lost{}, found.Gone.Seq}
 			for _, l := range found.Lost {
 				d.Lost = append(d.Lost, lost(l))
 			}
-			if err := c.Print(p.output, d, d.write); err != nil || len(d.Lost) == 0 {
+			if err := c.Print(p.output, d, d.write); err != nil || !d.lacks() {
 				return err
 			}
 			return errLost
@@ -77,12 +80,18 @@ ways on:
 	return cmd
 }
 
+// lacks says whether the replica does not believe the store.
+func (d diagnosis) lacks() bool { return len(d.Lost) > 0 || d.Gone > 0 }
+
 func (d diagnosis) write(w io.Writer) {
 	d.Contents.write(w)
 	for _, l := range d.Lost {
 		fmt.Fprintf(w, "model %s: this replica knows of generation %d with %s as stable, and the store has %d\n", l.Model, l.Known, l.Stable, l.Found)
 	}
-	if len(d.Lost) > 0 {
+	if d.Gone > 0 {
+		fmt.Fprintf(w, "event %d is not the one that this replica has seen there: the journal went another way, or is another one\n", d.Gone)
+	}
+	if d.lacks() {
 		fmt.Fprintln(w, "Bring the store back, or stop the replica and run serin doctor --accept to give up what is missing.")
 	}
 }

@@ -39,7 +39,10 @@ With --data it reads the state directory of a server that does not run.`,
 				return err
 			}
 			e := report.Explanation{Rollout: args[0], Cases: []report.Explained{}}
-			if err := stored(cmd.Context(), client, dir, r.model, args[0], e.Add); err != nil {
+			end := term.Elapsed(c.Err, "judging again what was stored")
+			err = stored(cmd.Context(), client, dir, r.model, args[0], e.Add)
+			end()
+			if err != nil {
 				return fmt.Errorf("explain: %w", err)
 			}
 			slices.SortStableFunc(e.Cases, func(a, b report.Explained) int { return a.At.Compare(b.At) })

@@ -93,7 +93,9 @@ otherwise. The same rollout gives the same page.`,
 			if err != nil {
 				return err
 			}
+			end := term.Elapsed(c.Err, "reading what was stored")
 			s, err := tell(cmd.Context(), client, dir, r.model, args[0])
+			end()
 			if err != nil {
 				return fmt.Errorf("report: %w", err)
 			}

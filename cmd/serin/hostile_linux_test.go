@@ -24,6 +24,9 @@ var harmless = regexp.MustCompile(`^(/proc(/self/(exe|maps|cgroup|mountinfo|auxv
 var (
 	call  = regexp.MustCompile(`^[0-9]+ +([a-z0-9_]+)\((.*)$`)
 	paths = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"`)
+	// torn is a call whose number is none: Linux has fewer than a thousand. strace took
+	// what a call of a new thread answers, the number of a process, for a call.
+	torn = regexp.MustCompile(`(?m)^[0-9]+ +syscall_0x[0-9a-f]{4,}\(`)
 )
 
 // TestHostileFilesDoNothing gives every file of the hostile corpus to serin
@@ -37,8 +40,11 @@ func TestHostileFilesDoNothing(t *testing.T) {
 	dir := t.TempDir()
 	files := unpackHostile(t, dir)
 	for _, name := range append(files, "good.joblib") {
-		log := strings.Split(trace(t, dir, name), "\n")
-		for _, complaint := range misdeeds(log, filepath.Join(dir, name)) {
+		log := trace(t, dir, name)
+		for tries := 1; torn.MatchString(log) && tries < 3; tries++ {
+			log = trace(t, dir, name)
+		}
+		for _, complaint := range misdeeds(strings.Split(log, "\n"), filepath.Join(dir, name)) {
 			t.Errorf("%s: %s", name, complaint)
 		}
 	}
@@ -49,6 +55,9 @@ func TestHostileFilesDoNothing(t *testing.T) {
 func TestMisdeedsAreSeen(t *testing.T) {
 	t.Parallel()
 	const start, file = `7 execve("/bin/serin", ["serin"], 0x1 /* 3 vars */) = 0`, `7 openat(AT_FDCWD, "/tmp/a.pkl", O_RDONLY|O_CLOEXEC) = 3`
+	if seen := "7 execve(1)\n7 syscall_0x6a1b(0xc00006f900, 0x80, 0, 0, 0, 0 <unfinished ...>"; !torn.MatchString(seen) || torn.MatchString("7 syscall_0x1cf(0x1) = 0") {
+		t.Error("a trace that is torn is not told from a call that strace has no name for")
+	}
 	for line, want := range map[string]bool{
 		`8 execve("/bin/sh", ["sh", "-c", "id"], 0x1 /* 3 vars */) = 0`: true,
 		`8 execve("/bin/sh", ["sh"] <unfinished ...>`:                   true,

@@ -171,6 +171,18 @@ func selfProgram(t *testing.T) string {
 	return self
 }
 
+// build builds the program as it is released, which starts faster than this test
+// binary with its race detector.
+func build(t *testing.T) (program string) {
+	t.Helper()
+	needs(t, "go")
+	program = filepath.Join(t.TempDir(), "serin")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("building: %v\n%s", err, out)
+	}
+	return program
+}
+
 // child is start with this test binary as the program.
 func child(t *testing.T, dir string, env ...string) *server {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -44,7 +45,7 @@ func newPromote(c term.Console) *cobra.Command {
 		Example: "  serin promote\n  serin promote --force --reason \"latency was measured elsewhere\"",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if request.Force && request.Reason == "" {
+			if request.Force && strings.TrimSpace(request.Reason) == "" {
 				return term.Usage(errors.New("promote --force overrides the judge and needs a reason, which goes into the journal: add --reason TEXT"))
 			}
 			client, err := r.client()

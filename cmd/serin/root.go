@@ -101,6 +101,9 @@ func newRoot(c term.Console) *cobra.Command {
 		newWait(c), newWatch(c), newTop(c), newHistory(c), newReport(c), newWebhooks(c), newBackup(c), newDoctor(c), newRestore(c),
 	)
 	root.AddCommand(offline.Commands(c, app.Default().Plan)...)
+	if token, _, err := root.Find([]string{"token"}); err == nil {
+		token.AddCommand(newLink(c))
+	}
 	guide(root)
 	return root
 }
@@ -138,7 +141,7 @@ func (r *remote) flags(cmd *cobra.Command) {
 	if actor == "" {
 		actor = "operator"
 	}
-	cmd.Flags().StringVar(&r.server, "server", server, "address of the server (SERIN_SERVER)")
+	cmd.Flags().StringVar(&r.server, "server", server, "address of the server, http://HOST:PORT or unix:FILE (SERIN_SERVER)")
 	cmd.Flags().StringVarP(&r.output, "output", "o", "text", term.Outputs)
 	cmd.Flags().StringVarP(&r.model, "model", "m", "", "name of the model, where the server has several (default: its default model)")
 	_ = cmd.RegisterFlagCompletionFunc("model", r.completeModels) // the flag is there

@@ -121,6 +121,9 @@ func TestCommandsShowWhoTheyAre(t *testing.T) {
 	eventually(t, "it says where gRPC is", func() bool { return said.MatchString(s.out.String()) })
 	rpc := "https://" + said.FindStringSubmatch(s.out.String())[1]
 	try(5, "asks for a token", "status")
+	try(5, "asks for a token", "token", "link")
+	try(0, s.url+"/login#code=", "token", "link", "--token-file", in("viewer"))
+	try(0, s.url+"/login#code=", "token", "link", "--cert", in("edge.pem"), "--cert-key", in("edge.key"))
 	mint(t, "viewer", in("stranger"))
 	try(5, "not known", "status", "--token-file", in("stranger"))
 	try(2, "more than one word", "status", "--token-file", in("keys"))

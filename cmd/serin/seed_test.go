@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,12 +14,9 @@ import (
 // the two models, with no flags where its port is free, and runs the curl lines
 // of the seed's scenarios as they stand, by bash.
 func TestTheSeedsCurlLines(t *testing.T) {
-	needs(t, "bash", "curl", "go")
+	needs(t, "bash", "curl")
 	dir := workplace(t)
-	program := filepath.Join(t.TempDir(), "serin")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
-	}
+	program := build(t)
 	var flags []string
 	if l, err := net.Listen("tcp", "127.0.0.1:8000"); err != nil {
 		flags = []string{"--listen", "127.0.0.1:0"} // somebody else has the seed's port

@@ -72,6 +72,7 @@ func (s *serving) run(cmd *cobra.Command, c term.Console) error {
 	if s.config.Log, err = newLog(c.Err, s.logFormat); err != nil {
 		return err
 	}
+	misspelt(cmd.Flags(), s.config.Log)
 	s.config.Version, s.config.Step = cmd.Root().Version, c.Step
 	if s.config.Webhooks, err = webhooks(s.hooks, s.hookSecrets); err != nil {
 		return term.Usage(err)
@@ -95,7 +96,7 @@ func (s *serving) flags(cmd *cobra.Command) {
 	f.SortFlags = false
 	f.StringVar(&s.file, "config", "", "file of settings (SERIN_CONFIG)")
 	f.BoolVar(&s.print, "print-config", false, "print the settings that are in force, and where each is from, and do not serve")
-	f.StringVar(&config.Listen, "listen", config.Listen, "address to listen on; one that other machines reach takes --keys, and --tls-cert or --behind-proxy")
+	f.StringVar(&config.Listen, "listen", config.Listen, "address to listen on, HOST:PORT or unix:FILE; one that other machines reach takes --keys, and --tls-cert or --behind-proxy")
 	f.StringVar(&config.AdminListen, "admin-listen", "", "address of its own for control, pages and metrics; --listen then has predictions only")
 	f.StringVar(&config.GRPC, "grpc-listen", "", "address for gRPC, or off (default: the port after --listen's)")
 	admissionFlags(f, &config.Admission)
@@ -111,6 +112,7 @@ func (s *serving) flags(cmd *cobra.Command) {
 	f.DurationVar(&config.Slowdown, "slowdown", config.Slowdown, "what a drill adds to canary predictions")
 	f.BoolVar(&config.Drills, "drills", config.Drills, "allow drills")
 	f.Int64Var(&config.MaxModelBytes, "max-model-bytes", config.MaxModelBytes, "largest model file")
+	artifactFlags(f, config)
 	f.StringSliceVar(&config.AllowedHosts, "allowed-host", nil, "name that the server is called by, beside localhost")
 	f.IntVar(&config.Limits.Concurrency, "concurrency", config.Limits.Concurrency, "how many requests are predicted at once")
 	f.IntVar(&config.Limits.Queue, "queue", config.Limits.Queue, "how many more may wait; others get 503")
@@ -130,7 +132,17 @@ func admissionFlags(f *pflag.FlagSet, a *app.Admission) {
 	f.StringVar(&a.Cert, "tls-cert", "", "certificate for HTTP and gRPC, a PEM file; read again when it changes")
 	f.StringVar(&a.Key, "tls-key", "", "its key, a PEM file")
 	f.StringVar(&a.ClientCA, "tls-client-ca", "", "certificates that clients' are signed with, a PEM file; keys with cert= are known by theirs")
+	f.BoolVar(&a.OpenMetrics, "open-metrics", false, "GET /metrics takes no key")
 	f.BoolVar(&a.BehindProxy, "behind-proxy", false, "only a proxy that speaks TLS to others reaches this server, so that it need not")
+}
+
+// artifactFlags are about model files from elsewhere, and between replicas.
+func artifactFlags(f *pflag.FlagSet, config *app.Config) {
+	a := &config.Artifacts
+	f.StringArrayVar(&a.Sources, "artifact-source", nil, "beginning of the addresses that model files may be fetched from: s3://bucket/prefix, gs://, azblob://, https://, file:///folder, models:/ (MLflow); may be repeated; without any, nothing is fetched")
+	f.StringArrayVar(&a.PrivateHosts, "artifact-private-host", nil, "host of an https source whose address may be a private one; may be repeated")
+	f.StringVar(&a.TokenFile, "artifact-token-file", "", "file with a line for each https source that asks for a bearer token: https://host/prefix TOKEN")
+	f.Int64Var(&config.Share, "store-artifact-limit", config.Share, "largest model file that replicas share through the store; larger ones are deployed from elsewhere, and each replica fetches them")
 }
 
 // planFlags are what a deploy gets where it asks for nothing else.

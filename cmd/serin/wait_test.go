@@ -215,52 +215,6 @@ func TestHistory(t *testing.T) {
 	golden(t, "history.golden", both(t, []string{twoRollouts}, "history")+both(t, []string{`{"rollouts":[]}`}, "history")+both(t, nil, "history", "--limit", "0"))
 }
 
-// TestCompletion: a shell is offered the names that the server knows, and nothing
-// where there is none.
-func TestCompletion(t *testing.T) {
-	t.Parallel()
-	models := script(t, `{"models":[{"model":"churn","default":true},{"model":"fraud"}]}`)
-	for _, tt := range []struct {
-		args []string
-		want string
-	}{
-		{[]string{"__complete", "deploy", "--server", models, "--model", ""}, "churn\nfraud\n:4\n"},
-		{[]string{"__complete", "report", "--server", script(t, twoRollouts), ""}, "r8\tmodel_v3 in progress\nr7\tmodel_v2 promoted\n:4\n"},
-		{[]string{"__complete", "explain", "--server", script(t, ""), ""}, ":4\n"},
-		{[]string{"__complete", "explain", "--server", "ftp://nowhere", ""}, ":4\n"},
-		{[]string{"__complete", "wait", "--server", script(t, twoRollouts), ""}, "r8\tmodel_v3 in progress\nr7\tmodel_v2 promoted\n:4\n"},
-		{[]string{"__complete", "deploy", "--at-end", ""}, "hold\npromote\nrollback\n:4\n"},
-		{[]string{"__complete", "report", "--output", ""}, "html\nmarkdown\njson\nyaml\n:4\n"},
-		{[]string{"__complete", "watch", ""}, ":4\n"},
-		{[]string{"__complete", "deploy", "--reason", ""}, ":4\n"},
-		{[]string{"__complete", "deploy", ""}, ":0\n"}, // files
-		{[]string{"__complete", "serve", "--config", ""}, ":0\n"},
-	} {
-		if _, out, _ := command(tt.args...); out != tt.want {
-			t.Errorf("%v: %q; want %q", tt.args, out, tt.want)
-		}
-	}
-}
-
-// TestCompletionScripts: there is one for each shell, and bash at least can read it.
-func TestCompletionScripts(t *testing.T) {
-	t.Parallel()
-	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		code, out, errs := command("completion", shell)
-		if code != api.ExitOK || errs != "" || !strings.Contains(out, "__complete") {
-			t.Errorf("%s: exit %d %s", shell, code, errs)
-		}
-		if shell == "bash" {
-			needs(t, "bash")
-			check := exec.Command("bash", "-n")
-			check.Stdin = strings.NewReader(out)
-			if text, err := check.CombinedOutput(); err != nil {
-				t.Errorf("%v: %s", err, text)
-			}
-		}
-	}
-}
-
 // TestReport writes down a rollout of a real server: in three ways, and from its
 // files after it has gone.
 func TestReport(t *testing.T) {

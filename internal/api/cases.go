@@ -79,7 +79,7 @@ func (c *Client) Cases(ctx context.Context, rolloutID string, yield func(judge.C
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return &Unreachable{c.base, reason(err)}
+		return &Unreachable{c.at, reason(err)}
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
@@ -91,7 +91,7 @@ func (c *Client) Cases(ctx context.Context, rolloutID string, yield func(judge.C
 	for lines.Scan() {
 		var l line
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
-			return fmt.Errorf("%s answers what serin does not: %w", c.base, err)
+			return fmt.Errorf("%s answers what serin does not: %w", c.at, err)
 		}
 		switch {
 		case l.Error != "":
@@ -108,5 +108,5 @@ func (c *Client) Cases(ctx context.Context, rolloutID string, yield func(judge.C
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return &Unreachable{c.base, errors.Join(lines.Err(), io.ErrUnexpectedEOF)}
+	return &Unreachable{c.at, errors.Join(lines.Err(), io.ErrUnexpectedEOF)}
 }

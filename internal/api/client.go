@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -21,11 +22,13 @@ import (
 
 // Client calls a server's admin side. Make one with NewClient.
 type Client struct {
+	at    string // as it was given
 	base  string
 	actor string
 	model string // "" is the server's default
 	token string // "" for none
 	http  *http.Client
+	local bool // at a Unix socket, where there is no TLS
 }
 
 // ParseWeight reads a share of the requests as people write it, like 10% or
@@ -46,8 +49,14 @@ func (u *Unreachable) Error() string {
 func (u *Unreachable) Unwrap() error { return u.Err }
 
 // NewClient returns a client of the server at an address like
-// "http://127.0.0.1:8000", which acts in somebody's name.
+// "http://127.0.0.1:8000" or "unix:/run/serin.sock", which acts in somebody's name.
 func NewClient(server, actor string) (*Client, error) {
+	if file, socket := strings.CutPrefix(server, "unix:"); socket {
+		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", file)
+		}
+		return &Client{at: server, base: "http://localhost", actor: actor, http: &http.Client{Transport: &http.Transport{DialContext: dial}}, local: true}, nil
+	}
 	if server != "" && !strings.Contains(server, "://") {
 		server = "http://" + server
 	}
@@ -55,7 +64,7 @@ func NewClient(server, actor string) (*Client, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("server address %q is not a URL: write it like http://127.0.0.1:8000", server)
 	}
-	return &Client{base: strings.TrimSuffix(server, "/"), actor: actor, http: &http.Client{}}, nil
+	return &Client{at: strings.TrimSuffix(server, "/"), base: strings.TrimSuffix(server, "/"), actor: actor, http: &http.Client{}}, nil
 }
 
 // As returns a client that shows a token, "" for none, and speaks TLS as the config
@@ -63,7 +72,7 @@ func NewClient(server, actor string) (*Client, error) {
 func (c *Client) As(token string, config *tls.Config) *Client {
 	other := *c
 	other.token = token
-	if config != nil {
+	if config != nil && !c.local {
 		other.http = &http.Client{Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true, TLSHandshakeTimeout: patience, IdleConnTimeout: time.Minute,
 		}}
@@ -90,8 +99,7 @@ func (c *Client) path(call string) string {
 // patience is how long a call may take; a deploy has to load a model.
 const (
 	patience       = 10 * time.Second
-	deployPatience = 10 * time.Minute
-	uploadPatience = 20 * time.Minute
+	deployPatience = 20 * time.Minute
 )
 
 // Deploy asks for a canary and returns when it is live. Where the request has a
@@ -131,7 +139,7 @@ func (c *Client) upload(ctx context.Context, r DeployRequest) (Change, error) {
 	end := "\r\n--" + w.Boundary() + "--\r\n"
 	size := int64(form.Len()+len(end)) + r.Size
 	body := io.MultiReader(&form, io.LimitReader(r.Model, r.Size), strings.NewReader(end))
-	return send[Change](ctx, c, uploadPatience, func(ctx context.Context) (*http.Request, error) {
+	return send[Change](ctx, c, deployPatience, func(ctx context.Context) (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+c.path(deployPath), body)
 		if err != nil {
 			return nil, err
@@ -176,6 +184,18 @@ func (c *Client) State(ctx context.Context) (State, error) {
 	return call[State](ctx, c, patience, http.MethodGet, c.path("/admin/state"), nil)
 }
 
+// LoginLink asks for an address that logs a browser in: once, and until it expires.
+func (c *Client) LoginLink(ctx context.Context) (address string, expires time.Time, err error) {
+	if c.local {
+		return "", time.Time{}, errors.New("no browser opens a socket: name the server by the address that one reaches, with --server")
+	}
+	made, err := call[struct {
+		Path    string    `json:"path"`
+		Expires time.Time `json:"expires"`
+	}](ctx, c, patience, http.MethodPost, "/login/link", nil)
+	return c.base + made.Path, made.Expires, err
+}
+
 // call sends a body as JSON, or none.
 func call[T any](ctx context.Context, c *Client, limit time.Duration, method, path string, body any) (T, error) {
 	return send[T](ctx, c, limit, func(ctx context.Context) (*http.Request, error) {
@@ -216,7 +236,7 @@ func send[T any](ctx context.Context, c *Client, limit time.Duration, request fu
 		if limited.Err() != nil {
 			err = fmt.Errorf("a server is there and did not answer in %v", limit)
 		}
-		return out, &Unreachable{c.base, reason(err)}
+		return out, &Unreachable{c.at, reason(err)}
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
@@ -227,10 +247,10 @@ func send[T any](ctx context.Context, c *Client, limit time.Duration, request fu
 		return out, ctx.Err()
 	}
 	if err != nil {
-		return out, &Unreachable{c.base, err}
+		return out, &Unreachable{c.at, err}
 	}
 	if err := json.Unmarshal(data, &out); err != nil {
-		return out, fmt.Errorf("%s answers what serin does not: %w", c.base, err)
+		return out, fmt.Errorf("%s answers what serin does not: %w", c.at, err)
 	}
 	return out, nil
 }
@@ -242,11 +262,11 @@ const mostAnswer = 8 << 20
 func (c *Client) refused(res *http.Response) error {
 	data, err := io.ReadAll(io.LimitReader(res.Body, mostAnswer))
 	if err != nil {
-		return &Unreachable{c.base, err}
+		return &Unreachable{c.at, err}
 	}
 	p := &Problem{}
 	if json.Unmarshal(data, p) != nil || p.Detail == "" {
-		return &Unreachable{c.base, fmt.Errorf("something answers %s there: is it a serin server?", res.Status)}
+		return &Unreachable{c.at, fmt.Errorf("something answers %s there: is it a serin server?", res.Status)}
 	}
 	return p
 }

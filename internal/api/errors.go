@@ -68,6 +68,7 @@ var outcomes = map[string]outcome{
 	string(control.FileTooLarge):         {http.StatusRequestEntityTooLarge, ExitRefused},
 	string(control.UploadBroken):         {http.StatusBadRequest, ExitUnreachable},
 	string(control.FileRefused):          {http.StatusUnprocessableEntity, ExitRefused},
+	string(control.FileUnreachable):      {http.StatusBadGateway, ExitUnreachable},
 	string(control.ModelRefused):         {http.StatusUnprocessableEntity, ExitRefused},
 	string(control.ModelIncompatible):    {http.StatusUnprocessableEntity, ExitRefused},
 	string(control.DrillsOff):            {http.StatusForbidden, ExitConflict},

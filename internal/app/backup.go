@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"serin/internal/store"
 )
@@ -43,7 +44,8 @@ func Backup(ctx context.Context, from Place, to string) (i Contents, err error) 
 }
 
 // Restore verifies a state directory and copies it to a place that must be empty.
-// The directory stays as it is.
+// The directory stays as it is. Where replicas share the place, rollouts in progress go
+// on there: what was counted of them becomes the row of a replica that has gone.
 func Restore(ctx context.Context, from string, to Place) (i Contents, err error) {
 	if to.Store == "" {
 		return store.Backup(ctx, from, to.Data)
@@ -60,10 +62,51 @@ func Restore(ctx context.Context, from string, to Place) (i Contents, err error)
 		if err != nil {
 			return errors.Join(err, source.Close())
 		}
-		i, err = source.CopyTo(ctx, target)
+		rows, err := counted(ctx, source)
+		if err == nil {
+			i, err = source.CopyTo(ctx, target)
+		}
+		if err == nil {
+			_, err = target.Beat(ctx, store.Beat{Replica: "import", Gauges: rows})
+		}
 		return errors.Join(err, end(), source.Close())
 	})
 	return i, err
+}
+
+// counted is what was counted of the rollouts in progress, as one replica would tell it.
+func counted(ctx context.Context, from *store.Store) (rows []store.Gauge, err error) {
+	found, err := from.Verify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range found.States {
+		r := s.Rollout
+		if r == nil {
+			continue
+		}
+		_, seen, err := from.State(ctx, s.Model)
+		if err != nil {
+			return nil, err
+		}
+		var shares []uint32
+		for _, share := range append(slices.Clone(r.Shares), r.Weight) {
+			shares = append(shares, uint32(share))
+		}
+		sums, err := seen.Sums(shares)
+		if err != nil {
+			return nil, fmt.Errorf("what was counted of rollout %s of model %s cannot be added up by replicas: %w. Start a server on the directory, promote or roll back %s, stop the server, and import again",
+				r.ID, s.Model, err, r.Canary.Name)
+		}
+		for k := range sums {
+			data, err := sums[k].MarshalBinary()
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, store.Gauge{Model: s.Model, Rollout: r.ID, Epoch: uint64(k + 1), Data: data})
+		}
+	}
+	return rows, nil
 }
 
 // Examine verifies a state directory as Restore would, and writes nothing.

@@ -7,8 +7,11 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
+	"serin/internal/fetch"
+	"serin/internal/gatehouse"
 	"serin/internal/infer"
 	"serin/internal/model/format"
 	"serin/internal/notify"
@@ -35,7 +38,7 @@ type Config struct {
 	Replica   string
 	Isolation time.Duration
 	// GRPC is the address that gRPC is answered on: empty for the port after
-	// Listen's, "off" for none.
+	// Listen's, or for none where that is a socket; "off" for none.
 	GRPC string
 	// Models are served under their names; the first is the default model, which is
 	// meant where a request names none. Folder is a directory whose model files are
@@ -53,6 +56,10 @@ type Config struct {
 	Reading format.Options
 	// MaxModelBytes bounds a model file.
 	MaxModelBytes int64
+	// Artifacts says from where model files may be fetched; Share is how large one may
+	// be, in bytes, that replicas give each other through the store.
+	Artifacts fetch.Config
+	Share     int64
 	// AllowedHosts are names that the server is called by, beside the loopback ones.
 	AllowedHosts []string
 	// Webhooks are told of what was committed; notify.Equip has checked them.
@@ -69,10 +76,14 @@ type Config struct {
 	// Step is called around each durable step; nil outside tests.
 	Step func(string)
 
+	porter *fetch.Porter
 	tracer *trace.Tracer // nil unless the environment asks for one
 	// hurry makes the HTTP server less patient; nil outside tests.
 	hurry func(*http.Server)
 }
+
+// Admission is who may come in, and over what.
+type Admission = gatehouse.Admission
 
 // Default is a server on a laptop: the seed's address, model and rules.
 func Default() Config {
@@ -88,6 +99,7 @@ func Default() Config {
 		Slowdown:      20 * time.Millisecond,
 		Drills:        true,
 		MaxModelBytes: 512 << 20,
+		Share:         64 << 20,
 		Limits:        infer.DefaultLimits(),
 		Drain:         2 * time.Second,
 		Isolation:     2 * time.Minute,
@@ -104,12 +116,19 @@ const (
 	longestReplica = 100
 )
 
+// Bounds of what the store shares: golden predictions at least, and at most what one
+// transaction can take.
+const leastShare, mostShare = maxGolden, 1 << 30
+
 // grpcAddress is where gRPC is answered; empty for nowhere. Listen has been checked.
 func (c *Config) grpcAddress() string {
 	switch c.GRPC {
 	case "off":
 		return ""
 	case "":
+		if strings.HasPrefix(c.Listen, "unix:") { // which has no next one
+			return ""
+		}
 		host, port, err := net.SplitHostPort(c.Listen)
 		if n, e := strconv.Atoi(port); err == nil && e == nil && n > 0 && n < 65535 {
 			return net.JoinHostPort(host, strconv.Itoa(n+1))
@@ -122,14 +141,14 @@ func (c *Config) grpcAddress() string {
 
 // Validate says what is wrong with a configuration, in one sentence.
 func (c *Config) Validate() error {
-	if err := c.Admission.check(); err != nil {
+	if err := c.Admission.Check(); err != nil {
 		return err
 	}
 	for _, at := range []struct{ what, address string }{{"listen", c.Listen}, {"admin", c.AdminListen}, {"gRPC", c.grpcAddress()}} {
 		if at.address == "" && at.what != "listen" {
 			continue
 		}
-		if err := c.Admission.checkAddress(at.what, at.address); err != nil {
+		if err := c.Admission.CheckAddress(at.what, at.address); err != nil {
 			return err
 		}
 	}
@@ -138,6 +157,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("slowdown %v is not between 0 and %v", c.Slowdown, longestSlowdown)
 	case c.MaxModelBytes <= 0:
 		return fmt.Errorf("the largest model file is %d bytes: give at least 1", c.MaxModelBytes)
+	case c.Share < leastShare || c.Share > mostShare:
+		return fmt.Errorf("the largest model file in the store is %d bytes: give %d to %d", c.Share, leastShare, mostShare)
 	case c.Limits.Concurrency < 1 || c.Limits.Queue < 0 || c.Limits.Patience < 0 || c.Limits.Timeout < 0 || c.Limits.Bodies < 0:
 		return fmt.Errorf("limits of %d predictions at once, %d waiting for %v, each for %v: give at least one, and nothing below zero", c.Limits.Concurrency, c.Limits.Queue, c.Limits.Patience, c.Limits.Timeout)
 	case c.Isolation < leastIsolation:
@@ -147,5 +168,6 @@ func (c *Config) Validate() error {
 	case c.Drain < 0:
 		return fmt.Errorf("drain time %v is negative", c.Drain)
 	}
-	return cmp.Or(c.Plan.Check(), c.checkModels())
+	_, err := fetch.New(c.Artifacts)
+	return cmp.Or(c.Plan.Check(), c.checkModels(), err)
 }

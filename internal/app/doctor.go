@@ -21,6 +21,9 @@ type Diagnosis struct {
 	// Lost is what a replica knows to have been committed to a shared store, and what
 	// is not in it: while there is any, the replica does not believe the store.
 	Lost []Lost
+	// Gone is the event that the replica has seen last, if the store does not have it:
+	// its journal went another way since, or is another one; zero if it has it.
+	Gone store.Head
 }
 
 // Lost is a model of which a shared store has less than a replica knows.
@@ -53,6 +56,12 @@ func Diagnose(ctx context.Context, p Place) (d Diagnosis, err error) {
 		return d, err
 	}
 	d.Lost = missing(last, d.Contents.States)
+	seen := parseHead(last.Head)
+	if kept, err := memory.Has(ctx, seen); err != nil {
+		return d, err
+	} else if !kept {
+		d.Gone = seen
+	}
 	return d, nil
 }
 

@@ -9,12 +9,12 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sync"
 	"time"
 
 	"serin/internal/control"
+	"serin/internal/fetch"
 	"serin/internal/model"
 	"serin/internal/model/format"
 	"serin/internal/model/rows"
@@ -28,8 +28,8 @@ import (
 // engines are the loaded versions of one model; control.Engines.
 type engines struct {
 	name     string // of the model
-	root     *os.Root
-	data     string // the state directory, absolute
+	folder   fetch.Folder
+	porter   *fetch.Porter
 	limit    int64
 	reading  format.Options
 	store    *store.Store
@@ -128,9 +128,9 @@ func (g *engines) ready(ctx context.Context, v rollout.Version, with *rollout.Ve
 }
 
 func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predictor, err error) {
-	data, err := g.store.Artifact(ctx, v.SHA256)
+	data, err := g.stored(ctx, v)
 	if err != nil {
-		return nil, unloadable(ctx, v.Name, v.SHA256, err)
+		return nil, err
 	}
 	defer data.Close()
 	p, err = format.Open(contextReader{ctx, data}, g.reading)
@@ -145,6 +145,31 @@ func (g *engines) parse(ctx context.Context, v rollout.Version) (p model.Predict
 		return nil, unloadable(ctx, v.Name, v.SHA256, err)
 	}
 	return p, nil
+}
+
+// stored opens the stored copy of a version. One that is not here, or is no good, is
+// fetched again if it came from elsewhere: the store of replicas has no large ones.
+func (g *engines) stored(ctx context.Context, v rollout.Version) (io.ReadCloser, error) {
+	data, err := g.store.Artifact(ctx, v.SHA256)
+	if err == nil || ctx.Err() != nil || !v.Elsewhere() {
+		return data, unloadable(ctx, v.Name, v.SHA256, err)
+	}
+	g.shelf.storing.RLock()
+	defer g.shelf.storing.RUnlock()
+	body, err := g.open(ctx, v.Path, v.SHA256, g.limit)
+	if err == nil {
+		_, _, err = g.store.Ingest(ctx, body, g.limit)
+		err = errors.Join(err, body.Close())
+	}
+	if err != nil {
+		refused := notStored(err)
+		if refused.Code == control.FileDiffers || refused.Code == control.FileMissing {
+			refused.Code = control.ModelRefused
+		}
+		return nil, refused
+	}
+	data, err = g.store.Artifact(ctx, v.SHA256)
+	return data, unloadable(ctx, v.Name, v.SHA256, err)
 }
 
 // reproduce holds the model against the golden predictions that came with it,
@@ -180,6 +205,9 @@ func panics(r any) *control.Fault {
 // unloadable tells a stored copy that is no good from trouble with reading it,
 // which says nothing about the version.
 func unloadable(ctx context.Context, what, digest string, err error) error {
+	if err == nil {
+		return nil
+	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("loading %s was called off: %w", what, ctx.Err())
 	}

@@ -4,20 +4,15 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
-	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"serin/internal/control"
+	"serin/internal/fetch"
 	"serin/internal/rollout"
 	"serin/internal/route"
 	"serin/internal/store"
@@ -39,9 +34,6 @@ const (
 // before it is when nothing of it is on its way, so this is where artifacts go
 // that no committed state names any more.
 func (g *engines) Fetch(ctx context.Context, from control.Source) (v rollout.Version, err error) {
-	if fault := misnamed(stem(from.Path)); fault != nil {
-		return v, fault
-	}
 	g.shelf.hold(g.name)
 	g.shelf.prune()
 	g.shelf.storing.RLock()
@@ -57,47 +49,99 @@ func (g *engines) Fetch(ctx context.Context, from control.Source) (v rollout.Ver
 	return v, err
 }
 
-// copied stores a file of the server's.
-func (g *engines) copied(ctx context.Context, from control.Source) (rollout.Version, error) {
-	none := rollout.Version{}
-	inside, fault := resolve(g.root, from.Path)
-	if fault != nil {
-		return none, fault
+// open opens a file of the server's, or begins to fetch one from elsewhere.
+func (g *engines) open(ctx context.Context, path, digest string, limit int64) (io.ReadCloser, error) {
+	if !rollout.Elsewhere(path) {
+		return g.folder.Open(path, limit)
 	}
-	if g.ours(inside) {
-		return none, &control.Fault{Code: control.FileRefused, Detail: from.Path + " lies in the state directory", Next: "Give a model file."}
+	r, err := fetch.Parse(path)
+	if err != nil {
+		return nil, err
 	}
-	f, fault := g.openFile(inside, from.Path, g.limit, nextLarger)
-	if fault != nil {
-		return none, fault
+	if r.SHA256 != "" && digest != "" && r.SHA256 != digest {
+		return nil, &fetch.Refusal{Kind: fetch.Differs, Detail: "two digests are given for " + r.String(), Next: "Give the one that the file has."}
 	}
-	defer f.Close()
-	v := rollout.Version{Name: stem(from.Path), Path: control.Printable(from.Path)}
-	var err error
-	v.SHA256, v.Size, err = g.store.Ingest(ctx, f, g.limit)
-	if _, ok := errors.AsType[*store.TooLarge](err); ok { // it grew
-		return none, tooLarge(from.Path, g.limit, nextLarger)
+	r.SHA256 = cmp.Or(r.SHA256, digest)
+	return g.porter.Open(ctx, r, limit)
+}
+
+// copied stores a file that is opened here, and the golden predictions beside it.
+func (g *engines) copied(ctx context.Context, from control.Source) (v rollout.Version, err error) {
+	if !rollout.Elsewhere(from.Path) {
+		if err := misnamed(stem(from.Path)); err != nil {
+			return v, err
+		}
+	}
+	body, err := g.open(ctx, from.Path, from.SHA256, g.limit)
+	if err != nil {
+		return v, fault(err)
+	}
+	defer body.Close()
+	v.Name, v.Path = stem(from.Path), control.Printable(from.Path)
+	limit := min(g.limit, g.store.Shareable())
+	parcel, elsewhere := body.(*fetch.Parcel)
+	if elsewhere { // whatever its size, each replica can fetch it
+		v.Name, v.Path, limit = control.Printable(parcel.From.Name()), parcel.From.String(), g.limit
+		if err := misnamed(v.Name); err != nil {
+			return v, err
+		}
+	}
+	v.SHA256, v.Size, err = g.store.Ingest(ctx, body, limit)
+	if _, ok := errors.AsType[*store.TooLarge](err); ok {
+		return v, g.tooLarge(from.Path, limit)
 	}
 	if err != nil {
-		return none, notStored(err)
+		return v, notStored(err)
 	}
 	if from.SHA256 != "" && from.SHA256 != v.SHA256 {
-		return none, &control.Fault{
+		return v, &control.Fault{
 			Code: control.FileDiffers, Detail: fmt.Sprintf("the SHA-256 of %s is %s here, and that of the file that was meant is %s", from.Path, v.SHA256, from.SHA256),
 			Next: "Give the path of the right file as the server sees it, or upload it.",
 		}
 	}
-	golden, fault := g.openFile(inside+goldenSuffix, from.Path+goldenSuffix, maxGolden, nextFewer)
-	if fault != nil && fault.Code != control.FileMissing {
-		return none, fault
-	}
-	if fault == nil {
-		defer golden.Close()
-		if err := g.keepGolden(ctx, &v, golden); err != nil {
-			return none, err
-		}
+	if err := g.goldenBeside(ctx, &v, from); err != nil {
+		return v, err
 	}
 	return v, goldenMeant(from, v)
+}
+
+// goldenBeside stores the golden predictions beside a file, if there are any. MLflow
+// has none, and elsewhere some stores do not tell what is missing from what is secret.
+func (g *engines) goldenBeside(ctx context.Context, v *rollout.Version, from control.Source) error {
+	path := from.Path
+	if v.Elsewhere() {
+		if path = v.Path; strings.HasPrefix(path, "models:") {
+			return nil
+		}
+	}
+	golden, err := g.open(ctx, path+goldenSuffix, from.GoldenSHA256, maxGolden)
+	refusal, _ := errors.AsType[*fetch.Refusal](err)
+	switch {
+	case err == nil:
+		defer golden.Close()
+		return g.keepGolden(ctx, v, golden)
+	case refusal == nil:
+		return fault(err)
+	case refusal.Kind == fetch.Missing, v.Elsewhere() && (refusal.Kind == fetch.Denied || refusal.Kind == fetch.Forbidden):
+		return nil
+	case refusal.Kind == fetch.TooLarge:
+		refusal.Next = nextFewer
+	}
+	return fault(refusal)
+}
+
+// faults are what refusals of files mean.
+var faults = map[fetch.Kind]control.FaultCode{
+	fetch.Missing: control.FileMissing, fetch.Differs: control.FileDiffers, fetch.Broken: control.FileUnreachable,
+}
+
+// fault puts a refusal into control's words.
+func fault(err error) *control.Fault {
+	refusal, ok := errors.AsType[*fetch.Refusal](err)
+	if !ok {
+		return &control.Fault{Code: control.FileRefused, Err: err, Detail: control.Printable(err.Error()), Next: "Give the path of a model file, or its address."}
+	}
+	return &control.Fault{Code: cmp.Or(faults[refusal.Kind], control.FileRefused), Err: err, Detail: control.Printable(refusal.Detail), Next: refusal.Next}
 }
 
 // goldenMeant is nil if the golden predictions are those that were meant.
@@ -113,16 +157,20 @@ func goldenMeant(from control.Source, v rollout.Version) error {
 
 // take stores an upload.
 func (g *engines) take(ctx context.Context, from control.Source) (v rollout.Version, err error) {
-	if int64(len(from.Golden)) > maxGolden {
-		return v, tooLarge("the file of golden predictions", maxGolden, nextFewer)
+	if err := misnamed(stem(from.Path)); err != nil {
+		return v, err
 	}
+	if int64(len(from.Golden)) > maxGolden {
+		return v, &control.Fault{Code: control.FileRefused, Detail: fmt.Sprintf("the file of golden predictions is larger than %d bytes", maxGolden), Next: nextFewer}
+	}
+	limit := min(g.limit, g.store.Shareable())
 	v.Name, v.Path = stem(from.Path), uploaded+control.Printable(path.Base(from.Path))
-	v.SHA256, v.Size, err = g.store.Ingest(ctx, &verified{from: from.Model, hash: sha256.New(), want: from.SHA256}, g.limit)
-	if fault, ok := errors.AsType[*control.Fault](err); ok {
-		return v, fault
+	v.SHA256, v.Size, err = g.store.Ingest(ctx, fetch.Verified(from.Model, from.SHA256), limit)
+	if broken, ok := errors.AsType[*control.Fault](err); ok {
+		return v, broken
 	}
 	if _, ok := errors.AsType[*store.TooLarge](err); ok {
-		fault := tooLarge("the upload", g.limit, nextLarger)
+		fault := g.tooLarge("the upload", limit)
 		fault.Code = control.FileTooLarge
 		return v, fault
 	}
@@ -135,29 +183,6 @@ func (g *engines) take(ctx context.Context, from control.Source) (v rollout.Vers
 		}
 	}
 	return v, goldenMeant(from, v)
-}
-
-// verified ends a file whose digest is not the one that was promised with an
-// error, so that it never gets a name in the store.
-type verified struct {
-	from io.Reader
-	hash hash.Hash
-	want string // "": anything
-}
-
-func (v *verified) Read(b []byte) (int, error) {
-	n, err := v.from.Read(b)
-	v.hash.Write(b[:n])
-	if !errors.Is(err, io.EOF) || v.want == "" {
-		return n, err
-	}
-	if got := hex.EncodeToString(v.hash.Sum(nil)); got != v.want {
-		return n, &control.Fault{
-			Code: control.FileDiffers, Detail: fmt.Sprintf("the SHA-256 of what arrived is %s, and that of the file that was sent is %s", got, v.want),
-			Next: "It was damaged on the way, or the digest is of another file: send it again.",
-		}
-	}
-	return n, err
 }
 
 // keepGolden stores golden predictions beside the version that they are of.
@@ -202,7 +227,7 @@ const longestName = 200
 
 // misnamed says what is wrong with a version's name; nil if nothing is. Clients may
 // ask for a version by its name or by its role.
-func misnamed(name string) *control.Fault {
+func misnamed(name string) error {
 	fault := &control.Fault{Code: control.FileRefused, Next: "Give the file another name: it is the version's."}
 	switch {
 	case len(name) > longestName:
@@ -217,108 +242,29 @@ func misnamed(name string) *control.Fault {
 	return fault
 }
 
-// openFile opens a regular file of at most limit bytes. It is opened first and
-// looked at then, without waiting for the other end of a pipe: what is behind the
-// name may change in between.
-func (g *engines) openFile(inside, path string, limit int64, next string) (*os.File, *control.Fault) {
-	f, err := g.root.OpenFile(inside, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &control.Fault{
-			Code: control.FileMissing, Err: err, Detail: fmt.Sprintf("there is no file %s in %s", path, g.root.Name()),
-			Next: "Give the path as the server sees it, or make the example models with serin train.",
-		}
-	}
-	if err != nil {
-		return nil, unreadable(path, err)
-	}
-	var fault *control.Fault
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		fault = unreadable(path, err)
-	case !info.Mode().IsRegular():
-		fault = &control.Fault{Code: control.FileRefused, Detail: path + " is not a regular file", Next: "Give a model file."}
-	case info.Size() > limit:
-		fault = tooLarge(path, limit, next)
-	default:
-		return f, nil
-	}
-	_ = f.Close()
-	return nil, fault
-}
-
+// notStored is what went wrong with a copy: with what was read, or with the store.
 func notStored(err error) *control.Fault {
+	if _, ok := errors.AsType[*fetch.Refusal](err); ok {
+		return fault(err)
+	}
 	return &control.Fault{
 		Code: control.StoreDown, Err: err, Detail: "the file could not be copied into the state directory: " + err.Error(),
 		Next: "Make room or make it writable, then try again.",
 	}
 }
 
-// ours says whether a path leads into the state directory. Its files must not be
-// opened a second time: POSIX drops a process's locks on a file when it closes
-// any of its descriptors.
-func (g *engines) ours(inside string) bool {
-	path, err := filepath.EvalSymlinks(g.root.Name() + string(filepath.Separator) + inside) // not Join: .. is taken after links
-	if err != nil {
-		return false // it cannot be opened, either
-	}
-	data, err := filepath.EvalSymlinks(g.data)
-	if err != nil {
-		return false
-	}
-	within, err := filepath.Rel(data, path)
-	return err == nil && filepath.IsLocal(within)
-}
-
-// changed says whether a version's file holds other bytes now. A file that is
-// gone, or cannot be read, has not changed: it is not needed.
-func (g *engines) changed(v rollout.Version) bool {
-	inside, fault := resolve(g.root, v.Path)
-	if fault != nil || g.ours(inside) {
-		return false
-	}
-	f, err := g.root.OpenFile(inside, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	if info.Size() != v.Size {
-		return true
-	}
-	digest := sha256.New()
-	_, err = io.Copy(digest, f)
-	return err == nil && hex.EncodeToString(digest.Sum(nil)) != v.SHA256
-}
-
-// resolve finds a path inside the root; os.Root keeps symbolic links from
-// leading out of it.
-func resolve(root *os.Root, path string) (string, *control.Fault) {
-	if !filepath.IsAbs(path) {
-		return path, nil
-	}
-	if inside, err := filepath.Rel(root.Name(), path); err == nil && filepath.IsLocal(inside) {
-		return inside, nil
-	}
-	return "", &control.Fault{Code: control.FileRefused, Detail: path + " lies outside " + root.Name(), Next: "Put the file there, or start serin serve with --root."}
-}
-
-func unreadable(path string, err error) *control.Fault {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		err = p.Err
-	}
-	return &control.Fault{Code: control.FileRefused, Err: err, Detail: fmt.Sprintf("%s cannot be read: %v", path, err), Next: "Give a readable file below the directory that the server was started with (--root)."}
-}
-
 // The next steps for what is too large.
 const (
 	nextLarger = "Start serin serve with a larger --max-model-bytes if it is meant to be."
 	nextFewer  = "Fewer rows show the same: give some hundreds."
+	nextShared = "Replicas do not share larger files through the store: put it where each can fetch it, and deploy it from there, as in serin deploy s3://BUCKET/KEY; or start all of them with a larger --store-artifact-limit."
 )
 
-func tooLarge(what string, limit int64, next string) *control.Fault {
-	return &control.Fault{Code: control.FileRefused, Detail: fmt.Sprintf("%s is larger than %d bytes", what, limit), Next: next}
+// tooLarge is about a file above a limit, the server's or its replicas'.
+func (g *engines) tooLarge(what string, limit int64) *control.Fault {
+	f := &control.Fault{Code: control.FileRefused, Detail: fmt.Sprintf("%s is larger than %d bytes", what, limit), Next: nextLarger}
+	if limit < g.limit {
+		f.Next = nextShared
+	}
+	return f
 }

@@ -13,7 +13,7 @@ import (
 
 // headroom is how much may be allocated between two garbage collections, in
 // bytes, where less than that is alive.
-const headroom = 24 << 20
+const headroom = 20 << 20
 
 // leastLive is the smallest heap that Go reckons with, in bytes: GOGC is of that
 // where less is alive.
@@ -95,15 +95,20 @@ func (h *heap) set(percent int) {
 	h.percent = percent
 }
 
-// alive is what the last collection left, in bytes.
+// alive is what the last collection left, and what it begins from, in bytes: GOGC
+// is of both, and globals and stacks are more than a small model.
 func alive() uint64 {
-	live := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	runtimemetrics.Read(live)
-	return live[0].Value.Uint64()
+	parts := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/globals:bytes"}, {Name: "/gc/scan/stack:bytes"}}
+	runtimemetrics.Read(parts)
+	var sum uint64
+	for _, part := range parts {
+		sum += part.Value.Uint64()
+	}
+	return sum
 }
 
-// gcPercent is GOGC for so many live bytes: Go's own for a heap that is at least
-// as large as the headroom, and more for a smaller one.
+// gcPercent is GOGC for so many live bytes: Go's own for what is at least as large
+// as the headroom, and more for less.
 func gcPercent(live uint64) int {
 	return max(goPercent, int(math.Round(headroom/float64(max(live, leastLive))*100)))
 }

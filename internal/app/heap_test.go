@@ -7,7 +7,7 @@ import (
 
 func TestGCPercent(t *testing.T) {
 	t.Parallel()
-	for live, want := range map[uint64]int{0: 600, 2 << 20: 600, 12 << 20: 200, 24 << 20: 100, 10 << 30: 100} {
+	for live, want := range map[uint64]int{0: 500, 2 << 20: 500, 10 << 20: 200, 20 << 20: 100, 10 << 30: 100} {
 		if got := gcPercent(live); got != want {
 			t.Errorf("%d live bytes: GOGC %d, want %d", live, got, want)
 		}

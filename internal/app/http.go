@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"serin/internal/api"
+	"serin/internal/gatehouse"
 	"serin/internal/infer"
 	"serin/internal/kayenta"
 	"serin/internal/trace"
@@ -37,18 +38,18 @@ type hall struct {
 // routes puts every path of the server on a mux, each behind its lock. Where
 // control has an address of its own, the front is another mux, with what is for
 // predictions.
-func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.Registry, g *gate, l *lock) (*hall, error) {
+func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.Registry, g *gate, l *gatehouse.Lock) (*hall, error) {
 	h := &hall{}
-	admin := &corridor{lock: l, patterns: &h.inside}
+	admin := gatehouse.NewCorridor(l, &h.inside)
 	h.endPages = api.Register(admin, y.controls, c.Version, c.MaxModelBytes)
 	calls := newCalls(c.Log)
 	metrics.MustRegister(calls.collectors()...)
 	counted := calls.behind(&admin.ServeMux)
-	guarded := api.Guard(unhurried(counted))
+	guarded := protocols.Plain(api.Guard(unhurried(counted)))
 
-	mux := &corridor{lock: l, patterns: &h.inside}
+	mux := gatehouse.NewCorridor(l, &h.inside)
 	predictions(mux, y, protocols, g)
-	protocols.Manage(mux, y, func(h http.Handler) http.Handler { return api.Guard(unhurried(h)) })
+	protocols.Manage(mux, y, func(h http.Handler) http.Handler { return protocols.Plain(api.Guard(unhurried(h))) })
 	for _, below := range []string{"/admin/", "/gate/", "/models/{model}/gate/"} { // each path below has its own lock
 		mux.ServeMux.Handle(below, guarded)
 	}
@@ -79,22 +80,22 @@ func routes(c *Config, y *yard, protocols *infer.Protocols, metrics *prometheus.
 	mux.Handle("GET /docs", pages)
 	mux.Handle("GET /docs/", pages)
 	mux.Handle("/", api.NotFound("Predictions are at POST /predict or POST /models/NAME/predict, control is below /admin/, and GET /openapi.json describes it."))
-	l.entrance(mux)
-	h.control = entered(c, y, protocols, g, mux)
+	l.Entrance(mux)
+	h.control = entered(c, y, protocols, g, l, mux)
 	h.front, h.outside = h.control, h.inside
-	err := errors.Join(admin.err(), mux.err())
+	err := errors.Join(admin.Err(), mux.Err())
 	if c.AdminListen != "" {
 		h.outside = nil
-		outside := &corridor{lock: l, patterns: &h.outside}
+		outside := gatehouse.NewCorridor(l, &h.outside)
 		predictions(outside, y, protocols, g)
 		outside.Handle("/", api.NotFound("Predictions are at POST /predict or POST /models/NAME/predict; control has another address."))
-		h.front, err = entered(c, y, protocols, g, outside), errors.Join(err, outside.err())
+		h.front, err = entered(c, y, protocols, g, l, outside), errors.Join(err, outside.Err())
 	}
 	return h, err
 }
 
 // predictions are what clients of models need.
-func predictions(mux *corridor, y *yard, protocols *infer.Protocols, g *gate) {
+func predictions(mux *gatehouse.Corridor, y *yard, protocols *infer.Protocols, g *gate) {
 	mux.Handle("POST /predict", y.standard.front) // the default model's, also while that is unloaded
 	protocols.Register(mux)
 	mux.Handle("POST /judge", kayenta.Handler())
@@ -118,24 +119,24 @@ func predictions(mux *corridor, y *yard, protocols *infer.Protocols, g *gate) {
 }
 
 // entered is what every request meets first.
-func entered(c *Config, y *yard, protocols *infer.Protocols, g *gate, mux *corridor) http.Handler {
-	front, anyAddress := y.standard.front, c.exposed()
+func entered(c *Config, y *yard, protocols *infer.Protocols, g *gate, l *gatehouse.Lock, mux *gatehouse.Corridor) http.Handler {
+	front, anyAddress := y.standard.front, gatehouse.Exposed(c.Listen, c.AdminListen)
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
-		if !knownHost(c.AllowedHosts, anyAddress, r.Host) {
-			protocols.Refuse(w, r, http.StatusForbidden, foreignHost(r.Host))
+		if !gatehouse.KnownHost(c.AllowedHosts, anyAddress, r.Host) {
+			protocols.Refuse(w, r, http.StatusForbidden, gatehouse.ForeignHost(r.Host))
 			return
 		}
 		if r.URL.Path == "/predict" && r.Method == http.MethodPost { // nearly always; the mux has dozens of patterns to look through
-			if mux.lock.opens(w, r, ruleOfDefault, "") {
+			if r, ok := l.Predicts(w, r, ""); ok {
 				front.ServeHTTP(w, r)
 			}
 			return
 		}
 		if name, ok := modelOf(r); ok { // likewise, with a look-up
-			if mux.lock.opens(w, r, ruleOfNamed, name) {
+			if r, ok := l.Predicts(w, r, name); ok {
 				protocols.Predict(name, w, r)
 			}
 			return
@@ -149,9 +150,10 @@ func entered(c *Config, y *yard, protocols *infer.Protocols, g *gate, mux *corri
 		trace.Echo(w.Header(), r.Header)
 		if at, sampled := c.tracer.Sampled(r.Header); sampled {
 			c.tracer.Serve(at, routeOf(r), w, r, inner)
-			return
+		} else {
+			inner(w, r)
 		}
-		inner(w, r)
+		gatehouse.Drain(w, r)
 	})
 }
 
@@ -193,7 +195,7 @@ func narrow(next http.Handler) http.Handler {
 		if inner, ok := wire.(interface{ NetConn() net.Conn }); ok { // TLS
 			wire = inner.NetConn()
 		}
-		if c, ok := wire.(*net.TCPConn); ok && r.ProtoMajor == 1 {
+		if c, ok := wire.(interface{ SetWriteBuffer(bytes int) error }); ok && r.ProtoMajor == 1 {
 			_ = c.SetWriteBuffer(64 << 10) // one that keeps more is slower to find out
 		}
 		next.ServeHTTP(w, r)

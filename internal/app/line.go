@@ -11,6 +11,7 @@ import (
 
 	"serin/internal/api"
 	"serin/internal/control"
+	"serin/internal/fetch"
 	"serin/internal/infer"
 	"serin/internal/model"
 	"serin/internal/notify"
@@ -55,6 +56,7 @@ type yard struct {
 	served    atomic.Pointer[[]*line] // a change is another list; the default model's first
 	protocols *infer.Protocols
 	writes    writes
+	folder    folder
 	fleet     *fleet // nil where the store is this process's alone
 
 	leaving context.Context // ends when no model may come any more
@@ -96,7 +98,7 @@ func (y *yard) lay(m Model) *line {
 		y.platforms[m.Name] = p
 	}
 	cars := &engines{
-		name: m.Name, root: y.root, data: y.data, limit: c.MaxModelBytes, reading: c.Reading, store: y.memory, shelf: y.shelf, table: p.table,
+		name: m.Name, folder: fetch.Folder{Root: y.root, Private: y.data}, porter: c.porter, limit: c.MaxModelBytes, reading: c.Reading, store: y.memory, shelf: y.shelf, table: p.table,
 		slowdown: c.Slowdown, log: c.Log, tracer: c.tracer, loaded: map[string]model.Predictor{}, heap: y.heap,
 	}
 	config := control.Config{Model: m.Name, Engines: cars, Log: c.Log, Drills: c.Drills, Fleet: y.fleet.shared()}
@@ -332,7 +334,7 @@ func (y *yard) serving() []Serving {
 	var all []Serving
 	for _, l := range y.lines() {
 		state := l.pilot.Peek().State
-		s := Serving{State: state, Given: l.Path, Named: slices.ContainsFunc(y.config.Models, func(m Model) bool { return m.Name == l.Name }), Signature: l.table.Table().Stable.Predictor.Signature(), Changed: l.cars.changed(state.Stable)}
+		s := Serving{State: state, Given: l.Path, Named: slices.ContainsFunc(y.config.Models, func(m Model) bool { return m.Name == l.Name }), Signature: l.table.Table().Stable.Predictor.Signature(), Changed: l.cars.folder.Changed(state.Stable.Path, state.Stable.Size, state.Stable.SHA256)}
 		if s.Changed {
 			y.config.Log.Warn("the file that stable came from has changed since; the copy from then is served", "model", l.Name, "path", state.Stable.Path, "sha256", state.Stable.SHA256)
 		}

@@ -187,10 +187,10 @@ func TestBadModels(t *testing.T) {
 		{"broken", func(c *Config) { c.Models = append(c.Models, Model{Name: "fraud", Path: "models/none"}) }, "model fraud: there is no file models/none"},
 		{"no folder", func(c *Config) { c.Folder = "none" }, "the folder of models: "},
 		{"outside", func(c *Config) { c.Folder = "/etc" }, "lies outside"},
-		{"empty folder", folder(), "the folder many has no model files: put some there"},
+		{"empty folder", folder(), "the folder many has no model files that can be served: put some there"},
 		{"no models", folder("README.md"), "the folder many has no model files"},
 		{"one stem", folder("a.joblib", "a.pkl"), "two models are called a: many/a.joblib and many/a.pkl; rename"},
-		{"bad stem", folder("my model.joblib"), `many/my model.joblib: "my model" cannot be the name of a model`},
+		{"bad stem", folder("my model.joblib"), "the folder many has no model files that can be served"},
 	} {
 		c := configFor(t)
 		tt.with(&c)

@@ -1,11 +1,13 @@
 package app
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestLogin: a browser without a session is led to where it gets one, for a token
@@ -55,7 +57,7 @@ func TestLogin(t *testing.T) {
 	is("no session, below", do("GET", "/admin/state", "same-origin", nil), 401, "")
 	page := do("GET", "/login", "none", nil)
 	is("the page", page, 200, "")
-	if policy := page.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; form-action 'self'") {
+	if policy := page.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; script-src 'sha256-") || !strings.Contains(policy, "; form-action 'self'") {
 		t.Errorf("the page's policy is %q", policy)
 	}
 	is("a wrong token", do("POST", "/login", "same-origin", token("wrong")), 401, "")
@@ -75,8 +77,17 @@ func TestLogin(t *testing.T) {
 	is("what a deployer may, without a canary", do("POST", "/admin/rollback-canary", "same-origin", nil), 409, "")
 	is("the same from another page", do("POST", "/admin/rollback-canary", "cross-site", nil), 403, "")
 	is("a page of another site logs out", do("POST", "/logout", "cross-site", nil), 403, "")
+	is("a link of a session", do("POST", "/login/link", "same-origin", nil), 403, "")
 	is("log out", do("POST", "/logout", "same-origin", nil), 303, "/login")
 	is("logged out", do("GET", "/", "none", nil), 303, "/login")
+	// A link is good once, and not in the address that a server is sent.
+	code := r.codeOfLink(held["viewer"])
+	is("a code in the address", do("POST", "/login?code="+code, "same-origin", url.Values{}), 422, "")
+	is("a code of another page", do("POST", "/login", "cross-site", url.Values{"code": {code}}), 403, "")
+	is("a code", do("POST", "/login", "same-origin", url.Values{"code": {code}}), 303, "/")
+	is("the dashboard by a link", do("GET", "/", "same-origin", nil), 200, "")
+	is("what a viewer may not, by a link", do("POST", "/admin/rollback-canary", "same-origin", nil), 403, "")
+	is("a code again", do("POST", "/login", "same-origin", url.Values{"code": {code}}), 401, "")
 }
 
 // TestNoLoginWithoutKeys: where nobody is asked for a key, the page leads back.
@@ -87,4 +98,20 @@ func TestNoLoginWithoutKeys(t *testing.T) {
 	if status, text := r.knock(r.url, "POST", "/login", "", ""); status != 303 {
 		t.Errorf("%d %s", status, text)
 	}
+}
+
+// codeOfLink makes a link, and takes out of it what logs in.
+func (r *running) codeOfLink(token string) string {
+	r.t.Helper()
+	status, text := r.knock(r.url, http.MethodPost, "/login/link", token, "")
+	var made struct {
+		Path    string
+		Expires time.Time
+	}
+	err := json.Unmarshal([]byte(text), &made)
+	path, code, found := strings.Cut(made.Path, "#code=")
+	if err != nil || status != http.StatusOK || path != "/login" || !found || time.Until(made.Expires) > 6*time.Minute {
+		r.t.Fatalf("a link: %d %s (%v)", status, text, err)
+	}
+	return code
 }

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -46,6 +47,7 @@ func overall(name, help string, labels ...string) *prometheus.Desc {
 var (
 	predictSeconds   = desc("predict_duration_seconds", "Time of answered prediction requests in the handler, from header to reply.", "version", "role", "protocol")
 	predictRequests  = desc("predict_requests_total", "Prediction requests by protocol and HTTP status (that of gRPC's code); refused ones have no version and role, and those for a model that is not here no model.", "version", "role", "protocol", "code")
+	predictFailures  = desc("predict_failures_total", "Predictions that gave no answer: the model's code broke, it was not ready at its deadline, or it has no answer to the row.", "version", "role", "reason")
 	modelInfo        = desc("model_info", "Always 1, for each version that answers requests now.", "version", "role", "sha256")
 	loadSeconds      = desc("model_load_duration_seconds", "Time that versions took to become ready: read, checked and warmed.")
 	loadFailures     = desc("model_load_failures_total", "Versions that were loaded and not accepted.")
@@ -86,12 +88,17 @@ var (
 	shed          = overall("predict_shed_total", "Prediction requests that were told to come again: the queue was full, or they had waited too long or past their deadline, or there was no memory for their body.", "reason")
 	writeSeconds  = overall("store_write_duration_seconds", "Time of durable writes.", "operation")
 	writeFailures = overall("store_write_failures_total", "Durable writes that failed.", "operation")
+	hookSent      = overall("webhook_sent_total", "Events that a web hook has taken.", "hook")
+	hookFailures  = overall("webhook_failures_total", "Tries to tell a web hook an event that have failed.", "hook")
+	hookRetries   = overall("webhook_retries_total", "Tries beyond an event's first.", "hook")
+	hookLetters   = overall("webhook_dead_letters", "Events that were given up, and are kept to be told again; of several replicas the one has them that tells.", "hook")
+	hookArrived   = overall("webhook_last_success_timestamp_seconds", "When a web hook has taken an event last; 0 before it has, since the process started.", "hook")
 
 	all = []*prometheus.Desc{
-		predictSeconds, predictRequests, modelInfo, loadSeconds, loadFailures, phase, verdict, monitorVerdict, alarm, drill, looked, logE, logEThreshold,
+		predictSeconds, predictRequests, predictFailures, modelInfo, loadSeconds, loadFailures, phase, verdict, monitorVerdict, alarm, drill, looked, logE, logEThreshold,
 		slowdown, smallestSlowdown, tolerance, trafficRatio, samples, failures, abandoned, unfinished, meanSeconds, difference, pValue, startedAt,
 		elapsedSeconds, periodSeconds, decisions, generation, astray, storeHeard, buildInfo, inFlight, inFlightMost, queued, queuedMost, bodyBytes, bodyBytesMost, shed,
-		writeSeconds, writeFailures,
+		writeSeconds, writeFailures, hookSent, hookFailures, hookRetries, hookLetters, hookArrived,
 	}
 )
 
@@ -129,11 +136,14 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		count(writeFailures, w.failed, operation)
 	})
 	if f := m.yard.fleet; f != nil {
-		heard := 0.0
-		if at := f.Heard(); !at.IsZero() {
-			heard = float64(at.UnixMilli()) / 1000
-		}
-		gauge(storeHeard, heard)
+		gauge(storeHeard, timestamp(f.Heard()))
+	}
+	for _, h := range m.yard.herald.Meters() {
+		count(hookSent, h.Sent, h.Name)
+		count(hookFailures, h.Failed, h.Name)
+		count(hookRetries, h.Again, h.Name)
+		gauge(hookLetters, float64(h.Letters), h.Name)
+		gauge(hookArrived, timestamp(h.Arrived), h.Name)
 	}
 	lines := m.yard.lines()
 	if !slices.ContainsFunc(lines, func(l *line) bool { return l.standard }) { // its paths are still asked
@@ -163,6 +173,9 @@ func (l *line) collect(ch chan<- prometheus.Metric) {
 			seen := g.Snapshot()
 			ch <- distributed(predictSeconds, &seen, l.Name, a.version, string(a.role), in.String())
 			put(predictRequests, prometheus.CounterValue, float64(seen.Count), a.version, string(a.role), in.String(), "200")
+		})
+		a.meter.EachFailure(func(why route.Failure, n uint64) {
+			put(predictFailures, prometheus.CounterValue, float64(n), a.version, string(a.role), why.String())
 		})
 	}
 	ch <- prometheus.MustNewConstSummary(loadSeconds, loads.ready, loads.time.Seconds(), nil, l.Name)
@@ -216,7 +229,7 @@ func (l *line) canary(gauge gauges) {
 	}
 	r := h.State.Rollout
 	gauge(modelInfo, 1, r.Canary.Name, string(route.Canary), r.Canary.SHA256)
-	gauge(startedAt, float64(r.Started.UnixMilli())/1e3)
+	gauge(startedAt, timestamp(r.Started))
 	gauge(elapsedSeconds, h.Elapsed.Seconds())
 	gauge(periodSeconds, r.Plan.Period.Seconds())
 	gauge(tolerance, r.Plan.Tolerance)
@@ -265,6 +278,14 @@ func putWatch(gauge gauges, w *control.Watch) {
 	if w.SmallestSlowdown != nil {
 		gauge(smallestSlowdown, *w.SmallestSlowdown)
 	}
+}
+
+// timestamp is a moment as Prometheus has it: seconds, 0 for none.
+func timestamp(at time.Time) float64 {
+	if at.IsZero() {
+		return 0
+	}
+	return float64(at.UnixMilli()) / 1e3
 }
 
 func is(b bool) float64 {

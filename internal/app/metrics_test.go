@@ -243,6 +243,7 @@ func TestMetricsOfProtocols(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
+		`serin_predict_failures_total{model="churn",reason="panic",role="stable",version="model_v1"} 0`,
 		`serin_predict_in_flight 0`, `serin_predict_queued 0`, `serin_predict_shed_total{reason="queue_full"} 0`,
 		`serin_model_load_duration_seconds_count{model="churn"} 1`, `serin_model_info{model="churn",role="stable",`,
 		`serin_store_write_duration_seconds_count{operation="commit"} 1`, `serin_store_write_failures_total{operation="commit"} 0`,

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,8 +11,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
+	"serin/internal/fetch"
 	"serin/internal/model/format"
 	"serin/internal/rollout"
 )
@@ -71,8 +73,8 @@ func (c *Config) models(root *os.Root) ([]Model, error) {
 	if c.Folder == "" {
 		return c.Models, nil
 	}
-	found, bad, err := inFolder(root, c.Folder, c.Log)
-	if err = errors.Join(err, bad); err != nil {
+	found, err := new(folder).models(root, c.Folder, c.Log)
+	if err != nil {
 		return nil, err
 	}
 	all := slices.Clone(c.Models)
@@ -83,68 +85,106 @@ func (c *Config) models(root *os.Root) ([]Model, error) {
 		all = append(all, m)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("the folder %s has no model files: put some there, or name one with --model NAME=FILE", c.Folder)
+		return nil, fmt.Errorf("the folder %s has no model files that can be served: put some there, or name one with --model NAME=FILE", c.Folder)
 	}
 	return all, nil
 }
 
-// later are the models that lie in the folder by now. What is wrong with one file
-// is said, and keeps nobody from the others.
+// later are the models that lie in the folder by now.
 func (y *yard) later() ([]Model, error) {
 	if y.config.Folder == "" {
 		return nil, nil
 	}
-	found, bad, err := inFolder(y.root, y.config.Folder, y.config.Log)
-	if bad != nil {
-		y.config.Log.Warn("a file in the folder of models cannot be one", "err", bad)
-	}
-	return found, err
+	return y.folder.models(y.root, y.config.Folder, y.config.Log)
 }
 
-// inFolder finds the models of a folder: each file whose first bytes may be a
-// model's, called as the file without its extension, in the order of names. bad
-// says of the others why they cannot be called so, or read. Folders and hidden
+// folder is what is known of the files in the folder of models: each is opened, and
+// what is wrong with it said, once for as long as it stays the same file.
+type folder struct {
+	mu    sync.Mutex
+	files map[string]glance
+}
+
+// glance is what a file looked like. It is another file where its size, its time or
+// its place on the disk is another one.
+type glance struct {
+	size  int64
+	at    time.Time
+	node  uint64
+	other string // what it is, "" for what may be a model
+}
+
+// models finds the models of a folder: each file whose first bytes may be a
+// model's, called as the file without its extension, in the order of names. What is
+// wrong with one file is said, and keeps nobody from the others. Folders and hidden
 // files are passed over, and what cannot be a model, such as a README or golden
 // predictions.
-func inFolder(root *os.Root, folder string, log *slog.Logger) (found []Model, bad, err error) {
-	inside, fault := resolve(root, folder)
-	if fault != nil {
-		return nil, nil, fmt.Errorf("the folder of models: %w", fault)
+func (f *folder) models(root *os.Root, name string, log *slog.Logger) (found []Model, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	inside, err := fetch.Folder{Root: root}.Inside(name)
+	if err != nil {
+		return nil, fmt.Errorf("the folder of models: %w", err)
 	}
 	entries, err := fs.ReadDir(root.FS(), path.Clean(filepath.ToSlash(inside)))
 	if err != nil {
-		return nil, nil, fmt.Errorf("the folder of models: %w", err)
+		return nil, fmt.Errorf("the folder of models: %w", err)
 	}
+	before := f.files
+	f.files = make(map[string]glance, len(entries))
 	for _, entry := range entries {
-		name := entry.Name()
-		if strings.HasPrefix(name, ".") || strings.HasSuffix(name, goldenSuffix) {
+		file := entry.Name()
+		if strings.HasPrefix(file, ".") || strings.HasSuffix(file, goldenSuffix) {
 			continue
 		}
-		other, err := looks(root, filepath.Join(inside, name))
-		if err != nil {
-			bad = errors.Join(bad, fmt.Errorf("the folder of models: %w", err))
+		now, err := glanceAt(root, filepath.Join(inside, file), before[file])
+		if err != nil { // it may be readable the next time
+			log.Warn("a file in the folder of models cannot be read: let this server read it, or move it out of the folder", "err", err)
 			continue
 		}
-		if other != "" {
-			level := slog.LevelInfo
-			if slices.Contains(extensions, strings.ToLower(filepath.Ext(name))) {
-				level = slog.LevelWarn
-			}
-			log.Log(context.Background(), level, "no model", "file", filepath.Join(folder, name), "is", other)
-			continue
+		fresh := now != before[file]
+		f.files[file] = now
+		m := Model{Name: stem(file), Path: filepath.Join(name, file)}
+		switch err := CheckName(m.Name); {
+		case now.other != "" && fresh:
+			noModel(log, m.Path, now.other)
+		case now.other != "":
+		case err == nil:
+			found = append(found, m)
+		case fresh:
+			log.Warn("a file in the folder of models cannot be served by its name: rename it, or move it out of the folder and give it a name with --model NAME=FILE", "file", m.Path, "err", err)
 		}
-		m := Model{Name: stem(name), Path: filepath.Join(folder, name)}
-		if err := CheckName(m.Name); err != nil {
-			bad = errors.Join(bad, fmt.Errorf("%s: %w; rename the file, or move it out of the folder and give it a name with --model NAME=FILE", m.Path, err))
-			continue
-		}
-		found = append(found, m)
 	}
-	return found, bad, nil
+	return found, nil
+}
+
+// noModel tells of a file that is not served: as a warning where it was meant to be.
+func noModel(log *slog.Logger, file, is string) {
+	if !slices.Contains(extensions, strings.ToLower(filepath.Ext(file))) {
+		log.Info("no model", "file", file, "is", is)
+		return
+	}
+	log.Warn("a file in the folder of models is called like one and cannot be served: write it again, or move it out of the folder; serin inspect says more", "file", file, "is", is)
 }
 
 // extensions are of files that are meant to be models, whatever is in them.
 var extensions = []string{".joblib", ".pkl", ".pickle", ".skops", ".ubj", ".cbm", ".onnx"}
+
+// glanceAt is what a file looks like now. One that is as it was is not opened.
+func glanceAt(root *os.Root, name string, before glance) (glance, error) {
+	info, err := root.Stat(name)
+	if err != nil {
+		return glance{}, err
+	}
+	now := glance{size: info.Size(), at: info.ModTime(), other: before.other}
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		now.node = s.Ino
+	}
+	if now != before {
+		now.other, err = looks(root, name)
+	}
+	return now, err
+}
 
 // looks says what a file is that is no model, "" for what may be one.
 func looks(root *os.Root, name string) (string, error) {

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"serin/internal/api"
 	"serin/internal/train"
@@ -182,4 +184,62 @@ func TestManyDeploysLeaveLittleBehind(t *testing.T) {
 	if n := strings.Count(r.metrics(), "serin_predict_duration_seconds_count"); n > maxServed || n < 2 {
 		t.Errorf("meters of %d versions", n)
 	}
+}
+
+// TestOneBadFile: what cannot be served is said, once for as long as it stays the same
+// file, and keeps nobody from the others; and a file that stays the same is not opened.
+func TestOneBadFile(t *testing.T) {
+	t.Parallel()
+	c := configFor(t)
+	good, err := os.ReadFile(filepath.Join(c.Root, "models/model_v1.joblib"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string) string { return filepath.Join(c.Root, "models", name) }
+	write := func(name string, text []byte, when time.Time) {
+		t.Helper()
+		if err := errors.Join(os.WriteFile(at(name), text, 0o600), os.Chtimes(at(name), when, when)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	then := time.Now().Add(-time.Hour)
+	write("my model.joblib", good, then)
+	write("page.joblib", []byte("<!doctype html><html>no model</html>"), then)
+	write("metrics.json", []byte(`{"auc": 0.9}`), then)
+	root, err := os.OpenRoot(c.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	var said bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	var f folder
+	for range 3 {
+		found, err := f.models(root, "models", log)
+		if err != nil || len(found) != 2 || found[0].Name != "model_v1" || found[1].Name != "model_v2" {
+			t.Fatalf("%v %v", found, err)
+		}
+	}
+	for _, want := range []string{`level=WARN msg="a file in the folder of models cannot be served by its name: rename it`, `file="models/my model.joblib"`, `level=WARN msg="a file in the folder of models is called like one`, "file=models/page.joblib", `level=INFO msg="no model" file=models/metrics.json`} {
+		if strings.Count(said.String(), want) != 1 {
+			t.Errorf("%s is not said once:\n%s", want, said.String())
+		}
+	}
+	// Of the same size and time it is the same file, whatever is in it: nobody looks.
+	write("page.joblib", good[:36], then)
+	if found, _ := f.models(root, "models", log); len(found) != 2 {
+		t.Errorf("a file that stays the same was opened: %v", found)
+	}
+	write("page.joblib", good[:36], then.Add(time.Second))
+	if found, _ := f.models(root, "models", log); len(found) != 3 {
+		t.Errorf("a file that has changed was not looked at: %v", found)
+	}
+	// A server starts with it, too.
+	c.Models, c.Folder = nil, "models"
+	if err := os.Remove(at("page.joblib")); err != nil {
+		t.Fatal(err)
+	}
+	r := launch(t, c)
+	defer r.stop()
+	r.is("/models/model_v2/predict", row, 200, "")
 }

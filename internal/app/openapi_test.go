@@ -22,7 +22,7 @@ import (
 )
 
 // static are the files of the pages, and how one comes to them, which are no calls.
-var static = []string{"GET /login", "POST /login", "POST /logout", "GET /assets/", "GET /storybook.html", "GET /docs/"}
+var static = []string{"GET /login", "POST /login", "POST /login/link", "POST /logout", "GET /assets/", "GET /storybook.html", "GET /docs/"}
 
 // TestEveryCallIsDescribed holds the description against the paths that are served:
 // there is nothing that one has and the other has not.
@@ -51,7 +51,7 @@ func TestEveryCallIsDescribed(t *testing.T) {
 	c, y := configFor(t), &yard{}
 	y.standard.front = infer.NewHandler(new(route.Switch), infer.DefaultLimits(), c.Log)
 	protocols := y.standard.front.Protocols("churn", "", func() bool { return true })
-	all, err := routes(&c, y, protocols, prometheus.NewRegistry(), new(gate), &lock{protocols: protocols})
+	all, err := routes(&c, y, protocols, prometheus.NewRegistry(), new(gate), c.Admission.Lock(nil, protocols.Refuse))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -159,6 +159,37 @@ func TestTheDefaultModelMayGo(t *testing.T) {
 	r.is("/predict", row, 200, "model_v2") // what was decided is in its state
 }
 
+// TestNoBodyIsUnpacked: control says so, and what it takes instead.
+func TestNoBodyIsUnpacked(t *testing.T) {
+	t.Parallel()
+	r := launch(t, configFor(t))
+	defer r.stop()
+	for _, path := range []string{"/admin/deploy-canary", "/admin/rollback-canary", "/gate/advance", "/v2/repository/models/churn/unload", "/models/churn/gate/promote", "/predict"} {
+		r.is(path, "\x1f\x8bnothing", 415, "send it uncompressed", "Content-Encoding", "gzip")
+	}
+	res, err := http.Post(r.url+"/admin/rollback-canary", "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusConflict || res.Header.Get("Accept-Encoding") != "" {
+		t.Errorf("a body as it is: %s", res.Status)
+	}
+	req, err := http.NewRequest(http.MethodPost, r.url+"/predict", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Encoding", "br")
+	refused, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer refused.Body.Close()
+	if refused.Header.Get("Accept-Encoding") != "identity" {
+		t.Errorf("a prediction's refusal does not say what is taken: %v", refused.Header)
+	}
+}
+
 // TestWhatCanBeLoaded: what lies in the folder by now, and what has a state.
 func TestWhatCanBeLoaded(t *testing.T) {
 	t.Parallel()

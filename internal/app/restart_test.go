@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"serin/internal/api"
+	"serin/internal/gatehouse"
 	"serin/internal/notify"
 	"serin/internal/rollout"
 	"serin/internal/store"
@@ -316,11 +317,11 @@ func TestNobodyIsToldThatThereIsNoCanary(t *testing.T) {
 			t.Errorf("the first request is answered while the phase is %q", phase)
 		}
 	}
-	s, err := assemble(c, y, &gatehouse{}, prometheus.NewRegistry())
+	s, err := assemble(c, y, &gatehouse.House{}, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.run(ctx, &addresses{http: &accepting{Listener: l, first: first}}, box, func(Ready) { cancel(ErrAtOnce) }); err != nil {
+	if err := s.run(ctx, &gatehouse.Addresses{HTTP: &accepting{Listener: l, first: first}}, box, func(Ready) { cancel(ErrAtOnce) }); err != nil {
 		t.Error(err)
 	}
 }

@@ -15,8 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"serin/internal/fetch"
+	"serin/internal/gatehouse"
 	"serin/internal/infer"
-	"serin/internal/keys"
 	"serin/internal/model"
 	"serin/internal/notify"
 	"serin/internal/rollout"
@@ -72,15 +73,15 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 		return err
 	}
 	c.Log = slog.New(trace.Logs(c.Log.Handler()))
-	house, err := c.Admission.open()
+	house, err := c.Admission.Open()
 	if err != nil {
 		return err
 	}
-	at, err := listenAll(ctx, &c)
+	at, err := gatehouse.Listen(ctx, c.Listen, c.AdminListen, c.grpcAddress())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, at.close()) }()
+	defer func() { err = errors.Join(err, at.Close()) }()
 	root, err := openRoot(c.Root)
 	if err != nil {
 		return fmt.Errorf("opening the directory of model files: %w", err)
@@ -90,7 +91,11 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 	if err != nil {
 		return err
 	}
-	memory, err := store.Open(c.Data, store.Options{Step: c.Step, URL: c.Store})
+	c.Artifacts.Forbidden = c.Data
+	if c.porter, err = fetch.New(c.Artifacts); err != nil {
+		return err
+	}
+	memory, err := store.Open(c.Data, store.Options{Step: c.Step, URL: c.Store, Share: c.Share})
 	if err != nil {
 		return err
 	}
@@ -112,7 +117,7 @@ func Run(ctx context.Context, c Config, ready func(Ready)) (err error) {
 		return err
 	}
 	defer func() { closeTracer(ctx, &c) }()
-	fleet, err := newFleet(&c, memory, at.http.Addr().String(), box.start.Killed)
+	fleet, err := newFleet(&c, memory, at.HTTP.Addr().String(), box.start.Killed)
 	if err != nil {
 		return err
 	}
@@ -151,26 +156,23 @@ func openRoot(dir string) (*os.Root, error) {
 type server struct {
 	config Config
 	yard   *yard
-	house  *gatehouse
+	house  *gatehouse.House
 	http   *http.Server
 	admin  *http.Server // nil where control is at the same address
 	rpc    *infer.RPC
 	gate   gate
 }
 
-func assemble(c Config, y *yard, house *gatehouse, registry *prometheus.Registry) (*server, error) {
+func assemble(c Config, y *yard, house *gatehouse.House, registry *prometheus.Registry) (*server, error) {
 	s := &server{config: c, yard: y, house: house}
 	protocols := y.standard.front.Protocols(y.models[0].Name, c.Version, func() bool { return s.gate.ready.Load() && !s.gate.draining.Load() })
 	y.protocols = protocols
 	y.serve(y.lines())
 	registry.MustRegister(newMetrics(c.Version, y, protocols)...)
-	l := &lock{protocols: protocols}
-	if house.ring != nil {
-		l.guard = keys.NewGuard(house.ring, y.models[0].Name, time.Now, c.Log)
-	}
-	protocols.Guard(l.guard, c.AdminListen != "")
-	s.rpc = protocols.GRPC(append(house.rpc(), grpc.ChainUnaryInterceptor(c.tracer.Unary))...)
-	h, err := routes(&s.config, y, protocols, registry, &s.gate, l)
+	guard := house.Guard(y.models[0].Name, c.Log)
+	protocols.Guard(guard, c.AdminListen != "")
+	s.rpc = protocols.GRPC(append(house.RPC(c.GRPC), grpc.ChainUnaryInterceptor(c.tracer.Unary))...)
+	h, err := routes(&s.config, y, protocols, registry, &s.gate, c.Admission.Lock(guard, protocols.Refuse))
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +181,7 @@ func assemble(c Config, y *yard, house *gatehouse, registry *prometheus.Registry
 		s.admin = newServer(h.control, c.Log)
 	}
 	for _, server := range s.servers() {
-		house.secure(server)
+		house.Secure(server)
 		server.RegisterOnShutdown(h.endPages)
 	}
 	if c.hurry != nil {
@@ -196,29 +198,29 @@ func (s *server) servers() []*http.Server {
 	return []*http.Server{s.http, s.admin}
 }
 
-func (s *server) run(ctx context.Context, at *addresses, box *blackBox, ready func(Ready)) error {
+func (s *server) run(ctx context.Context, at *gatehouse.Addresses, box *blackBox, ready func(Ready)) error {
 	defer tell(ctx, s.yard.herald)()
 	if err := s.yard.recall(ctx, box); err != nil {
 		return err
 	}
 	failed := make(chan error, 3)
 	var serving sync.WaitGroup
-	if at.grpc != nil {
+	if at.GRPC != nil {
 		serving.Go(func() {
-			if err := s.rpc.Serve(at.grpc); err != nil {
+			if err := s.rpc.Serve(at.GRPC); err != nil {
 				failed <- fmt.Errorf("serving gRPC: %w", err)
 			}
 		})
 	}
 	for i, server := range s.servers() {
 		serving.Go(func() {
-			if err := s.house.serve(server, []net.Listener{at.http, at.admin}[i]); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.house.Serve(server, []net.Listener{at.HTTP, at.Admin}[i]); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("serving HTTP: %w", err)
 			}
 		})
 	}
 	watching, done := context.WithCancel(ctx)
-	serving.Go(func() { s.house.watch(watching, &s.config) })
+	serving.Go(func() { s.house.Watch(watching, s.config.Log) })
 	defer serving.Wait()
 	defer done()
 	if err := s.yard.boot(ctx); err != nil {
@@ -227,7 +229,8 @@ func (s *server) run(ctx context.Context, at *addresses, box *blackBox, ready fu
 	defer s.yard.work(ctx)()
 	s.gate.ready.Store(true)
 	s.rpc.Ready(true)
-	ready(Ready{URL: at.url(s.house, at.http), Admin: at.url(s.house, at.admin), GRPC: at.rpc(), Models: s.yard.serving(), Resting: s.yard.resting(ctx)})
+	letGoOfTheStart()
+	ready(Ready{URL: s.house.URL(at.HTTP), Admin: s.house.URL(at.Admin), GRPC: at.RPC(), Models: s.yard.serving(), Resting: s.yard.resting(ctx)})
 	select {
 	case err := <-failed:
 		return errors.Join(err, s.close())

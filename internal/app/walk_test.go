@@ -38,6 +38,7 @@ func keysFor(t *testing.T, c *Config) tokens {
 	for _, role := range []string{"viewer", "predictor", "deployer", "admin"} {
 		add(role, role, "churn", "")
 	}
+	add("ghosts", "admin", "ghost", "") // a model that there is not
 	add("owner", "admin", "*", "")
 	add("expired", "admin", "*", "2020-01-01")
 	c.Admission.Keys = filepath.Join(t.TempDir(), "keys")
@@ -54,6 +55,15 @@ func (r *running) knock(base, method, path, token, body string) (int, string) {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(r.t.Context())
 	defer cancel()
+	way := http.DefaultTransport
+	if file, socket := strings.CutPrefix(base, "unix:"); socket {
+		base = "http://localhost"
+		own := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", file)
+		}}
+		defer own.CloseIdleConnections()
+		way = own
+	}
 	req, err := http.NewRequestWithContext(ctx, method, base+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
@@ -62,7 +72,7 @@ func (r *running) knock(base, method, path, token, body string) (int, string) {
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	res, err := http.DefaultTransport.RoundTrip(req) // which follows nobody elsewhere
+	res, err := way.RoundTrip(req) // which follows nobody elsewhere
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -79,6 +89,8 @@ func roleFor(method, path string) (roles []string, everyModel bool) {
 	switch {
 	case is(`/healthz|/readyz|/ping|/health|/v2/health/(live|ready)|/login|/logout`):
 		return []string{"nobody"}, false
+	case is(`/login/link`):
+		return []string{"viewer", "predictor", "deployer", "admin"}, false
 	case is(`/v2/repository/models/[^/]+/(load|unload)`):
 		return []string{"admin"}, false
 	case is(`/admin/(models/[^/]+/)?(deploy-canary|rollback-canary|promote-canary|canary-weight|toggle-slowdown)`):
@@ -122,11 +134,14 @@ func requestsOf(pattern, model string) (methods []string, path string) {
 // wrong keys nothing changes.
 func TestTheWalk(t *testing.T) {
 	t.Parallel()
-	for name, apart := range map[string]string{"one address": "", "control apart": "127.0.0.1:0"} {
+	for name, apart := range map[string]string{"one address": "", "control apart": "127.0.0.1:0", "a socket, metrics for all": ""} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := configFor(t)
 			c.AdminListen = apart
+			if c.Admission.OpenMetrics = strings.HasPrefix(name, "a socket"); c.Admission.OpenMetrics {
+				c.Listen = "unix:" + filepath.Join(shortDir(t), "serin.sock")
+			}
 			held := keysFor(t, &c)
 			front, inside := patterns(t, c)
 			c.Data += "-too"
@@ -152,12 +167,23 @@ func TestTheWalk(t *testing.T) {
 	}
 }
 
+// shortDir is a folder for a socket, whose name has a hundred bytes at most.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "serin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // patterns are those of the corridors that a server of these settings has.
 func patterns(t *testing.T, c Config) (front, inside []string) {
 	t.Helper()
 	y, _ := behindDoors(t, &c)
 	protocols := y.standard.front.Protocols("churn", "", func() bool { return true })
-	h, err := routes(&c, y, protocols, prometheus.NewRegistry(), new(gate), &lock{protocols: protocols})
+	h, err := routes(&c, y, protocols, prometheus.NewRegistry(), new(gate), c.Admission.Lock(nil, protocols.Refuse))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,6 +213,9 @@ func (r *running) walk(base, who, token string, patterns []string) {
 			}
 			for _, method := range methods {
 				roles, every := roleFor(method, path)
+				if reads := method == http.MethodGet || method == http.MethodHead; path == "/metrics" && reads && r.config.Admission.OpenMetrics {
+					roles, every = []string{"nobody"}, false
+				}
 				status, text := r.knock(base, method, path, token, "{}")
 				refused := status == http.StatusUnauthorized || status == http.StatusTooManyRequests || status == http.StatusForbidden || text == "" && status == http.StatusSeeOther
 				open := roles[0] == "nobody"
@@ -296,5 +325,23 @@ func TestScopes(t *testing.T) {
 	}
 	if _, text := r.knock(r.url, "GET", "/admin/models", held["viewer"], ""); strings.Contains(text, "fraud") || !strings.Contains(text, "churn") {
 		t.Errorf("the list for churn's viewer: %s", text)
+	}
+	// What is not there is told from what is another's by nobody.
+	for _, path := range []string{"/models/%s/predict", "/v1/models/%s:predict", "/v2/models/%s/infer", "/models/%s/invocations", "/v2/repository/models/%s/load", "/admin/models/%s/rollback-canary"} {
+		said := map[string]string{}
+		for _, model := range []string{"ghost", "nothing", "fraud", "churn"} {
+			status, text := r.knock(r.url, "POST", fmt.Sprintf(path, model), held["ghosts"], "{}")
+			if status/100 != 4 || model == "ghost" && strings.Contains(text, "churn") || strings.Contains(text, "fraud") {
+				t.Errorf("%s of %s: %d %s", path, model, status, text)
+			}
+			id := regexp.MustCompile(`"request_id":"[^"]*"`)
+			said[model] = fmt.Sprint(status) + id.ReplaceAllString(text, "")
+		}
+		if said["nothing"] != said["fraud"] || said["churn"] != said["fraud"] {
+			t.Errorf("%s says %q", path, said)
+		}
+	}
+	if status, text := r.knock(r.url, "POST", "/v1/models", held["ghosts"], "{}"); strings.Contains(text, "churn") {
+		t.Errorf("a path that there is not: %d %s", status, text)
 	}
 }

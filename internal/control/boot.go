@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -133,7 +134,7 @@ func (p *Pilot) bringBack(ctx context.Context, seen *record.Evidence) error {
 	}
 	canary := p.state.Rollout.Canary
 	err := p.Engines.Load(ctx, canary, &p.state.Stable)
-	if fault, ok := errors.AsType[*Fault](err); ok && (fault.Code == ModelRefused || fault.Code == ModelIncompatible) {
+	if fault, ok := errors.AsType[*Fault](err); ok && slices.Contains([]FaultCode{ModelRefused, ModelIncompatible, FileRefused, FileUnreachable}, fault.Code) {
 		_, err = p.commit(rollout.Event{Kind: rollout.Rollback, Actor: self, Reason: "the canary could not be loaded again: " + fault.Error()}, nil, seen)
 	}
 	if err != nil { // the start was called off, or the disk failed: nothing against the canary

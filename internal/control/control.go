@@ -79,7 +79,7 @@ type Engines interface {
 
 // Source is where a model file comes from.
 type Source struct {
-	// Path is the file, as the server sees it; of an upload, what its sender calls
+	// Path is the file, as the server sees it, or its address elsewhere; of an upload, what its sender calls
 	// it, and nothing is opened by it.
 	Path string
 	// SHA256 is what the digest of the bytes must be, GoldenSHA256 that of the
@@ -182,6 +182,8 @@ const (
 	UploadBroken FaultCode = "upload_broken"
 	// FileRefused: it is not a file that serin opens: a directory, too large, outside.
 	FileRefused FaultCode = "file_refused"
+	// FileUnreachable: it is elsewhere, and does not come.
+	FileUnreachable FaultCode = "file_unreachable"
 	// ModelRefused: the loader does not accept what is in it.
 	ModelRefused FaultCode = "model_refused"
 	// ModelIncompatible: it has other features or classes than stable.

@@ -28,8 +28,8 @@ func (p *Pilot) startDeploy(c Command, reply chan<- answer) {
 		reply <- answered(Health{}, errStopping)
 		return
 	}
-	if p.unsure { // a deploy of before may turn out to be on its way
-		reply <- answered(Health{}, storeDown(ErrUnsettled))
+	if p.unsure != nil { // a deploy of before may turn out to be on its way
+		reply <- answered(Health{}, storeDown(p.unsure))
 		return
 	}
 	if p.deploy != nil && p.state.Phase == rollout.Idle {
@@ -166,8 +166,8 @@ func (p *Pilot) Retire(ctx context.Context) error {
 			})
 		case p.deploy != nil:
 			reply <- answered(Health{}, &rollout.Refusal{Code: rollout.CanaryLoading, Detail: "a deploy of " + p.Model + " is on its way", Next: "Wait for it, or roll it back."})
-		case p.unsure: // it may turn out that there is one
-			reply <- answered(Health{}, storeDown(ErrUnsettled))
+		case p.unsure != nil: // it may turn out that there is one
+			reply <- answered(Health{}, storeDown(p.unsure))
 		default:
 			p.stopping = true
 			reply <- answer{}
@@ -178,9 +178,12 @@ func (p *Pilot) Retire(ctx context.Context) error {
 
 // callOff ends a rollout that is still loading, and answers its deploy.
 func (p *Pilot) callOff() {
-	if p.state.Phase == rollout.Loading && (p.Fleet == nil || p.state.Rollout.By == p.Fleet.Self.Name) {
-		_, _ = p.decide(rollout.Event{Kind: rollout.Rollback, Actor: self, Reason: stoppedWhileLoading})
-	}
+	_, _ = p.insist(func() (Health, error) { // else another replica takes this one's end for the canary's fault
+		if p.state.Phase != rollout.Loading || p.Fleet != nil && p.state.Rollout.By != p.Fleet.Self.Name {
+			return Health{}, nil
+		}
+		return p.decide(rollout.Event{Kind: rollout.Rollback, Actor: self, Reason: stoppedWhileLoading})
+	})
 	p.finish(Health{}, errStopping)
 }
 

@@ -114,11 +114,15 @@ func (p *Pilot) tick() {
 	if p.shown != nil && !p.unsaved && p.alarm(nil) == nil && !p.state.Phase.Split() {
 		return
 	}
-	if p.observed >= p.nextWatch {
+	switch {
+	case p.observed >= p.nextWatch:
 		p.nextWatch = p.observed.Truncate(watchEvery) + watchEvery
 		p.watchOver()
-	} else {
+	case p.Fleet == nil:
 		p.save()
+	case p.deaf && now.Sub(p.member.attended) >= attendEvery: // no look comes while time stands still
+		p.member.attended = now
+		p.observe()
 	}
 	if p.state.Phase == rollout.Live && p.observed >= p.state.Rollout.Plan.Period && !p.deaf {
 		// One look that was planned beforehand. If the commit fails, the phase is
@@ -127,9 +131,12 @@ func (p *Pilot) tick() {
 	}
 }
 
+// save makes the evidence durable. A fleet does so with each look and when its leader
+// stops: what was counted is in the rows of its replicas.
 func (p *Pilot) save() {
 	e := p.observe()
-	p.saved(p.Store.SaveEvidence(context.WithoutCancel(p.ctx), p.Model, p.state.Rollout.ID, &e))
+	ctx, id := context.WithoutCancel(p.ctx), p.state.Rollout.ID
+	p.saved(p.outside(func() error { return p.Store.SaveEvidence(ctx, p.Model, id, &e) }))
 }
 
 // stop leaves a state that the next start can go on from.
@@ -138,7 +145,9 @@ func (p *Pilot) stop() {
 	if p.Fleet != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), patience)
 		defer cancel()
-		_ = p.Fleet.beat(ctx) // what was counted last
+		if p.Fleet.beat(ctx) == nil && p.member.leads && p.state.Phase.Split() { // what was counted last
+			p.save()
+		}
 	} else if p.state.Phase.Split() {
 		p.save()
 	}

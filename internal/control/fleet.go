@@ -31,7 +31,8 @@ type Fleet struct {
 
 	beating sync.Mutex // one beat at a time; guards what follows
 	pilots  []*Pilot
-	due     int  // beats until everything is told again
+	due     int  // beats until what was told once is told again
+	missed  bool // a beat was not answered: everything is told again
 	silent  bool // the last beat failed; said once
 	forgot  bool // the store has lost what it had; said once
 
@@ -53,8 +54,8 @@ const (
 	// leadFor is how long a replica leads after a beat that was answered so. The store
 	// gives the lead to another one later than that.
 	leadFor = 4 * time.Second
-	// retell is after how many beats everything is told again: a store that fails may
-	// lose the last beats that it has answered.
+	// retell is after how many beats what was told once is told again: a store that fails
+	// may lose the last beats that it has answered.
 	retell = 30
 	// mostStatus is how many bytes of a status the store takes.
 	mostStatus = 16 << 10
@@ -105,9 +106,11 @@ func (f *Fleet) tell(ctx context.Context, calm bool) error {
 	status := map[string]standing{}
 	f.due--
 	for _, p := range f.pilots {
-		b.Models = append(b.Models, p.Model)
-		b.Rows = append(b.Rows, p.tally.news(f.due <= 0, calm)...)
+		b.Rows = append(b.Rows, p.tally.news(f.missed, f.due <= 0, calm)...)
 		v := p.view.Load()
+		if !f.forgot && !v.lost { // who does not believe the store must not lead in it
+			b.Models = append(b.Models, p.Model)
+		}
 		status[p.Model] = standing{v.state.Generation, v.here}
 	}
 	text, err := json.Marshal(status)
@@ -120,7 +123,7 @@ func (f *Fleet) tell(ctx context.Context, calm bool) error {
 	began := time.Now()
 	pulse, err := f.Store.Beat(ctx, b)
 	if err != nil {
-		f.due = 0
+		f.missed = true
 		if !f.silent && ctx.Err() == nil {
 			f.silent = true
 			f.Log.Error("the store is not heard; predictions go on", "err", err)
@@ -132,6 +135,7 @@ func (f *Fleet) tell(ctx context.Context, calm bool) error {
 		f.Log.Info("the store is heard again")
 	}
 	if !pulse.Kept {
+		f.missed = true
 		if !f.forgot {
 			f.forgot = true
 			f.Log.Error("the store has lost what this replica knows to have been in it, or is another one; nothing is decided until somebody has looked: serin doctor", "known", f.Seen)
@@ -141,7 +145,7 @@ func (f *Fleet) tell(ctx context.Context, calm bool) error {
 	if f.due <= 0 {
 		f.due = retell
 	}
-	f.forgot, f.Seen = false, pulse.Head
+	f.forgot, f.missed, f.Seen = false, false, pulse.Head
 	f.head.Store(&pulse.Head)
 	f.last.Store(&heard{pulse, began})
 	for _, p := range f.pilots {

@@ -78,8 +78,8 @@ func TestTheVerdictIsOverAllReplicas(t *testing.T) {
 		if err != nil || h.Result.Stable.Count != uint64(sent) || h.Result.Canary.Count != uint64(sent) || h.Result.Verdict != rollout.Fail || h.Look != 1 {
 			t.Errorf("%d and %d observations, want %d; %s, look %d: %v", h.Result.Stable.Count, h.Result.Canary.Count, sent, h.Result.Verdict, h.Look, err)
 		}
-		// Nobody led for a lease and a beat.
-		if h.Elapsed < 24*time.Second || h.Elapsed > 32*time.Second {
+		// Nobody led for a lease and a beat, and the first leader saved its time with its last look.
+		if h.Elapsed < 32*time.Second-6*time.Second-watchEvery || h.Elapsed > 32*time.Second {
 			t.Errorf("%v of the period in 32 s, of which nobody led for 6", h.Elapsed)
 		}
 		pass(time.Second)
@@ -189,6 +189,7 @@ func TestAShareChangesWhileOneReplicaIsCutOff(t *testing.T) {
 		if err != nil || h.Watch.Verdict == rollout.Invalid {
 			t.Errorf("%v: %s", err, h.Watch.Sentence)
 		}
+		pass(watchEvery + time.Second) // it is saved with the next look
 		e := w.shore.memory.evidence
 		var by []string
 		counts := map[uint32][2]uint64{}
@@ -297,6 +298,60 @@ func TestACanaryThatOneReplicaCannotLoad(t *testing.T) {
 	})
 }
 
+// TestAVersionIsTriedMoreAndMoreSeldom where it cannot be loaded; another one is not kept
+// waiting for it.
+func TestAVersionIsTriedMoreAndMoreSeldom(t *testing.T) {
+	t.Parallel()
+	harbour(t, 1, func(w *fleetWorld) {
+		odd := w.launch(Start{}, map[string]error{"v2": &Fault{Code: StoreDown, Detail: "its copy cannot be read", Next: "Look."}})
+		w.must(0, rollout.Deploy, "v2")
+		tries := func() (n int) {
+			odd.cars.mu.Lock()
+			defer odd.cars.mu.Unlock()
+			for _, name := range odd.cars.loads {
+				if name == "v2" {
+					n++
+				}
+			}
+			return n
+		}
+		pass(10 * time.Minute)
+		if n := tries(); n < 6 || n > 9 {
+			t.Errorf("tried %d times in ten minutes", n)
+		}
+		pass(40 * time.Minute)
+		if n := tries(); n < 13 || n > 18 {
+			t.Errorf("tried %d times in fifty minutes", n)
+		}
+		odd.link.set(true, false) // it hears of both at once
+		w.must(0, rollout.Rollback, "")
+		w.must(0, rollout.Deploy, "v3")
+		odd.link.set(false, false)
+		pass(3 * time.Second)
+		w.want("install deploy loaded rollback deploy loaded", "v1 and v3", "v1 and v3")
+	})
+}
+
+// TestACanaryThatIsNotMissingAnyMore: what could not be loaded is no trouble once it is
+// rolled back.
+func TestACanaryThatIsNotMissingAnyMore(t *testing.T) {
+	t.Parallel()
+	harbour(t, 1, func(w *fleetWorld) {
+		odd := w.launch(Start{}, map[string]error{"v2": &Fault{Code: StoreDown, Detail: "its copy cannot be read", Next: "Look."}})
+		w.must(0, rollout.Deploy, "v2")
+		pass(2 * time.Second)
+		if h := odd.Peek(); h.Here == "" {
+			t.Error("it says that it serves what was decided")
+		}
+		w.must(0, rollout.Rollback, "")
+		pass(2 * time.Second)
+		w.want("install deploy loaded rollback", "v1", "v1")
+		if h := odd.Peek(); h.Here != "" {
+			t.Errorf("after the rollback it says %q of itself", h.Here)
+		}
+	})
+}
+
 // TestAReplicaThatDiesWhileItLoads: nobody else opens that file.
 func TestAReplicaThatDiesWhileItLoads(t *testing.T) {
 	t.Parallel()
@@ -310,7 +365,7 @@ func TestAReplicaThatDiesWhileItLoads(t *testing.T) {
 			t.Errorf("another replica has loaded %v", got)
 		}
 		driver.kill()
-		pass(leaseOfTest + attendEvery + 2*time.Second)
+		pass(leaseOfTest + goneAfter + 2*attendEvery)
 		w.want("install deploy crash", "v1", "v1")
 		state := w.ships[0].Peek().State
 		if past := state.Recall("v2"); past == nil || !past.Quarantined {

@@ -25,7 +25,8 @@ type shore struct {
 	replicas map[string]Replica
 	leader   string
 	led      time.Time
-	forgot   bool // it has lost what it had
+	forgot   bool          // it has lost what it had
+	stepped  time.Duration // its clock, since everybody's last beat
 	alarmed  []func()
 }
 
@@ -39,6 +40,9 @@ type link struct {
 	cut  bool // nothing comes through
 	deaf bool // what is asked comes through, and no answer does
 	mute bool // nobody is told of commits
+
+	stale int           // so many commits are made from an outdated state
+	stuck chan struct{} // commits wait for it, if it is set
 }
 
 var errCut = errors.New("the store does not answer")
@@ -71,6 +75,18 @@ func (l *link) State(ctx context.Context, model string) (s rollout.State, e reco
 
 func (l *link) Commit(ctx context.Context, e Entry) error {
 	committed := errCut
+	l.mu.Lock()
+	stale, stuck := l.stale > 0, l.stuck
+	if stale {
+		l.stale--
+	}
+	l.mu.Unlock()
+	if stale {
+		return ErrStale
+	}
+	if stuck != nil {
+		<-stuck
+	}
 	err := l.through(func() error {
 		if committed = l.memory.Commit(ctx, e); committed != nil && committed.Error() == "stale" {
 			committed = ErrStale
@@ -162,7 +178,7 @@ func (l *link) Replicas(context.Context) (all []Replica, err error) {
 		l.shore.mu.Lock()
 		defer l.shore.mu.Unlock()
 		for _, r := range l.replicas {
-			r.Live = time.Since(r.Heard) < leaseOfTest
+			r.Live = time.Since(r.Heard)+l.stepped < leaseOfTest
 			all = append(all, r)
 		}
 		return nil

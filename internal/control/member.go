@@ -19,6 +19,7 @@ type member struct {
 	isolated bool      // serves stable only: the store was not heard for too long
 	lost     bool      // the store showed an older state than the one in force
 	attended time.Time // when a follower read the evidence last
+	driver   driver
 
 	booted   bool            // something is served
 	served   routes          // what is in force here
@@ -26,8 +27,21 @@ type member struct {
 	swaps    int
 	have     map[string]bool // versions that are loaded, by SHA-256
 	bringing bool            // a version is being loaded that another replica brought
-	trouble  string          // why one could not be loaded
-	again    time.Time       // when it is tried again
+	failed   failed          // the one that could not be loaded last, if it is missing
+}
+
+// failed is a version that could not be loaded here.
+type failed struct {
+	sha256, why string
+	times       int       // in a row
+	again       time.Time // when it is tried again
+}
+
+// driver is the replica that loads a canary first, as this one sees it: its last beat,
+// and since when there was no other, by our clock. The store's may be stepped.
+type driver struct {
+	rollout      string
+	heard, since time.Time
 }
 
 // routes are what of a state decides who answers.
@@ -37,14 +51,19 @@ type routes struct {
 	slowdown                bool
 }
 
-// attendEvery is how often a replica that does not lead reads the evidence, for
-// those who ask it; attempts bounds how often a decision is made anew because
-// another replica was faster; patience is how long the store may take to be read.
+// readEvery is how often a replica that does not lead reads the evidence, for those who
+// look without asking for a verdict; attendEvery is how often one that leads looks after
+// what is wrong, and goneAfter for how long the one that loads a canary may be silent.
+// attempts bounds how often a decision is made anew because another replica was faster;
+// patience is how long the store may take to be read.
 const (
+	readEvery   = 20 * time.Second
 	attendEvery = 5 * time.Second
+	goneAfter   = 10 * time.Second
 	attempts    = 10
 	patience    = 3 * time.Second
-	bringAgain  = 5 * time.Second
+	bringAgain  = 5 * time.Second // after the first time that a version could not be loaded, then twice as long each time
+	bringLast   = 5 * time.Minute
 )
 
 // hear takes notice of the last beat: another state, who leads, and whether this
@@ -54,7 +73,7 @@ func (p *Pilot) hear() {
 	leads := false
 	if h := p.Fleet.last.Load(); h != nil {
 		if !h.at.Before(m.heard) {
-			if h.Generations[p.Model] == p.state.Generation && !p.unsure {
+			if p.knows(h) {
 				m.heard, m.lost = h.at, false
 			} else {
 				_ = p.sync() // the next beat tries again
@@ -66,18 +85,64 @@ func (p *Pilot) hear() {
 		leads = p.takeOver()
 	}
 	m.leads = leads
-	if isolated := now.Sub(m.heard) > p.Fleet.Isolation; isolated != m.isolated {
-		m.isolated = isolated
-		if isolated {
-			p.Log.Error("the store was not heard for too long; serving stable only", "model", p.Model, "isolation_timeout", p.Fleet.Isolation.String())
-		} else {
-			p.Log.Info("the store is heard again; serving what was decided", "model", p.Model)
+	p.bound()
+	if m.failed.times > 0 && now.After(m.failed.again) {
+		p.route()
+	}
+}
+
+// knows says whether what was heard is what is in force here.
+func (p *Pilot) knows(h *heard) bool {
+	return h.Generations[p.Model] == p.state.Generation && p.unsure == nil
+}
+
+// bound keeps the bound on how long a replica that does not hear the store serves a
+// canary, and ends it when it is heard.
+func (p *Pilot) bound() {
+	m := &p.member
+	if h := p.Fleet.last.Load(); h != nil && h.at.After(m.heard) && p.knows(h) {
+		m.heard = h.at
+	}
+	isolated := time.Since(m.heard) > p.Fleet.Isolation
+	if isolated == m.isolated {
+		return
+	}
+	if m.isolated = isolated; isolated {
+		p.Log.Error("the store was not heard for too long; serving stable only", "model", p.Model, "isolation_timeout", p.Fleet.Isolation.String())
+	} else {
+		p.Log.Info("the store is heard again; serving what was decided", "model", p.Model)
+	}
+	p.route()
+}
+
+// outside does something in the store, which may take long. The bound holds
+// meanwhile.
+func (p *Pilot) outside(call func() error) (err error) {
+	if p.Fleet == nil || p.member.isolated {
+		return call()
+	}
+	done := make(chan struct{})
+	p.aside.Go(func() { defer close(done); err = call() })
+	for {
+		end := time.NewTimer(time.Until(p.member.heard.Add(p.Fleet.Isolation)) + time.Millisecond)
+		select {
+		case <-done:
+			end.Stop()
+			return err
+		case <-end.C:
+			if p.bound(); p.member.isolated {
+				<-done
+				return err
+			}
 		}
-		p.route()
 	}
-	if m.trouble != "" && now.After(m.again) {
-		p.route()
-	}
+}
+
+// promptly is outside for what the store is asked, which is answered soon or not at all.
+func (p *Pilot) promptly(call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), patience)
+	defer cancel()
+	return p.outside(func() error { return call(ctx) })
 }
 
 // takeOver goes on from the evidence that the leader of before has saved. Time
@@ -95,10 +160,10 @@ func (p *Pilot) takeOver() bool {
 // sync reads what is committed. Another replica's decision is in force here when
 // it returns, as far as it can be.
 func (p *Pilot) sync() error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), patience)
-	defer cancel()
+	var state rollout.State
+	var seen record.Evidence
 	began := time.Now()
-	state, seen, err := p.Store.State(ctx, p.Model)
+	err := p.promptly(func(ctx context.Context) (err error) { state, seen, err = p.Store.State(ctx, p.Model); return err })
 	if err != nil {
 		return storeDown(err)
 	}
@@ -106,10 +171,11 @@ func (p *Pilot) sync() error {
 		if !p.member.lost {
 			p.member.lost = true
 			p.Log.Error("the store shows an older state than was committed; the last known one is served", "model", p.Model, "generation", p.state.Generation, "store", state.Generation)
+			p.publish()
 		}
 		return forgotten()
 	}
-	p.unsure, p.member.lost, p.member.heard = false, false, began
+	p.unsure, p.member.lost, p.member.heard = nil, false, began
 	switch {
 	case state.Generation > p.state.Generation:
 		p.follow(state, seen)
@@ -167,9 +233,7 @@ func (p *Pilot) abreast() error {
 			Next: "Ask another replica, or look into the server's log; it goes on by itself when it hears the store again.",
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), patience)
-	defer cancel()
-	if err := p.Fleet.beat(ctx); errors.Is(err, errForgot) {
+	if err := p.promptly(p.Fleet.beat); errors.Is(err, errForgot) {
 		return forgotten()
 	} else if err != nil {
 		return storeDown(err)
@@ -193,7 +257,7 @@ func (p *Pilot) insist(decide func() (Health, error)) (h Health, err error) {
 
 // attend keeps the evidence of a replica that does not lead worth looking at.
 func (p *Pilot) attend() {
-	if now := time.Now(); p.state.Phase.Split() && now.Sub(p.member.attended) >= attendEvery && !p.member.isolated {
+	if now := time.Now(); p.state.Phase.Split() && now.Sub(p.member.attended) >= readEvery && !p.member.isolated {
 		p.member.attended = now
 		if p.sync() == nil && p.state.Phase.Split() {
 			number := max(p.watch.Number, uint64(p.observed/watchEvery))
@@ -206,18 +270,33 @@ func (p *Pilot) attend() {
 // orphan ends a rollout whose canary is being loaded by a replica that is gone:
 // the file may have ended it, and the next replica must not try.
 func (p *Pilot) orphan() {
-	r := p.state.Rollout
-	if p.state.Phase != rollout.Loading || r.By == p.Fleet.Self.Name || time.Since(p.member.attended) < attendEvery {
+	r, m, now := p.state.Rollout, &p.member, time.Now()
+	if p.state.Phase != rollout.Loading || r.By == p.Fleet.Self.Name || now.Sub(m.attended) < attendEvery {
 		return
 	}
-	p.member.attended = time.Now()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), patience)
-	defer cancel()
-	all, err := p.Fleet.Store.Replicas(ctx)
-	if err != nil || slices.ContainsFunc(all, func(o Replica) bool { return o.Name == r.By && o.Live }) {
+	m.attended = now
+	var all []Replica
+	if p.promptly(func(ctx context.Context) (err error) { all, err = p.Fleet.Store.Replicas(ctx); return err }) != nil {
 		return
 	}
-	_ = p.apply(rollout.Event{Kind: rollout.Crash, Actor: self, Reason: "the replica " + r.By + " ended while it was loading this version"}, nil)
+	var heard time.Time
+	for _, o := range all {
+		if o.Name == r.By {
+			heard = o.Heard
+		}
+	}
+	if d := &m.driver; d.rollout != r.ID || !d.heard.Equal(heard) {
+		*d = driver{r.ID, heard, now}
+		return
+	}
+	if now.Sub(m.driver.since) < goneAfter {
+		return
+	}
+	e := rollout.Event{Kind: rollout.Crash, Actor: self, Reason: "the replica " + r.By + " ended while it was loading this version"}
+	if r.By == "" {
+		e.Kind, e.Reason = rollout.LoadRefused, "the state was moved here while this version was loading"
+	}
+	_ = p.apply(e, nil)
 }
 
 // merge is the evidence of all replicas as it stands. Where they cannot be heard
@@ -228,9 +307,8 @@ func (p *Pilot) merge() record.Evidence {
 		return e
 	}
 	r := p.state.Rollout
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), patience)
-	defer cancel()
-	rows, err := p.Fleet.Store.Rows(ctx, p.Model, r.ID)
+	var rows []Row
+	err := p.promptly(func(ctx context.Context) (err error) { rows, err = p.Fleet.Store.Rows(ctx, p.Model, r.ID); return err })
 	var all *sum
 	if err == nil {
 		all, err = add(rows, append(slices.Clone(r.Shares), r.Weight))
@@ -283,7 +361,10 @@ func (p *Pilot) route() {
 			}
 		}
 	}
-	if missing != nil && !m.bringing && time.Now().After(m.again) {
+	switch {
+	case missing == nil:
+		m.failed = failed{}
+	case !m.bringing && (missing.SHA256 != m.failed.sha256 || time.Now().After(m.failed.again)):
 		p.bring(*missing)
 	}
 	p.publish() // with what is not served yet
@@ -345,14 +426,19 @@ func (p *Pilot) brought(v rollout.Version, begun int, err error) {
 	m := &p.member
 	m.bringing = false
 	if err != nil {
-		if m.trouble == "" {
+		if m.failed.sha256 != v.SHA256 {
+			m.failed = failed{sha256: v.SHA256}
 			p.Log.Error("a version cannot be loaded here; serving without it", "model", p.Model, "version", v.Name, "err", err)
 		}
-		m.trouble, m.again = fmt.Sprintf("%s cannot be loaded here: %v", v.Name, err), time.Now().Add(bringAgain)
-		p.publish()
+		pause := min(bringAgain<<min(m.failed.times, 10), bringLast)
+		m.failed.times++
+		m.failed.why, m.failed.again = fmt.Sprintf("%s cannot be loaded here: %v", v.Name, err), time.Now().Add(pause)
+		p.route() // it may not be missing any more
 		return
 	}
-	m.trouble, m.again = "", time.Time{}
+	if v.SHA256 == m.failed.sha256 {
+		m.failed = failed{}
+	}
 	if begun == m.swaps { // else the engines may have put it away meanwhile
 		m.have[v.SHA256] = true
 	}
@@ -457,8 +543,8 @@ func (p *Pilot) here() string {
 		return "serves stable only: the store has not been heard for " + p.Fleet.Isolation.String()
 	case m.lost:
 		return "serves the last known state: the store shows an older one"
-	case m.trouble != "":
-		return m.trouble
+	case m.failed.why != "":
+		return m.failed.why
 	case m.bringing:
 		return "serves without a version that is being loaded"
 	}

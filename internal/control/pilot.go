@@ -9,6 +9,7 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"serin/internal/judge"
@@ -69,7 +70,7 @@ type Pilot struct {
 	late     func()              // an event whose commit failed and must be tried again
 	unsaved  bool                // evidence could not be saved; said once
 	durable  time.Time           // when something was made durable last
-	unsure   bool                // a commit failed; it may turn out to be there all the same
+	unsure   error               // how a commit failed that may turn out to be there all the same
 	deaf     bool                // what replicas have counted could not be added up; said once
 }
 
@@ -82,6 +83,7 @@ type view struct {
 	watch    Watch
 	decided  map[Decision]uint64
 	here     string
+	lost     bool // the store is not believed
 	durable  time.Time
 }
 
@@ -284,8 +286,8 @@ func (p *Pilot) reroute(before *record.Evidence) {
 // commit asks the law and makes the answer durable. Where the event was judged,
 // what was found, its numbers and its evidence go into the journal.
 func (p *Pilot) commit(e rollout.Event, o *opinion, seen *record.Evidence) ([]rollout.Effect, error) {
-	if p.unsure {
-		return nil, storeDown(ErrUnsettled)
+	if p.unsure != nil {
+		return nil, storeDown(p.unsure)
 	}
 	now, before := time.Now(), p.state
 	next, effects, err := rollout.Next(before, e, now)
@@ -302,8 +304,11 @@ func (p *Pilot) commit(e rollout.Event, o *opinion, seen *record.Evidence) ([]ro
 		}
 		entry.Finding = &e.Finding
 	}
-	if err := p.Store.Commit(p.by(), entry); err != nil {
-		p.unsure = errors.Is(err, ErrUnsettled)
+	by := p.by()
+	if err = p.outside(func() error { return p.Store.Commit(by, entry) }); err != nil {
+		if errors.Is(err, ErrUnsettled) {
+			p.unsure = err
+		}
 		if errors.Is(err, ErrStale) {
 			p.Log.InfoContext(p.by(), "another replica was faster", "model", p.Model, "event", string(e.Kind))
 		} else {
@@ -343,14 +348,33 @@ func storeDown(err error) *Fault {
 		f.Detail = "it is not known yet whether the decision was made durable"
 		f.Next = "Predictions go on as before. Read GET /admin/state before you repeat it: it may turn out to have happened."
 	}
+	for _, d := range diseases {
+		if errors.Is(err, d.errno) {
+			f.Detail += ": " + d.what
+			f.Next = d.cure + " Nothing has to be restarted. " + f.Next
+			break
+		}
+	}
 	return f
+}
+
+// diseases are what a store may say of its disk, and what to do, for those who
+// cannot read the server's log. The first that fits is told.
+var diseases = []struct {
+	errno      error
+	what, cure string
+}{
+	{syscall.ENOSPC, "the store's disk is full", "Free some space."},
+	{syscall.EDQUOT, "the store's disk quota is used up", "Free some space."},
+	{syscall.EROFS, "the store's disk is read-only", "Mount it for writing; a file system that found itself damaged has to be checked first."},
+	{syscall.EIO, "the store's disk fails with input/output errors", "Look at the disk and at the system's log."},
 }
 
 // settle finds out, after a failed commit, what the store holds. An event that
 // is there after all has happened: its state is adopted and its effects are
 // carried out, as a restart would do.
 func (p *Pilot) settle() {
-	if !p.unsure {
+	if p.unsure == nil {
 		return
 	}
 	if p.Fleet != nil {
@@ -361,7 +385,7 @@ func (p *Pilot) settle() {
 	if err != nil {
 		return // no commit is tried until it is known
 	}
-	p.unsure = false
+	p.unsure = nil
 	if state.Generation == p.state.Generation {
 		return
 	}
@@ -420,7 +444,7 @@ func (p *Pilot) publish() {
 }
 
 func (p *Pilot) current() *view {
-	return &view{p.state, p.seen, p.observed, p.looks, p.watch, p.decided, p.here(), p.durable}
+	return &view{p.state, p.seen, p.observed, p.looks, p.watch, p.decided, p.here(), p.member.lost, p.durable}
 }
 
 // evidence is everything seen of the rollout in the view: what it had seen, and

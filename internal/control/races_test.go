@@ -40,13 +40,15 @@ func TestAStopDuringAStartDecidesNothing(t *testing.T) {
 
 func TestACanaryThatCannotBeLoadedAgainIsRolledBack(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(w *world) {
-		w.must(rollout.Deploy, "v2")
-		w.halt()
-		w.cars.refuse["v2"] = &Fault{Code: ModelRefused, Detail: "its stored copy is damaged", Next: "Deploy it again."}
-		w.start(Start{})
-		w.want("v1", "install deploy loaded resume rollback")
-	})
+	for _, code := range []FaultCode{ModelRefused, FileRefused, FileUnreachable} { // the latter of what is fetched again
+		bubble(t, func(w *world) {
+			w.must(rollout.Deploy, "v2")
+			w.halt()
+			w.cars.refuse["v2"] = &Fault{Code: code, Detail: "its stored copy is damaged", Next: "Deploy it again."}
+			w.start(Start{})
+			w.want("v1", "install deploy loaded resume rollback")
+		})
+	}
 }
 
 func TestADeployRepeatedAfterAnUnknownOutcome(t *testing.T) {

@@ -27,14 +27,21 @@ type tally struct {
 	rest  map[int]int      // for how many calm beats a row is not told again, by epoch
 }
 
-// rowBytes is how much of a row is told in a second, on average: one of 3 kB is told
-// every fourth second.
-const rowBytes = 800
+// rowBytes is how much of a row is told in a second, on average, as long as that is not
+// more seldom than each mostRest+1 beats: those who judge look each ten seconds. One of
+// 900 bytes is told each fifth second.
+const (
+	rowBytes = 200
+	mostRest = 9
+)
 
-// counted is a row, and whether the store has it.
+// counted is a row, and how often the store has answered that it has it. A server that
+// fails may lose what it was told in its last second. So what has not changed is told
+// once more, later than that; and twice is often enough, since what it then had before it
+// cannot lose.
 type counted struct {
 	data []byte
-	kept bool
+	kept int
 }
 
 // turn counts up to now by what was in force, and lets swap put something else in
@@ -81,19 +88,17 @@ func (t *tally) put(epoch int, e *record.Evidence) {
 	}
 }
 
-// news are the rows that the store does not have, or all. A calm caller waits for
-// large ones.
-func (t *tally) news(all, calm bool) []Row {
+// news are the rows that the store does not have; where it may have lost some, all; and
+// from time to time those that it was told once. A calm caller waits for large ones.
+func (t *tally) news(all, again, calm bool) []Row {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.count()
 	var rows []Row
 	for epoch, c := range t.rows {
-		if t.rest[epoch]--; calm && !all && t.rest[epoch] >= 0 {
-			continue
-		}
-		if all || !c.kept {
-			t.rest[epoch] = len(c.data) / rowBytes
+		t.rest[epoch]--
+		if all || again && c.kept == 1 || c.kept == 0 && !(calm && t.rest[epoch] >= 0) {
+			t.rest[epoch] = min(len(c.data)/rowBytes, mostRest)
 			rows = append(rows, Row{t.model, t.of, t.replica, epoch, c.data})
 		}
 	}
@@ -106,7 +111,7 @@ func (t *tally) kept(rows []Row) {
 	defer t.mu.Unlock()
 	for _, r := range rows {
 		if c := t.rows[r.Epoch]; r.Rollout == t.of && c != nil && bytes.Equal(c.data, r.Data) {
-			c.kept = true
+			c.kept++
 		}
 	}
 }

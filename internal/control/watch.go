@@ -71,9 +71,9 @@ func (p *Pilot) watchOver() {
 	detail, err := json.Marshal(o.Monitor)
 	if err == nil {
 		var number uint64
-		number, err = p.Store.SaveLook(context.WithoutCancel(p.ctx), p.Model, p.state.Rollout.ID, Look{
-			At: time.Now(), Finding: o.Monitor.Finding, Detail: detail, Evidence: &o.seen,
-		})
+		look := Look{At: time.Now(), Finding: o.Monitor.Finding, Detail: detail, Evidence: &o.seen}
+		ctx, id := context.WithoutCancel(p.ctx), p.state.Rollout.ID
+		err = p.outside(func() (err error) { number, err = p.Store.SaveLook(ctx, p.Model, id, look); return err })
 		p.watch.Number = max(p.watch.Number, number)
 	}
 	p.saved(err)

@@ -62,10 +62,11 @@ func refusedStream(service any, stream grpc.ServerStream, _ *grpc.StreamServerIn
 	return handler(service, stream)
 }
 
-// admission is who calls, and what the method asks of him.
+// admission is who calls, what he has shown, and what the method asks of him.
 type admission struct {
-	key  *keys.Key
-	rule keys.Rule
+	key   *keys.Key
+	proof keys.Proof
+	rule  keys.Rule
 }
 
 type admissionKey struct{}
@@ -100,10 +101,36 @@ func (p *Protocols) admitted(next tap.ServerInHandle) tap.ServerInHandle {
 			return ctx, p.denied(refusal)
 		}
 		if key != nil {
-			ctx = context.WithValue(ctx, admissionKey{}, &admission{key, rule})
+			ctx = context.WithValue(ctx, admissionKey{}, &admission{key, proof, rule})
 		}
 		return next(ctx, info)
 	}
+}
+
+// lastingly looks again at who calls, with each message of a stream.
+func (p *Protocols) lastingly(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if a, _ := stream.Context().Value(admissionKey{}).(*admission); a != nil {
+		stream = &askedAgain{stream, p, a}
+	}
+	return handler(service, stream)
+}
+
+type askedAgain struct {
+	grpc.ServerStream
+
+	protocols *Protocols
+	admission *admission
+}
+
+// RecvMsg is the stream's, for as long as its key is good.
+func (s *askedAgain) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	if _, refusal := s.protocols.guard.Identify(&s.admission.proof, s.admission.rule); refusal != nil {
+		return s.protocols.denied(refusal)
+	}
+	return nil
 }
 
 // scoped looks at which model a message is about. ModelInfer reads its message

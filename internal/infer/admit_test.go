@@ -4,19 +4,19 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	rpcmeta "google.golang.org/grpc/metadata"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 	"google.golang.org/grpc/test/bufconn"
@@ -44,31 +44,18 @@ func guarded(t *testing.T, elsewhere bool) (conn *grpc.ClientConn, server *RPC, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	conn, server = behind(t, ring, elsewhere)
+	return conn, server, tokens
+}
+
+// behind serves two models over gRPC to those who have a key of a ring.
+func behind(t *testing.T, ring *keys.Ring, elsewhere bool) (*grpc.ClientConn, *RPC) {
+	t.Helper()
 	p, _, _ := twoModels(t)
 	p.Guard(keys.NewGuard(ring, "churn", time.Now, slog.New(slog.DiscardHandler)), elsewhere)
-	server = p.GRPC()
+	server := p.GRPC()
 	server.Ready(true)
-	pipe := bufconn.Listen(1 << 20)
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		if err := server.Serve(pipe); err != nil {
-			t.Error(err)
-		}
-	})
-	conn, err = grpc.NewClient("passthrough:///serin", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-		return pipe.DialContext(ctx)
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = conn.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		server.Stop(ctx)
-		serving.Wait()
-	})
-	return conn, server, tokens
+	return piped(t, server), server
 }
 
 // messageOf asks a method about a model.
@@ -249,13 +236,7 @@ func TestRefusedForYears(t *testing.T) {
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	go func() { _ = server.Serve(pipe) }()
 	defer server.Stop()
-	other, err := grpc.NewClient("passthrough:///serin", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-		return pipe.DialContext(ctx)
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
+	other := through(t, pipe)
 	if _, err := healthpb.NewHealthClient(other).Check(ctx, &healthpb.HealthCheckRequest{}); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("%v", err)
 	}
@@ -263,5 +244,82 @@ func TestRefusedForYears(t *testing.T) {
 	case <-(<-inside).Done():
 	case <-time.After(20 * time.Second):
 		t.Error("the call that was refused is still on the clock")
+	}
+}
+
+// TestStreamEndsWithItsKeyOverGRPC: an open stream is no way to go on without a key.
+func TestStreamEndsWithItsKeyOverGRPC(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "keys")
+	write := func(lines string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(lines), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	token, line, err := keys.Mint("viewer", "viewer", "churn", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, other, err := keys.Mint("other", "viewer", "churn", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(line + "\n" + other)
+	ring, err := keys.Open(file, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, _ := behind(t, ring, false)
+	ctx, cancel := context.WithTimeout(rpcmeta.NewOutgoingContext(t.Context(), rpcmeta.Pairs("authorization", "Bearer "+token)), 20*time.Second)
+	defer cancel()
+	stream, err := reflectionpb.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() error {
+		if err := stream.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := stream.Recv()
+		return err
+	}
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	write(other)
+	if changed, err := ring.Reload(); !changed || err != nil {
+		t.Fatal(changed, err)
+	}
+	if err := ask(); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("without its key the stream says %v", err)
+	}
+}
+
+// TestNobodyIsToldOfOthersModels: what is not there and what is somebody else's are
+// one to whose key is for some models, and no answer has the others' names.
+func TestNobodyIsToldOfOthersModels(t *testing.T) {
+	t.Parallel()
+	token, line, err := keys.Mint("ghosts", "admin", "ghost", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := keys.Open("", line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, _ := behind(t, ring, false)
+	for _, method := range []string{"ModelInfer", "ModelReady", "ModelMetadata", "RepositoryModelLoad", "RepositoryModelUnload", "RepositoryIndex"} {
+		said := map[string]string{}
+		for _, model := range []string{"ghost", "nothing", "fraud", "churn"} {
+			code, text := call(t, conn, "/inference.GRPCInferenceService/"+method, messageOf(method, model), "Bearer "+token)
+			if code == codes.OK || model == "ghost" && strings.Contains(text, "churn") || strings.Contains(text, "fraud") {
+				t.Errorf("%s about %s: %s %s", method, model, code, text)
+			}
+			said[model] = code.String() + text
+		}
+		if said["nothing"] != said["fraud"] || said["churn"] != said["fraud"] {
+			t.Errorf("%s says %q", method, said)
+		}
 	}
 }

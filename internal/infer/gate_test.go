@@ -416,3 +416,11 @@ func TestBodiesTogetherAreBounded(t *testing.T) {
 		t.Errorf("%d bytes are still lent", n)
 	}
 }
+
+// TestBodiesAskBeforeTheyGrow: memory that the gate does not lend is not taken first.
+func TestBodiesAskBeforeTheyGrow(t *testing.T) {
+	req := &request{}
+	if refused := req.readAll(strings.NewReader(strings.Repeat(" ", 2*smallBody)), &gate{limits: Limits{Bodies: 1}}); refused != overloaded || cap(req.body) > smallBody {
+		t.Errorf("%v, with %d bytes taken", refused, cap(req.body))
+	}
+}

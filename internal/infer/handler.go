@@ -14,6 +14,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -250,15 +251,18 @@ func (req *request) read(w http.ResponseWriter, r *http.Request, g *gate) *troub
 
 // take takes the body, in memory that the gate lends if it is large.
 func (req *request) take(w http.ResponseWriter, r *http.Request, g *gate) *trouble {
-	if t := checkHeaders(r); t != nil {
+	if t := checkEncoding(w, r); t != nil {
 		return t
+	}
+	if r.ContentLength > maxBody {
+		return tooLarge
 	}
 	if r.ContentLength < 0 || r.ContentLength > smallBody {
 		// A server without deadlines needs none put off.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.limits.Standstill))
 	}
 	body := r.Body
-	if r.ContentLength < 0 { // else net/http stops at the length that checkHeaders saw
+	if r.ContentLength < 0 { // else net/http stops at the length that was promised
 		body = http.MaxBytesReader(w, body, maxBody)
 	}
 	return req.readAll(body, g)
@@ -282,10 +286,11 @@ func (req *request) readAll(r io.Reader, g *gate) *trouble {
 	defer func() { req.body = into }()
 	for {
 		if len(into) == cap(into) {
-			into = append(into, 0)[:len(into)]
-			if !req.borrow(g, cap(into)) {
+			size := max(1024, 2*cap(into))
+			if !req.borrow(g, size) {
 				return overloaded
 			}
+			into = append(make([]byte, 0, size), into...)
 		}
 		n, err := r.Read(into[len(into):cap(into)])
 		into = into[:len(into)+n]
@@ -309,6 +314,14 @@ func (req *request) borrow(g *gate, bytes int) bool {
 	return true
 }
 
+// giveBackTo gives back what was lent beyond so many bytes.
+func (req *request) giveBackTo(bytes int) {
+	if over := req.lent - max(0, int64(bytes)-smallBody); req.lender != nil && over > 0 {
+		req.lender.lent.Add(-over)
+		req.lent -= over
+	}
+}
+
 // giveBack gives back what was lent, once.
 func (req *request) giveBack() {
 	if req.lender != nil {
@@ -330,14 +343,16 @@ func checkType(r *http.Request) *trouble {
 	return nil
 }
 
-func checkHeaders(r *http.Request) *trouble {
-	if encoding := r.Header["Content-Encoding"]; len(encoding) > 0 && encoding[0] != "" && encoding[0] != "identity" {
-		return troubled(http.StatusUnsupportedMediaType, "The body is encoded as %s: send it uncompressed.", model.Quote(encoding[0]))
+// checkEncoding lets no body in that is compressed, and says what is taken instead:
+// read as it is, it would be wrong in some other way, or be as large as its client
+// likes.
+func checkEncoding(w http.ResponseWriter, r *http.Request) *trouble {
+	encoding := r.Header["Content-Encoding"]
+	if len(encoding) == 0 || len(encoding) == 1 && (encoding[0] == "" || encoding[0] == "identity") {
+		return nil
 	}
-	if r.ContentLength > maxBody {
-		return tooLarge
-	}
-	return nil
+	w.Header().Set("Accept-Encoding", "identity")
+	return troubled(http.StatusUnsupportedMediaType, "The body is encoded as %s: send it uncompressed.", model.Quote(strings.Join(encoding, ", ")))
 }
 
 func unreadable(err error) *trouble {
@@ -386,6 +401,7 @@ func (req *request) answer(ctx context.Context, arm *route.Arm, dealt bool) (lat
 	}
 	if err != nil {
 		evidence.Fail()
+		arm.Served.Fail(reason(err))
 		return latency, err
 	}
 	evidence.Observe(latency, watched)
@@ -451,6 +467,17 @@ type panicked struct {
 }
 
 func (p *panicked) Error() string { return fmt.Sprint("the predictor panicked: ", p.value) }
+
+// reason is why a prediction gave no answer, for the meters.
+func reason(err error) route.Failure {
+	if _, ok := errors.AsType[*panicked](err); ok {
+		return route.Panicked
+	}
+	if errors.Is(err, late) {
+		return route.Late
+	}
+	return route.Unanswerable
+}
 
 // predict answers the batch, if it can before the deadline.
 func (req *request) predict(arm *route.Arm) (err error) {

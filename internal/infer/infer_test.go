@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -290,6 +291,11 @@ func TestBadRequests(t *testing.T) {
 	if seen := stable.Evidence.Snapshot(); seen.Count != 0 || seen.Failures != 2 {
 		t.Errorf("refused requests left %d observations and %d failures; only the panic and the overflow are the arm's", seen.Count, seen.Failures)
 	}
+	failed := map[string]uint64{}
+	stable.Served.EachFailure(func(why route.Failure, n uint64) { failed[why.String()] = n })
+	if want := map[string]uint64{"panic": 1, "deadline": 0, "unanswerable": 1}; !maps.Equal(failed, want) {
+		t.Errorf("the failures are told apart as %v, want %v", failed, want)
+	}
 	refused := map[int]uint64{}
 	h.Refused(func(_ route.Protocol, status int, n uint64) { refused[status] = n })
 	if refused[400] == 0 || refused[422] == 0 || refused[500] != 1 {
@@ -410,17 +416,36 @@ func TestTheFastReaderIsTaken(t *testing.T) {
 	if diff := cmp.Diff([]float64{0.5, -125, 0, 7, 1.1}, b.Numbers); !ok || diff != "" {
 		t.Error(ok, diff)
 	}
-	b.Reset()
-	mixed := &model.Signature{Features: []model.Feature{{Missing: true}, {Kind: model.Text}, {Kind: model.Bool}}}
-	ok = scanRow([]byte(`{"features": [null, "gold", true]}`), &b, rows.NewSchema(mixed))
-	if diff := cmp.Diff(model.Rows{N: 1, Numbers: []float64{math.NaN(), 0, 1}, Texts: []string{"", "gold", ""}}, b.Rows, cmpopts.EquateNaNs()); !ok || diff != "" {
-		t.Error(ok, diff)
+	mixed := &model.Signature{Named: true, Features: []model.Feature{{Name: "a b", Missing: true}, {Name: "plän", Kind: model.Text}, {Name: "c", Kind: model.Bool}}}
+	for _, body := range []string{`{"features": [null, "gold", true]}`, `{"features": {"a b": null, "plän" :"gold", "c": true}}`} {
+		b.Reset()
+		ok = scanRow([]byte(body), &b, rows.NewSchema(mixed))
+		if diff := cmp.Diff(model.Rows{N: 1, Numbers: []float64{math.NaN(), 0, 1}, Texts: []string{"", "gold", ""}}, b.Rows, cmpopts.EquateNaNs()); !ok || diff != "" {
+			t.Error(body, ok, diff)
+		}
+	}
+}
+
+// TestNamesThatNeedEscapesAreNotReadFast: between quotes they would be something else.
+func TestNamesThatNeedEscapesAreNotReadFast(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{`a"b`, `a\b`, "a\nb", "a\xffb"} {
+		schema := rows.NewSchema(&model.Signature{Named: true, Features: []model.Feature{{Name: name}}})
+		if scanRow([]byte(`{"features": {"`+name+`": 1}}`), &rows.Batch{}, schema) {
+			t.Errorf("%q is accepted", name)
+		}
 	}
 }
 
 func TestOursAllocatesNothing(t *testing.T) {
-	arm := armFor(twoClasses(), route.Stable)
-	body := []byte(`{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`)
+	for _, body := range []string{`{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`, `{"features": {"a": 0.5, "b": 1.2, "c": 0.8, "d": 0.3, "e": 1.1}}`} {
+		allocatesNothing(t, []byte(body))
+	}
+}
+
+func allocatesNothing(t *testing.T, body []byte) {
+	t.Helper()
+	arm := armFor(twoClasses("a", "b", "c", "d", "e"), route.Stable)
 	var req request
 	req.body = body
 	schema := rows.NewSchema(arm.Predictor.Signature())
@@ -436,7 +461,7 @@ func TestOursAllocatesNothing(t *testing.T) {
 	}
 	run()
 	if n := testing.AllocsPerRun(1000, run); n >= 1 {
-		t.Errorf("%v allocations from row to reply", n)
+		t.Errorf("%v allocations from row to reply of %s", n, body)
 	}
 }
 

@@ -167,7 +167,7 @@ func TestWithoutTheDefaultModel(t *testing.T) {
 	p, mux, _ := twoModels(t)
 	p.Serve("churn", Model{"fraud", p.desks.Load().named["fraud"].front})
 	code, body, header := send(mux, "POST", "/invocations", churnRow)
-	if code != 503 || header.Get("Retry-After") == "" || !strings.Contains(body, `The default model \"churn\" is not loaded: load it with POST /v2/repository/models/churn/load, or ask for another by its name. This server has \"fraud\".`) {
+	if code != 503 || header.Get("Retry-After") == "" || !strings.Contains(body, `The default model \"churn\" is not loaded: load it with POST /v2/repository/models/churn/load, or ask for another by its name; this server has \"fraud\".`) {
 		t.Errorf("%d %s", code, body)
 	}
 	if code, body, _ := send(mux, "GET", "/v2/health/ready", ""); code != 200 {

@@ -317,7 +317,7 @@ func FuzzAgainstEncodingJSON(f *testing.F) {
 	}
 	for _, body := range []string{
 		`{"features":[null,"north",true,"gold",1e3]}`, `{"features":[7,null,false,"a\u0020\"b\"",0]}`, `{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}`, `{"features":[-0,1e-400,1.0E+05,4.9e-324,12345678901234567890]}`,
-		`{"features":{"\u0061":1,"b":"x","c":false,"d":"","e":[{}]}}`, `{"instances":[{"a":true,"b":null,"c":true,"d":"\ud83d\ude00"},[1,"","1",2,3]]}`,
+		`{"features":{"a": null, "b":"x","c":false,"d":"","e":null}}`, `{"features":{"\u0061":1,"b":"x","c":false,"d":"","e":[{}]}}`, `{"instances":[{"a":true,"b":null,"c":true,"d":"\ud83d\ude00"},[1,"","1",2,3]]}`,
 		`{"dataframe_split":{"columns":[1e400],"data":[[1]]}}`, `{"dataframe_split":{"columns":["age","plan",["x"],{"y":1}],"index":7,"data":[[1,"a",2,3]]},"params":0}`, `{"dataframe_split":null,"inputs":[[1,"a"]]}`,
 		`{"dataframe_split":{"columns":null,"data":[{"age":1,"plan":"a"}]}}`, `{"inputs":{"age":null,"plan":[]}}`, `{"inputs":{"age":[1],"plan":["a"],"plan ":[0]}}`, `{"INSTANCES":[[1,"a"]]}`, "{\"features\":[1,\"\xff\"]}", `{"instances":[[-0,"a"]],"other":{"a":[1,{}]}}`,
 	} {

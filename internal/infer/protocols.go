@@ -96,31 +96,49 @@ func (p *Protocols) find(name string) (*desk, error) {
 	if d := known.named[cmp.Or(name, known.standard)]; d != nil {
 		return d, nil
 	}
-	here := "has none now"
-	if len(known.all) > 0 {
-		here = "has " + strings.Join(known.names(strconv.Quote), " and ")
+	here := "this server has none now"
+	switch {
+	case p.guard != nil: // whose key is for some models is not told of the others
+		here = "GET /admin/models lists those of a key with the role viewer"
+	case len(known.all) > 0:
+		here = "this server has " + strings.Join(known.names(strconv.Quote), " and ")
 	}
 	if name == "" {
-		t := troubled(http.StatusServiceUnavailable, "The default model %q is not loaded: load it with POST /v2/repository/models/%[1]s/load, or ask for another by its name. This server %s.", known.standard, here)
+		t := troubled(http.StatusServiceUnavailable, "The default model %q is not loaded: load it with POST /v2/repository/models/%[1]s/load, or ask for another by its name; %s.", known.standard, here)
 		t.code = notLoaded.code
 		return p.lost, t
 	}
-	return p.lost, troubled(http.StatusNotFound, "There is no model %q: this server %s.", model.Clip(name), here)
+	return p.lost, troubled(http.StatusNotFound, "There is no model %q: %s.", model.Clip(name), here)
 }
 
 // Refuse refuses a request before anybody has looked at it, in the words of the
 // protocol that its path is of. The status is 401, 403 or 429.
 func (p *Protocols) Refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
-	in := route.Native
-	switch path := r.URL.Path; {
+	p.lost.front.refuse(spoken(r.URL.Path), w, troubled(status, "%s", detail))
+}
+
+// Plain lets in what has no body or one that is not compressed.
+func (p *Protocols) Plain(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if t := checkEncoding(w, r); t != nil {
+			p.lost.front.refuse(spoken(r.URL.Path), w, t)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// spoken is the protocol that a path is of.
+func spoken(path string) route.Protocol {
+	switch {
 	case strings.HasPrefix(path, "/v2"):
-		in = route.V2
+		return route.V2
 	case strings.HasPrefix(path, "/v1/"):
-		in = route.V1
+		return route.V1
 	case strings.HasSuffix(path, "/invocations"):
-		in = route.Scoring
+		return route.Scoring
 	}
-	p.lost.front.refuse(in, w, troubled(status, "%s", detail))
+	return route.Native
 }
 
 func (k *desks) names(write func(string) string) []string {

@@ -8,18 +8,25 @@ import (
 	"serin/internal/model/rows"
 )
 
-// scanRow reads exactly {"features": [value, ...]} with a value for every
-// feature into an empty batch. It accepts only what parseDocument accepts, with
-// the same values; of everything else it says no, without a reason, and the
-// batch is of no use. Numbers allocate nothing, a text itself.
+// scanRow reads exactly {"features": [value, ...]} or {"features": {"name":
+// value, ...}} with a value for every feature, in the model's order, into an empty
+// batch. It accepts only what parseDocument accepts, with the same values; of
+// everything else it says no, without a reason, and the batch is of no use. Numbers
+// allocate nothing, a text itself.
 func scanRow(body []byte, b *rows.Batch, schema *rows.Schema) bool {
 	s := scanner{body: body}
-	if !s.token(`{`) || !s.token(`"features"`) || !s.token(`:`) || !s.token(`[`) {
+	if !s.token(`{`) || !s.token(`"features"`) || !s.token(`:`) {
 		return false
+	}
+	keys, end := []string(nil), `]`
+	if !s.token(`[`) {
+		if keys, end = schema.Keys(), `}`; keys == nil || !s.token(`{`) {
+			return false
+		}
 	}
 	texts, features := schema.Texts(), schema.Signature().Features
 	for i := range features {
-		if i > 0 && !s.token(`,`) {
+		if i > 0 && !s.token(`,`) || keys != nil && (!s.token(keys[i]) || !s.token(`:`)) {
 			return false
 		}
 		number, text, ok := s.value(&features[i])
@@ -32,7 +39,7 @@ func scanRow(body []byte, b *rows.Batch, schema *rows.Schema) bool {
 		}
 	}
 	b.N = 1
-	return s.token(`]`) && s.token(`}`) && s.end()
+	return s.token(end) && s.token(`}`) && s.end()
 }
 
 // value reads what a feature takes.

@@ -56,6 +56,7 @@ func (p *Protocols) GRPC(options ...grpc.ServerOption) *RPC {
 		grpc.InTapHandle(briefly(p.admitted(p.lost.front.lasting))),
 		grpc.UnaryInterceptor(refused), // before those in a chain
 		grpc.StreamInterceptor(refusedStream),
+		grpc.ChainStreamInterceptor(p.lastingly),
 		grpc.ChainUnaryInterceptor(p.recovered, p.scoped),
 	)...)}
 	s := &service{Protocols: p}

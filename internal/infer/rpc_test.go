@@ -28,6 +28,39 @@ import (
 	"serin/internal/route"
 )
 
+// piped serves over gRPC in memory, and leads there.
+func piped(t testing.TB, server *RPC) *grpc.ClientConn {
+	t.Helper()
+	pipe := bufconn.Listen(1 << 20)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := server.Serve(pipe); err != nil {
+			t.Error(err)
+		}
+	})
+	conn := through(t, pipe)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		server.Stop(ctx)
+		serving.Wait()
+	})
+	return conn
+}
+
+// through is a client's end of a pipe.
+func through(t testing.TB, pipe *bufconn.Listener) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///serin", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+		return pipe.DialContext(ctx)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
 // dial serves a model over gRPC, in memory.
 func dial(t testing.TB, p model.Predictor, ready bool) (*grpc.ClientConn, *RPC, *route.Table) {
 	t.Helper()
@@ -36,27 +69,7 @@ func dial(t testing.TB, p model.Predictor, ready bool) (*grpc.ClientConn, *RPC, 
 	sw.Swap(table)
 	server := NewHandler(&sw, DefaultLimits(), slog.New(slog.DiscardHandler)).Protocols("churn", "0.1", func() bool { return ready }).GRPC()
 	server.Ready(ready)
-	pipe := bufconn.Listen(1 << 20)
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		if err := server.Serve(pipe); err != nil {
-			t.Error(err)
-		}
-	})
-	conn, err := grpc.NewClient("passthrough:///serin", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-		return pipe.DialContext(ctx)
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = conn.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		server.Stop(ctx)
-		serving.Wait()
-	})
-	return conn, server, table
+	return piped(t, server), server, table
 }
 
 func input(name, datatype string, contents *pb.InferTensorContents, shape ...int64) *pb.ModelInferRequest_InferInputTensor {

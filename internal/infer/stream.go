@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"serin/internal/keys"
 	"serin/internal/model"
 	"serin/internal/model/rows"
 	"serin/internal/route"
@@ -31,7 +32,7 @@ import (
 //
 // As evidence a stream is one request, dealt when its first rows are there, whose
 // latency is the time that its predictions took. It ends early when its version is
-// taken out, or the server stops.
+// taken out, when its key is no longer good for it, or the server stops.
 
 // isStream tells rows from a JSON value by the content type.
 func isStream(r *http.Request) bool {
@@ -80,8 +81,9 @@ func (s *streaming) observe() {
 	if s.arm.Slowdown > 0 { // a drill, once for a request
 		<-time.After(s.arm.Slowdown)
 	}
-	if s.broken {
+	if s.broken != nil {
 		s.arm.Evidence.Fail()
+		s.arm.Served.Fail(reason(s.broken))
 		return
 	}
 	s.arm.Evidence.Observe(s.worked+s.arm.Slowdown, s.score)
@@ -104,11 +106,11 @@ type streaming struct {
 	// signature is stable's when the stream began; a canary's is compatible.
 	signature *model.Signature
 	// arm is dealt when the first rows are there; nil before. Its evidence is that
-	// of one request: broken if the arm failed, else worked and score.
+	// of one request: broken if the arm failed, and by what, else worked and score.
 	arm    *route.Arm
 	worked time.Duration
 	score  float64 // of the first row
-	broken bool
+	broken error
 	rows   int   // that were answered
 	begun  bool  // something was sent
 	failed error // what is not the rows' fault
@@ -201,6 +203,9 @@ func (s *streaming) Predict(in model.Rows, out model.Answers) (err error) {
 	if s.front.streams.Err() != nil {
 		return s.fail(stopping)
 	}
+	if out := keys.Still(s.r.Context()); out != nil {
+		return s.fail(troubled(out.Status, "%s", out.Detail))
+	}
 	first := s.arm == nil
 	if t := s.onTable(); t != nil {
 		return s.fail(t)
@@ -209,8 +214,8 @@ func (s *streaming) Predict(in model.Rows, out model.Answers) (err error) {
 	defer func() {
 		s.worked += time.Since(begun)
 		if v := recover(); v != nil {
-			s.broken = true
-			err = s.fail(&panicked{v, debug.Stack()})
+			s.broken = &panicked{v, debug.Stack()}
+			err = s.fail(s.broken)
 		}
 	}()
 	if err = s.arm.Predictor.Predict(in, out); err == nil {
@@ -218,7 +223,9 @@ func (s *streaming) Predict(in model.Rows, out model.Answers) (err error) {
 			err = overflowOf(row)
 		}
 	}
-	s.broken = s.broken || err != nil
+	if s.broken == nil {
+		s.broken = err
+	}
 	if err == nil && first {
 		class := 0
 		if len(out.Classes) > 0 {

@@ -28,7 +28,7 @@ func (p *Protocols) registerV1(mux mux) {
 		mux.HandleFunc("POST "+path, p.at(route.V1, (*desk).predictV1))
 	}
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
-		p.lost.refuse(route.V1, w, troubled(http.StatusNotFound, "There is no %s %s: predictions are at POST /v1/models/%s:predict.", r.Method, model.Clip(r.URL.Path), p.desks.Load().standard))
+		p.lost.refuse(route.V1, w, troubled(http.StatusNotFound, "There is no %s %s: predictions are at POST /v1/models/NAME:predict.", r.Method, model.Clip(r.URL.Path)))
 	})
 }
 

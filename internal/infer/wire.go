@@ -37,7 +37,7 @@ import (
 // window is how much of a message a client may send before it is asked for, in
 // bytes: a thousand rows of twenty numbers, without a pause. Each call counts with
 // so much from its headers to its end. Of a larger message as much is asked for at
-// once, and then as much again as there is already.
+// once, and then three times as much as there is already.
 const window = 256 << 10
 
 // maxFields bounds the fields of a message, not counting those within its fields:
@@ -83,12 +83,17 @@ func (req *request) receive(ctx context.Context, from incoming, g *gate) *troubl
 		return tooLarge
 	}
 	into = into[:0]
+	taken := cap(into) // with what was outgrown, which is the collector's at a time of its own
 	for missing := int(n); missing > 0; missing = int(n) - len(into) {
-		part := min(missing, max(len(into), window))
-		if !req.borrow(g, len(into)+part) {
+		part := min(missing, max(3*len(into), window))
+		grows := cap(into) < len(into)+part
+		if grows {
+			taken += len(into) + part
+		}
+		if !req.borrow(g, taken+part) { // the part is in grpc-go's memory before it is in ours
 			return overloaded
 		}
-		if cap(into) < len(into)+part {
+		if grows {
 			into = append(make([]byte, 0, len(into)+part), into...)
 		}
 		data, err := from.Read(part)
@@ -100,6 +105,7 @@ func (req *request) receive(ctx context.Context, from incoming, g *gate) *troubl
 		}
 		data.Free()
 	}
+	req.giveBackTo(taken)
 	return nil
 }
 
@@ -265,16 +271,16 @@ type links struct{ net.Listener }
 // Accept is the listener's.
 func (l links) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		return link{tcp}, err
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	return link{conn}, nil
 }
 
-type link struct{ *net.TCPConn }
+type link struct{ net.Conn }
 
 // RemoteAddr is the client's, and leads back here.
-func (l link) RemoteAddr() net.Addr { return linkAddr{l.TCPConn.RemoteAddr(), l.TCPConn} }
+func (l link) RemoteAddr() net.Addr { return linkAddr{l.Conn.RemoteAddr(), l.Conn} }
 
 type linkAddr struct {
 	net.Addr

@@ -2,6 +2,7 @@ package infer
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"log/slog"
@@ -213,7 +214,7 @@ func TestGRPCMessagesThatAreNone(t *testing.T) {
 func TestGRPCIsLentItsMemory(t *testing.T) {
 	t.Parallel()
 	limits := DefaultLimits()
-	limits.Bodies = 3 << 20
+	limits.Bodies = 5 << 20
 	h, client := onTCP(t, limits)
 	ask, err := proto.Marshal(&pb.ModelInferRequest{Inputs: two(), RawInputContents: [][]byte{make([]byte, 2<<20)}})
 	if err != nil {
@@ -350,5 +351,55 @@ func TestPages(t *testing.T) {
 		}
 		clear(*buffer)
 		mem.NewBuffer(buffer, &pages).Free()
+	}
+}
+
+// parts is a message that comes as it is asked for, and what is lent meanwhile.
+type parts struct {
+	t     *testing.T
+	gate  *gate
+	whole []byte
+	at    int
+	began uint64 // of what was allocated
+}
+
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+func (p *parts) ReadMessageHeader(header []byte) error {
+	binary.BigEndian.PutUint32(header[1:], uint32(len(p.whole)))
+	return nil
+}
+
+func (p *parts) Read(n int) (mem.BufferSlice, error) {
+	taken := int64(allocated() - p.began)
+	if most := p.gate.lent.Load() + smallBody + window; taken+int64(n) > most {
+		p.t.Errorf("%d bytes are taken and %d more are asked for, with %d lent", taken, n, p.gate.lent.Load())
+	}
+	p.at += n
+	return mem.BufferSlice{mem.SliceBuffer(p.whole[p.at-n : p.at])}, nil
+}
+
+// TestReceivingIsLent: nothing is allocated for a message that the gate has not lent,
+// also where it is outgrown. It counts what the process allocates, so nothing runs
+// beside it.
+func TestReceivingIsLent(t *testing.T) { //nolint:paralleltest // see above
+	g := &gate{limits: Limits{Bodies: 64 << 20}}
+	req := &request{}
+	p := &parts{t: t, gate: g, whole: make([]byte, maxBody)}
+	defer runtime.GC() // for those who measure the heap after it
+	p.began = allocated()
+	if trouble := req.receive(t.Context(), p, g); trouble != nil || len(req.body) != maxBody {
+		t.Fatal(trouble, len(req.body))
+	}
+	taken, lent := int64(allocated()-p.began), g.lent.Load()
+	if lent+smallBody+window < taken || lent > 7*maxBody/4 {
+		t.Errorf("%d bytes are lent for %d that were taken", lent, taken)
+	}
+	if req.giveBack(); g.lent.Load() != 0 {
+		t.Errorf("%d bytes are still lent", g.lent.Load())
 	}
 }

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"cmp"
+	"context"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
@@ -20,6 +21,7 @@ type Guard struct {
 	log      *slog.Logger
 	tries    *tries
 	sealed   sealed
+	links    links
 }
 
 // NewGuard makes the guard of a server with a default model. The clock says when
@@ -197,6 +199,26 @@ func (g *Guard) HTTP(r *http.Request, rule Rule, model string) (*Key, *Refusal) 
 		}
 	}
 	return g.Admit(&p, rule, model)
+}
+
+type lasting struct{}
+
+// Lasting is the context of a request that was let in and whose body may come for
+// hours: in it, Still asks again.
+func (g *Guard) Lasting(r *http.Request, rule Rule, model string) context.Context {
+	return context.WithValue(r.Context(), lasting{}, func() *Refusal {
+		_, refusal := g.HTTP(r, rule, model)
+		return refusal
+	})
+}
+
+// Still tells why who sends a lasting request would no longer be let in; nil if he
+// would, or where nobody is asked.
+func Still(ctx context.Context) *Refusal {
+	if again, ok := ctx.Value(lasting{}).(func() *Refusal); ok {
+		return again()
+	}
+	return nil
 }
 
 var crossOrigin = http.NewCrossOriginProtection()

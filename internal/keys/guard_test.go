@@ -222,6 +222,10 @@ func TestSessions(t *testing.T) {
 	other := standing(t, strings.Replace(keyring, hashOf("vic"), hashOf("vic2"), 1))
 	other.sealed = s.sealed
 	is("another token", ask(other.Guard, cookie.Value), "over")
+	one, two := &Key{certs: []subjectName{{"cn", "a"}}}, &Key{certs: []subjectName{{"cn", "b"}}}
+	if one.print() == two.print() {
+		t.Error("another certificate is the same key")
+	}
 	s.clock = noon.Add(sessionTime)
 	is("afterwards", ask(s.Guard, cookie.Value), "over")
 	if c := Logout(true); c.MaxAge >= 0 || c.Value != "" || c.Name != cookie.Name {

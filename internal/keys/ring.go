@@ -44,6 +44,12 @@ func (k *Key) covers(model string) bool { return k.models == nil || slices.Conta
 // Everything tells whether every model is in the key's scope.
 func (k *Key) Everything() bool { return k.models == nil }
 
+// Same tells whether a key allows the same to the same name: the line that it is
+// made from was read again, and may be another one.
+func (k *Key) Same(other *Key) bool {
+	return k.Name == other.Name && k.rights == other.rights && slices.Equal(k.models, other.models)
+}
+
 type holder struct{}
 
 // In is a context that says who asks.

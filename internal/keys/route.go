@@ -196,6 +196,9 @@ var httpRules = compiled([]row{
 		POST /v2/repository/models/{model}/load
 		POST /v2/repository/models/{model}/unload`},
 
+	{anyRight, none, `
+		POST /login/link`},
+
 	// What is not there is not there for those who have a key; others are not told.
 	{anyRight, none, `
 		/

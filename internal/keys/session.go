@@ -44,11 +44,15 @@ func (s sealed) write(k *Key, until time.Time) string {
 	return text + "." + s.mac(text)
 }
 
-// print is a fingerprint of the token's hash: another token is another key.
+// print is a fingerprint of what proves the key: another token or certificate is
+// another key.
 func (k *Key) print() string {
 	all := sha256.New()
 	for _, h := range k.hashes {
 		_, _ = all.Write(h[:])
+	}
+	for _, c := range k.certs {
+		fmt.Fprintf(all, "%q", c)
 	}
 	return hex.EncodeToString(all.Sum(nil)[:8])
 }

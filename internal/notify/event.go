@@ -43,8 +43,9 @@ type Outbox interface {
 	Events(ctx context.Context, after uint64, limit int) ([]Event, error)
 	// Memo returns what was saved under a name, nil if nothing was.
 	Memo(ctx context.Context, name string) ([]byte, error)
-	// SaveMemo replaces it, durably.
-	SaveMemo(ctx context.Context, name string, data []byte) error
+	// SwapMemo replaces it, durably, if it still is what was read, nil for nothing; it
+	// returns false if it is not.
+	SwapMemo(ctx context.Context, name string, old, data []byte) (bool, error)
 }
 
 // types are the events in CloudEvents' words.

@@ -1,8 +1,10 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -100,6 +102,9 @@ type teller struct {
 	// trouble is the event that does not arrive; nil while there is none.
 	trouble atomic.Pointer[Trouble]
 	arrived atomic.Pointer[time.Time]
+	// sent counts events that have arrived, failed tries that have not, and again
+	// tries beyond an event's first, since the process started.
+	sent, failed, again atomic.Uint64
 }
 
 // Trouble is an event on its way that did not arrive yet.
@@ -150,31 +155,43 @@ func (t *teller) prepare(ctx context.Context) error {
 	return nil
 }
 
-// change makes another memo of the one that is known, or of what others have made of
-// it, and saves it. If that fails, the change holds for this process, and the next
-// change saves both.
+// change makes another memo of the one that is saved, with what this process has done
+// beyond it, and saves it, again where another process was faster. If that fails, the
+// change holds for this process, and the next change saves both.
 func (t *teller) change(ctx context.Context, f func(memo) memo) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var m memo
-	if known := t.known.Load(); known != nil {
-		m = *known
+	ctx = context.WithoutCancel(ctx)
+	var known memo
+	if k := t.known.Load(); k != nil {
+		known = *k
 	}
-	if t.Turn != nil {
-		if saved, err := t.saved(context.WithoutCancel(ctx)); err == nil && saved != nil {
-			m = saved.with(&m)
+	changed := f(known)
+	for range attempts {
+		old, err := t.Outbox.Memo(ctx, t.hook.Name)
+		saved, unread := readMemo(old)
+		if err := cmp.Or(err, unread); err != nil {
+			t.known.Store(&changed)
+			return err
+		}
+		if saved != nil {
+			changed = f(saved.with(&known))
+		}
+		t.known.Store(&changed)
+		data, err := json.Marshal(changed)
+		if err != nil {
+			return fmt.Errorf("encoding the memo: %w", err)
+		}
+		if done, err := t.Outbox.SwapMemo(ctx, t.hook.Name, old, data); done || err != nil {
+			return err
 		}
 	}
-	m = f(m)
-	t.known.Store(&m)
-	data, err := json.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("encoding the memo: %w", err)
-	}
-	return t.Outbox.SaveMemo(context.WithoutCancel(ctx), t.hook.Name, data)
+	return errors.New("others were faster, again and again, to save how far the hook is")
 }
 
 const (
+	// attempts bounds how often a change is made anew because another process was faster.
+	attempts = 10
 	// pageSize is how many events are held at once.
 	pageSize = 10
 	// poll is how often a hook looks by itself: for what somebody else has committed,
@@ -260,6 +277,7 @@ func (t *teller) tell(ctx context.Context, e *Event) error {
 		case arrived:
 			now := time.Now()
 			t.arrived.Store(&now)
+			t.sent.Add(1)
 			return t.change(ctx, func(m memo) memo {
 				m.Position = max(m.Position, e.Seq)
 				return m.without(e.Seq)
@@ -288,6 +306,9 @@ const (
 func (t *teller) deliver(ctx context.Context, m *message, letter *Letter) ending {
 	defer t.trouble.Store(nil)
 	for {
+		if letter.Tries > 0 {
+			t.again.Add(1)
+		}
 		failed := post(ctx, t.way, &t.hook, m, "serin/"+t.Version)
 		letter.Tries++
 		switch {
@@ -296,6 +317,7 @@ func (t *teller) deliver(ctx context.Context, m *message, letter *Letter) ending
 		case ctx.Err() != nil:
 			return leftOff
 		}
+		t.failed.Add(1)
 		letter.Error = failed.what
 		if failed.hopeless(letter.Tries) {
 			return givenUp

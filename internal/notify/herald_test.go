@@ -23,7 +23,7 @@ type desk struct {
 	mu     sync.Mutex
 	events []Event
 	memos  map[string][]byte
-	broken error // of SaveMemo
+	broken error // of SwapMemo
 }
 
 func (d *desk) Last(context.Context) (uint64, error) {
@@ -45,17 +45,25 @@ func (d *desk) Memo(_ context.Context, name string) ([]byte, error) {
 	return d.memos[name], nil
 }
 
-func (d *desk) SaveMemo(_ context.Context, name string, data []byte) error {
+func (d *desk) SwapMemo(_ context.Context, name string, old, data []byte) (bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.broken != nil {
-		return d.broken
+		return false, d.broken
 	}
+	if !bytes.Equal(d.memos[name], old) {
+		return false, nil
+	}
+	d.write(name, data)
+	return true, nil
+}
+
+// write is what nobody should do: it saves whatever was there.
+func (d *desk) write(name string, data []byte) {
 	if d.memos == nil {
 		d.memos = map[string][]byte{}
 	}
 	d.memos[name] = data
-	return nil
 }
 
 func (d *desk) breakIt(err error) {
@@ -408,9 +416,9 @@ func TestAHookKeepsNoServerFromStarting(t *testing.T) {
 		if _, err := h.tellers[0].replay(t.Context(), ""); err == nil {
 			t.Error("replayed")
 		}
-		if err := d.SaveMemo(t.Context(), "ops", []byte(`{"position":0}`)); err != nil {
-			t.Fatal(err)
-		}
+		d.mu.Lock()
+		d.write("ops", []byte(`{"position":0}`))
+		d.mu.Unlock()
 		<-time.After(2 * poll)
 		if s := standing(t, h); s.Position != 1 || len(r.got()) != 1 {
 			t.Errorf("%+v", s)
@@ -438,6 +446,9 @@ func TestDeadLettersAreToldAgain(t *testing.T) {
 			t.Fatalf("%+v", s)
 		}
 		before := len(r.got())
+		if m := h.Meters()[0]; m.Sent != 0 || int(m.Failed) != before || m.Again != m.Failed-3 || m.Letters != 2 || !m.Arrived.IsZero() {
+			t.Errorf("%d tries, and it is metered as %+v", before, m)
+		}
 		r.say(always(200))
 		if n, err := h.tellers[0].replay(t.Context(), ""); n != 2 || err != nil {
 			t.Fatalf("%d %v", n, err)
@@ -446,6 +457,9 @@ func TestDeadLettersAreToldAgain(t *testing.T) {
 		got := r.got()[before:]
 		if s = standing(t, h); len(s.Letters) != 0 || s.Position != 3 || len(got) != 3 {
 			t.Fatalf("%+v %+v", s, got)
+		}
+		if m := h.Meters()[0]; m.Name != "ops" || m.Sent != 3 || int(m.Failed) != before || m.Letters != 0 || !m.Arrived.Equal(time.Now()) {
+			t.Errorf("all has arrived, and it is metered as %+v", m)
 		}
 		for i, event := range []string{"promote", "deploy", "loaded"} {
 			if !strings.Contains(got[i].body, `"event":"`+event+`"`) {

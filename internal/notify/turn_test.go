@@ -52,9 +52,9 @@ func TestALetterThatCouldNotBeSaved(t *testing.T) {
 		if s := standing(t, h); s.Position != 2 || len(s.Letters) != 2 {
 			t.Errorf("%+v", s)
 		}
-		if err := d.SaveMemo(t.Context(), "ops", before); err != nil { // another one has read that
-			t.Fatal(err)
-		}
+		d.mu.Lock()
+		d.write("ops", before) // the store has forgotten what came then
+		d.mu.Unlock()
 		d.commit(rollout.Promote)
 		<-time.After(time.Minute)
 		if s := standing(t, h); s.Position != 3 || len(s.Letters) != 3 {
@@ -119,6 +119,35 @@ func TestTwoBeginAtOnce(t *testing.T) {
 		<-time.After(time.Minute)
 		if got := r.got(); len(got) != 1 {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// TestTwoSaveAtOnce: what one of them saves does not take back what the other has.
+func TestTwoSaveAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, r := &desk{}, &receiver{begun: time.Now(), answer: always(200)}
+		b := &between{desk: d}
+		slow, quick := oneOf(t, b, r, func() bool { return true }), oneOf(t, d, r, func() bool { return true })
+		for range 3 {
+			d.commit(rollout.Deploy)
+		}
+		to := func(position uint64) func(memo) memo {
+			return func(m memo) memo { m.Position = max(m.Position, position); return m }
+		}
+		b.then = func() { // slow has read, and not saved yet
+			if err := quick.tellers[0].change(t.Context(), to(3)); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := slow.tellers[0].change(t.Context(), to(1)); err != nil {
+			t.Error(err)
+		}
+		for _, h := range []*Herald{slow, quick} {
+			if s := standing(t, h); s.Position != 3 {
+				t.Errorf("%+v", s)
+			}
 		}
 	})
 }

@@ -55,6 +55,30 @@ func (t *Trail) Follow(epochs []Epoch, elapsed time.Duration) error {
 	}
 }
 
+// Sums are the rows that one replica would have told which has observed all of this
+// by itself: of each epoch what was observed up to its end, as evidence of one stage.
+// Shares are the planned ones of all epochs so far. It is an error if the stages are not
+// of these.
+func (e *Evidence) Sums(shares []uint32) ([]Evidence, error) {
+	var rows []Evidence
+	var sum Stage
+	for i := range e.Stages {
+		s := &e.Stages[i]
+		if i == 0 || s.Share != e.Stages[i-1].Share {
+			rows = append(rows, Evidence{})
+		}
+		k := len(rows) - 1
+		if k == len(shares) || s.Share != shares[k] {
+			return nil, fmt.Errorf("stage %d of the evidence has a share of %d in 1/10,000, and the rollout had none such then", i+1, s.Share)
+		}
+		sum.Share = s.Share
+		sum.Stable.Add(&s.Stable)
+		sum.Canary.Add(&s.Canary)
+		rows[k] = Evidence{Stages: []Stage{sum}, Looks: e.Looks}
+	}
+	return rows, nil
+}
+
 // match finds the last stage of each epoch that has stages, and that the epochs
 // hold what their stages do.
 func (t *Trail) match(epochs []Epoch) (ends []int, err error) {

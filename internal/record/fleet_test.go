@@ -205,3 +205,58 @@ func TestWhatCannotBeFollowed(t *testing.T) {
 		}
 	}
 }
+
+// TestEvidenceThatMoves from one process to replicas: it is what the row of one of them
+// says, however often the share was changed, and goes on from there.
+func TestEvidenceThatMoves(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		settle := time.Duration(rapid.SampledFrom([]int{0, 30}).Draw(t, "settle")) * time.Second
+		f := newFleet(1, 1000, armOf(make([]time.Duration, 100)...), settle)
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "latencies"), 0))
+		elapsed := time.Duration(0)
+		for range rapid.IntRange(1, 15).Draw(t, "steps") {
+			for range rapid.SampledFrom([]int{0, 3, 60}).Draw(t, "requests") {
+				f.request(0, rng.IntN(3) == 0, time.Duration(rng.ExpFloat64()*1e6))
+			}
+			elapsed += time.Duration(rapid.SampledFrom([]int{1, 9, 61}).Draw(t, "seconds")) * time.Second
+			f.one.trail.Update(&f.one.stable, &f.one.canary, elapsed)
+			if share := uint32(1000 * rapid.IntRange(1, 9).Draw(t, "share")); share != f.shares[len(f.shares)-1] {
+				f.reweigh(share)
+				if err := f.one.trail.Reweigh(share); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		before := f.one.trail.Evidence()
+		before.Looks = 7
+		rows, err := before.Sums(f.shares)
+		if err != nil || len(rows) != len(f.shares) {
+			t.Fatalf("%d rows of %d shares: %v", len(rows), len(f.shares), err)
+		}
+		var epochs []Epoch
+		var last Stage
+		for i, row := range rows {
+			now := recoded(t, row)
+			if len(now.Stages) != 1 || now.Looks != 7 {
+				t.Fatalf("row %d: %+v", i, now)
+			}
+			e := Epoch{Share: f.shares[i], Stable: now.Stages[0].Stable, Canary: now.Stages[0].Canary}
+			e.Stable.Sub(&last.Stable)
+			e.Canary.Sub(&last.Canary)
+			epochs, last = append(epochs, e), now.Stages[0]
+		}
+		trail := NewTrail(recoded(t, before), 1000, nil, settle)
+		if err := trail.Follow(epochs, elapsed); err != nil {
+			t.Fatal(err)
+		}
+		if got := trail.Evidence(); !same(got, before) {
+			t.Fatalf("%+v became %+v", before, got)
+		}
+		if len(f.shares) > 1 {
+			if _, err := before.Sums(f.shares[1:]); err == nil {
+				t.Fatal("of other shares")
+			}
+		}
+	})
+}

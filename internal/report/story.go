@@ -17,7 +17,6 @@ package report
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"serin/internal/judge"
@@ -109,9 +108,8 @@ type moment struct {
 // Tell makes a story of the cases of a rollout, judging each of them again.
 func Tell(h Heading, cases []judge.Case) *Story {
 	s := &Story{Heading: h, Points: []point{}, Moments: []moment{}, Differs: []string{}}
-	cases = slices.Clone(cases)
-	slices.SortStableFunc(cases, func(a, b judge.Case) int { return a.At.Compare(b.At) })
-	before := ""
+	cases = inOrder(cases)
+	verdict := ""
 	for i := range cases {
 		c := &cases[i]
 		if c.Lost == "" {
@@ -138,7 +136,7 @@ func Tell(h Heading, cases []judge.Case) *Story {
 		s.Judged++
 		var e record.Evidence
 		_ = e.UnmarshalBinary(c.Evidence) // Again has decoded it
-		s.add(c, &opinion, &e, &before)
+		s.add(c, &opinion, &e, &verdict)
 	}
 	for len(s.Points) > maxPoints {
 		s.thin()

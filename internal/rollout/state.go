@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -60,7 +61,8 @@ func (p Phase) Split() bool { return p == Live || p == Due }
 type Version struct {
 	// Name is the file's name without its extension: "model_v1".
 	Name string `json:"name"`
-	// Path is the file as the operator named it: "models/model_v1.joblib".
+	// Path is the file as the operator named it: "models/model_v1.joblib", or the address
+	// that it was fetched from: "s3://bucket/churn/7.onnx".
 	Path string `json:"path"`
 	// SHA256 is the digest of the bytes, in lower-case hexadecimal.
 	SHA256 string `json:"sha256"`
@@ -71,6 +73,20 @@ type Version struct {
 	// while it reproduces them.
 	Golden     string `json:"golden,omitempty"`
 	GoldenRows int    `json:"golden_rows,omitzero"`
+}
+
+// Elsewhere tells whether Path is an address, from which the file can be fetched again.
+func (v Version) Elsewhere() bool { return Elsewhere(v.Path) }
+
+// Elsewhere tells whether what an operator calls a file is an address of it, and not a path.
+func Elsewhere(path string) bool { return address.MatchString(path) }
+
+// address is how one begins; an upload's path has no slash behind its colon.
+var address = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+:/`)
+
+// Elsewhere tells whether the file with a digest can be fetched where it came from.
+func (s *State) Elsewhere(digest string) bool {
+	return s.Stable.SHA256 == digest && s.Stable.Elsewhere() || s.Rollout != nil && s.Rollout.Canary.SHA256 == digest && s.Rollout.Canary.Elsewhere()
 }
 
 // Rollout is one attempt to replace stable.

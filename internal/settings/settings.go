@@ -16,6 +16,7 @@ package settings
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -58,6 +59,33 @@ func Set(flags *pflag.FlagSet, file *File, prefix string, getenv func(string) st
 		}
 	})
 	return sources, err
+}
+
+// injected are the ends of variables that an orchestrator puts there for services,
+// whichever they are called by: SERIN_SERVICE_HOST, SERIN_PORT_8000_TCP_ADDR.
+var injected = regexp.MustCompile(`(^|_)(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)?)$`)
+
+// Misspelt finds the variables of an environment that set no flag and look like one
+// that would: by their names, those that were meant. The others are somebody's else.
+func Misspelt(flags *pflag.FlagSet, prefix string, environ []string, others ...string) map[string]string {
+	names := others
+	flags.VisitAll(func(f *pflag.Flag) { names = append(names, Variable(prefix, f.Name)) })
+	meant := map[string]string{}
+	for _, variable := range environ {
+		name, _, _ := strings.Cut(variable, "=")
+		own, ours := strings.CutPrefix(name, prefix)
+		if !ours || slices.Contains(names, name) || injected.MatchString(own) {
+			continue
+		}
+		var ends []string
+		for _, n := range names {
+			ends = append(ends, strings.TrimPrefix(n, prefix))
+		}
+		if nearest := Nearest(strings.ToUpper(own), ends); nearest != "" {
+			meant[name] = prefix + nearest
+		}
+	}
+	return meant
 }
 
 // SetGroup sets flags from a group.

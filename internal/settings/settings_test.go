@@ -168,3 +168,20 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestMisspelt: what was meant for a flag and sets none is found, and nothing else.
+func TestMisspelt(t *testing.T) {
+	t.Parallel()
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.String("listen", "", "")
+	flags.String("admin-listen", "", "")
+	flags.String("tls-cert", "", "")
+	got := Misspelt(flags, "SERIN_", []string{
+		"SERIN_LISTEN=x", "SERIN_LISTENS=x", "SERIN_ADMIN-LISTEN=x", "SERIN_TLSCERT=x", "SERIN_listen=x", "SERIN_TOKEM=secret", "LISTENS=x", "SERIN_=x", "SERIN_COLOUR=blue", "",
+		"SERIN_SERVICE_HOST=10.0.0.1", "SERIN_SERVICE_PORT=8000", "SERIN_SERVICE_PORT_HTTP=8000", "SERIN_PORT=tcp://10.0.0.1:8000", "SERIN_PORT_8000_TCP=tcp://10.0.0.1:8000", "SERIN_PORT_8000_TCP_ADDR=10.0.0.1", "SERIN_PORT_8000_TCP_PORT=8000", "SERIN_PORT_8000_TCP_PROTO=tcp", "SERIN_ADMIN_SERVICE_HOST=10.0.0.1", "SERIN_ADMIN_PORT=tcp://10.0.0.1:8001",
+	}, "SERIN_TOKEN")
+	want := map[string]string{"SERIN_LISTENS": "SERIN_LISTEN", "SERIN_ADMIN-LISTEN": "SERIN_ADMIN_LISTEN", "SERIN_TLSCERT": "SERIN_TLS_CERT", "SERIN_listen": "SERIN_LISTEN", "SERIN_TOKEM": "SERIN_TOKEN"}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}

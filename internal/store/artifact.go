@@ -12,12 +12,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"serin/internal/rollout"
 )
 
 // Ingest copies r into the artifacts and returns the SHA-256 of what it read,
 // in lower-case hexadecimal, and its size. The artifact is durable before it
 // returns. More than limit bytes are a *TooLarge; on any error, and when ctx
-// ends, nothing is left of it. Behind PostgreSQL the limit is 64 MiB at most.
+// ends, nothing is left of it. Behind PostgreSQL other replicas find it if it has at
+// most Shareable bytes.
 func (s *Store) Ingest(ctx context.Context, r io.Reader, limit int64) (digest string, size int64, err error) {
 	f, err := os.CreateTemp(s.path(artifactsName), "ingest-*"+temporarySuffix)
 	if err != nil {
@@ -30,9 +33,6 @@ func (s *Store) Ingest(ctx context.Context, r io.Reader, limit int64) (digest st
 			err = fmt.Errorf("storing an artifact: %w", err)
 		}
 	}()
-	if s.shared != nil {
-		limit = min(limit, artifactLimit)
-	}
 	h := sha256.New()
 	size, err = io.Copy(io.MultiWriter(f, h), &patient{ctx, io.LimitReader(r, limit+1)})
 	switch {
@@ -43,7 +43,7 @@ func (s *Store) Ingest(ctx context.Context, r io.Reader, limit int64) (digest st
 	}
 	s.step("ingest: copied")
 	digest = hex.EncodeToString(h.Sum(nil))
-	if s.shared != nil {
+	if s.shared != nil && size <= s.Shareable() {
 		if err := s.shared.upload(ctx, f, digest, size); err != nil {
 			return "", 0, err
 		}
@@ -59,6 +59,9 @@ func (s *Store) Ingest(ctx context.Context, r io.Reader, limit int64) (digest st
 	}
 	return digest, size, nil
 }
+
+// Shareable is the size up to which an artifact is for all who use the store, in bytes.
+func (s *Store) Shareable() int64 { return s.share }
 
 func (s *Store) artifact(digest string) string { return filepath.Join(s.dir, artifactsName, digest) }
 
@@ -183,14 +186,15 @@ func (s *Store) Prune(keep ...string) error {
 // named are the artifacts that a state needs.
 func named(text string) ([]string, error) {
 	state, err := decodeState(text)
-	if err != nil {
-		return nil, err
+	return digests(&state), err
+}
+
+func digests(s *rollout.State) []string {
+	all := []string{s.Stable.SHA256, s.Stable.Golden}
+	if s.Rollout != nil {
+		all = append(all, s.Rollout.Canary.SHA256, s.Rollout.Canary.Golden)
 	}
-	digests := []string{state.Stable.SHA256, state.Stable.Golden}
-	if state.Rollout != nil {
-		digests = append(digests, state.Rollout.Canary.SHA256, state.Rollout.Canary.Golden)
-	}
-	return digests, nil
+	return all
 }
 
 // sweep removes what is not to be kept from the directory.

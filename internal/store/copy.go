@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"math"
 	"slices"
@@ -26,7 +27,7 @@ type Inventory struct {
 	// Looks is how many there are, LostLooks how many there are beside that cannot be
 	// read any more, and which nothing depends on.
 	Looks, LostLooks int
-	// Artifacts is how many files the states need, ArtifactBytes their size together.
+	// Artifacts is how many files of the states are here, ArtifactBytes their size together.
 	Artifacts     int
 	ArtifactBytes int64
 }
@@ -46,8 +47,8 @@ func (s *Store) Verify(ctx context.Context) (Inventory, error) {
 }
 
 // inventory describes a view, and reads the artifacts that it needs.
-func (s *Store) inventory(ctx context.Context, v *copied) (Inventory, error) {
-	i := Inventory{Identity: headOf(head{1, v.first}).Hash, Head: headOf(v.head), Looks: v.looks, LostLooks: v.lost}
+func (s *Store) inventory(ctx context.Context, v *copied) (i Inventory, err error) {
+	i = Inventory{Identity: headOf(head{1, v.first}).Hash, Head: headOf(v.head), Looks: v.looks, LostLooks: v.lost}
 	if v.last != nil {
 		last, err := v.last.entry()
 		if err != nil {
@@ -62,23 +63,13 @@ func (s *Store) inventory(ctx context.Context, v *copied) (Inventory, error) {
 		}
 		i.States = append(i.States, state)
 	}
-	digests, err := v.digests()
-	if err != nil {
-		return i, err
-	}
-	for _, digest := range digests {
-		r, err := s.Artifact(ctx, digest)
-		if err != nil {
-			return i, err
-		}
+	err = s.artifacts(ctx, v, func(r io.Reader, _ bool) error {
 		size, err := io.Copy(io.Discard, r)
-		if err := errors.Join(err, r.Close()); err != nil {
-			return i, err
-		}
 		i.Artifacts++
 		i.ArtifactBytes += size
-	}
-	return i, nil
+		return err
+	})
+	return i, err
 }
 
 // CopyTo fills an empty store with all that is in this one: the same rows with the
@@ -104,21 +95,14 @@ func (s *Store) CopyTo(ctx context.Context, to *Store) (Inventory, error) {
 
 // copyArtifacts copies those that the states of a view name.
 func (s *Store) copyArtifacts(ctx context.Context, v *copied, to *Store) error {
-	digests, err := v.digests()
-	if err != nil {
+	return s.artifacts(ctx, v, func(r io.Reader, elsewhere bool) error {
+		limit := to.Shareable()
+		if elsewhere {
+			limit = math.MaxInt64 - 1
+		}
+		_, _, err := to.Ingest(ctx, r, limit)
 		return err
-	}
-	for _, digest := range digests {
-		r, err := s.Artifact(ctx, digest)
-		if err != nil {
-			return err
-		}
-		_, _, err = to.Ingest(ctx, r, math.MaxInt64-1)
-		if err := errors.Join(err, r.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }
 
 // snapshot lets do read the tables as they are at one moment.
@@ -315,16 +299,30 @@ func (v *copied) readLooks(ctx context.Context, from tables, to sink) error {
 	}
 }
 
-// digests are the artifacts that the states name, each once.
-func (v *copied) digests() ([]string, error) {
-	var all []string
-	for _, m := range v.models {
-		digests, err := named(m.state)
+// artifacts hands on those that the states of a view name, each once, and whether it can
+// be fetched where it came from. Of these, some may not be here.
+func (s *Store) artifacts(ctx context.Context, v *copied, take func(r io.Reader, elsewhere bool) error) error {
+	done := map[string]bool{"": true} // no golden predictions
+	for _, name := range slices.Sorted(maps.Keys(v.models)) {
+		state, err := decodeState(v.models[name].state)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, digests...)
+		for _, digest := range digests(&state) {
+			if done[digest] {
+				continue
+			}
+			done[digest] = true
+			r, err := s.Artifact(ctx, digest)
+			if elsewhere := state.Elsewhere(digest); err == nil {
+				err = errors.Join(take(r, elsewhere), r.Close())
+			} else if elsewhere && errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+		}
 	}
-	slices.Sort(all)
-	return slices.DeleteFunc(slices.Compact(all), func(digest string) bool { return digest == "" }), nil
+	return nil
 }

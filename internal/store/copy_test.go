@@ -29,7 +29,7 @@ func lively(t testing.TB, h home) *Store {
 			}
 		}
 	}
-	if err := s.SaveMemo(t.Context(), "hook", []byte("told up to 7")); err != nil {
+	if _, err := s.SwapMemo(t.Context(), "hook", nil, []byte("told up to 7")); err != nil {
 		t.Fatal(err)
 	}
 	return s

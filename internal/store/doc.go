@@ -31,7 +31,7 @@
 //	              head.json.tmp written, synced, renamed, directory synced
 //	SaveEvidence  evidence in one transaction, WAL synced
 //	SaveLook      evidence and look in one transaction, WAL synced
-//	SaveMemo      memo in one transaction, WAL synced
+//	SwapMemo      memo in one transaction, WAL synced
 //	Ingest        copied and hashed, synced, renamed to its hash, directory synced
 //
 // Commit returns after the last of its steps, so head.json is at most one row
@@ -92,9 +92,15 @@
 //
 // A COMMIT that is not answered may have happened, or may still happen while it is
 // on its way. Until that is over it holds the lock; so the store settles it by taking
-// the lock itself and looking, and says ErrUnsettled until it has got it. A replica
+// the lock itself and looking, and says ErrUnsettled until it has got it. It commits
+// something itself before it says what it saw: what the server has and its synchronous
+// standby has not is no more durable than what was never sent. For the same reason a
+// COMMIT that comes with a warning is one without an answer. A replica
 // that is silent in the middle of a transaction loses it after two seconds, so that
 // nobody is kept waiting by the dead.
+//
+// Who leads is not asked of the server's clock, which may be stepped: another replica's
+// lead has run out when it was not renewed for five seconds of one's own.
 //
 // The chain is checked from end to end by Verify and not at each start; a row
 // and its evidence are checked whenever they are read.

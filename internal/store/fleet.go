@@ -57,11 +57,6 @@ type Head struct {
 
 // Pulse is what a replica hears when it says that it lives.
 type Pulse struct {
-	// Now is by the store's clock.
-	Now time.Time
-	// Identity is the hash of the journal's first row, in hexadecimal: the same for
-	// the life of a store, also where it was copied to; "" while the journal is empty.
-	Identity string
 	// Head is the end of the journal.
 	Head Head
 	// Kept is true if the journal still has the row that the beat has seen, and what was
@@ -126,13 +121,12 @@ func (s *Store) Beat(ctx context.Context, b Beat) (Pulse, error) {
 		return Pulse{}, err
 	}
 	defer end()
-	p := Pulse{Now: time.Now().UTC(), Head: headOf(s.known.head), Kept: b.Seen == Head{}, Models: map[string]Standing{}}
-	var first, seen []byte
-	err = t.one(ctx, "SELECT coalesce((SELECT hash FROM journal WHERE seq = 1), ''), coalesce((SELECT hash FROM journal WHERE seq = $1), '')", []any{int64(b.Seen.Seq)}, &first, &seen)
+	p := Pulse{Head: headOf(s.known.head), Kept: b.Seen == Head{}, Models: map[string]Standing{}}
+	var seen []byte
+	err = t.one(ctx, "SELECT coalesce((SELECT hash FROM journal WHERE seq = $1), '')", []any{int64(b.Seen.Seq)}, &seen)
 	if err != nil {
 		return Pulse{}, s.explain(err)
 	}
-	p.Identity = hex.EncodeToString(first)
 	p.Kept = p.Kept || hex.EncodeToString(seen) == b.Seen.Hash && b.Seen.Hash != ""
 	for name, m := range s.known.models {
 		p.Models[name] = Standing{Generation: m.generation}
@@ -140,7 +134,7 @@ func (s *Store) Beat(ctx context.Context, b Beat) (Pulse, error) {
 	for _, name := range b.Models {
 		p.Models[name] = Standing{p.Models[name].Generation, b.Replica}
 	}
-	s.alone.keep(b, p.Now)
+	s.alone.keep(b, time.Now().UTC())
 	return p, nil
 }
 
@@ -226,7 +220,7 @@ func (s *Store) Replicas(ctx context.Context) ([]Replica, error) {
 }
 
 func (b *Beat) replica(at, now time.Time) Replica {
-	age := now.Sub(at)
+	age := now.Sub(at).Abs() // below 0 if the clock was set back since: then nobody knows, and it was not just now
 	return Replica{b.Replica, b.Address, b.Version, b.Status, at.UTC(), age, age < leaseOfLife}
 }
 

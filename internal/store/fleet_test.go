@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -24,22 +25,25 @@ func TestBeat(t *testing.T) {
 	onBoth(t, func(t *testing.T, h home) {
 		s := h.open(t)
 		p := beat(t, s, Beat{Replica: "a", Models: []string{"churn"}})
-		if p.Identity != "" || p.Head != (Head{}) || !p.Kept || p.Now.IsZero() || !cmp.Equal(p.Models, map[string]Standing{"churn": {0, "a"}}) {
+		if p.Head != (Head{}) || !p.Kept || !cmp.Equal(p.Models, map[string]Standing{"churn": {0, "a"}}) {
 			t.Errorf("of nothing: %+v", p)
 		}
 		commit(t, s, life("churn", 1))
 		commit(t, s, life("other", 1))
 		commit(t, s, life("churn", 2))
 		first := beat(t, s, Beat{Replica: "a", Address: "http://a", Version: "1", Status: []byte(`{"up": true}`), Models: []string{"churn"}})
-		if len(first.Identity) != 64 || first.Head.Seq != 3 || len(first.Head.Hash) != 64 || !cmp.Equal(first.Models, map[string]Standing{"churn": {2, "a"}, "other": {1, ""}}) {
+		if first.Head.Seq != 3 || len(first.Head.Hash) != 64 || !cmp.Equal(first.Models, map[string]Standing{"churn": {2, "a"}, "other": {1, ""}}) {
 			t.Errorf("%+v", first)
+		}
+		if again := beat(t, s, Beat{Replica: "a", Models: []string{"churn"}, Seen: first.Head}); !cmp.Equal(again, first) {
+			t.Errorf("who knows the end hears %+v, want %+v", again, first)
 		}
 		commit(t, s, life("churn", 3))
 		for _, tt := range []struct {
 			seen Head
 			kept bool
-		}{{first.Head, true}, {Head{}, true}, {Head{3, first.Identity}, false}, {Head{9, first.Head.Hash}, false}, {Head{9, ""}, false}, {Head{3, ""}, false}} {
-			if p := beat(t, s, Beat{Replica: "a", Seen: tt.seen}); p.Kept != tt.kept || p.Identity != first.Identity || p.Head.Seq != 4 {
+		}{{first.Head, true}, {Head{}, true}, {Head{3, strings.Repeat("0", 64)}, false}, {Head{9, first.Head.Hash}, false}, {Head{9, ""}, false}, {Head{3, ""}, false}} {
+			if p := beat(t, s, Beat{Replica: "a", Seen: tt.seen}); p.Kept != tt.kept || p.Head.Seq != 4 || len(p.Head.Hash) != 64 {
 				t.Errorf("having seen %+v: %+v", tt.seen, p)
 			}
 		}
@@ -73,6 +77,40 @@ func TestBeatRefusesWhatIsNone(t *testing.T) {
 			t.Errorf("%+v, %v", all, err)
 		}
 	})
+}
+
+// TestWhatAReplicaSaysOfItself is there as it was said last, and again within half a
+// minute where the store has lost it.
+func TestWhatAReplicaSaysOfItself(t *testing.T) {
+	t.Parallel()
+	h := home{quickDir(t), shares(t)}
+	s := h.open(t)
+	said := func() Replica {
+		all, err := s.Replicas(t.Context())
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%+v, %v", all, err)
+		}
+		return all[0]
+	}
+	b := Beat{Replica: "a", Address: "http://a", Version: "1", Status: []byte(`{"up": true}`)}
+	for range 2 {
+		beat(t, s, b)
+		if r := said(); r.Address != b.Address || r.Version != b.Version || string(r.Status) != string(b.Status) {
+			t.Errorf("%+v", r)
+		}
+	}
+	b.Status = nil
+	beat(t, s, b)
+	if r := said(); r.Status != nil || r.Address != b.Address {
+		t.Errorf("of no status any more: %+v", r)
+	}
+	h.sql(t, "DELETE FROM replicas")
+	for range introduce {
+		beat(t, s, b)
+	}
+	if r := said(); r.Address != b.Address {
+		t.Errorf("after it was lost: %+v", r)
+	}
 }
 
 // TestGauges: the latest of each epoch, until two more rollouts have ended.
@@ -150,11 +188,10 @@ func TestAFleet(t *testing.T) {
 	if p.Models["churn"].Leader != "a" || p.Models["third"].Leader != "b" || p.Models["other"].Leader != "" && p.Models["other"].Leader != "a" || !p.Kept {
 		t.Errorf("%+v", p)
 	}
-	for _, statement := range []string{"UPDATE leaders SET until = now() - interval '1 second'", "UPDATE replicas SET at = at - interval '11 seconds' WHERE replica = 'a'"} {
-		if _, err := a.shared.pool.ExecContext(t.Context(), statement); err != nil { // a is silent for so long
-			t.Fatal(err)
-		}
+	if _, err := a.shared.Pool.ExecContext(t.Context(), "UPDATE replicas SET at = at - interval '11 seconds' WHERE replica = 'a'"); err != nil { // a is silent for so long
+		t.Fatal(err)
 	}
+	b.shared.now = func() time.Time { return time.Now().Add(leaseOfModel) }
 	if p = beat(t, b, Beat{Replica: "b", Models: []string{"churn"}}); p.Models["churn"].Leader != "b" {
 		t.Errorf("nobody took over: %+v", p)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -85,7 +86,7 @@ func (s *Store) append(ctx context.Context, r *row, next model) error {
 	err := s.db.transaction(ctx, func() error { return s.db.tables().append(ctx, r, next) })
 	if errors.Is(err, errInDoubt) {
 		if unsettled := s.settle(ctx); unsettled != nil {
-			return errors.Join(unsettled, err)
+			return errors.Join(unsettled, s.explain(err))
 		}
 		if string(s.known.head.hash) == string(r.hash) {
 			return nil // it is there, and settling has made it durable
@@ -182,4 +183,35 @@ func (s *Store) readRow(r *row) (Entry, error) {
 		return Entry{Seq: r.seq}, fmt.Errorf("row %d of the journal is not understood, perhaps because another version of serin wrote it: %w", r.seq, err)
 	}
 	return e, nil
+}
+
+// Has says whether the journal has a row of before; it has the zero Head.
+func (s *Store) Has(ctx context.Context, h Head) (bool, error) {
+	t, end, err := s.reading(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer end()
+	var hash []byte
+	err = t.one(ctx, "SELECT hash FROM journal WHERE seq = $1", []any{int64(min(h.Seq, math.MaxInt64))}, &hash)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, fmt.Errorf("reading the journal: %w", s.explain(err))
+	}
+	return h == Head{} || hex.EncodeToString(hash) == h.Hash && h.Hash != "", nil
+}
+
+// Last is the number of the journal's last row, 0 without any.
+func (s *Store) Last(ctx context.Context) (seq uint64, err error) {
+	t, end, err := s.reading(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer end()
+	if s.shared == nil {
+		return s.known.head.seq, nil
+	}
+	if err := t.one(ctx, "SELECT seq FROM head", nil, &seq); err != nil {
+		return 0, fmt.Errorf("reading the journal's head: %w", s.explain(err))
+	}
+	return seq, nil
 }

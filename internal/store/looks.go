@@ -12,6 +12,7 @@ import (
 
 	"serin/internal/record"
 	"serin/internal/rollout"
+	"serin/internal/store/pack"
 )
 
 // Look is one look of the monitor at a rollout, with what it takes to judge it
@@ -74,7 +75,7 @@ func encodeLook(name, rolloutID string, l Look) (*look, error) {
 	}
 	encoded := &look{
 		model: name, rollout: rolloutID, at: l.At.UTC().Format(time.RFC3339Nano),
-		finding: string(finding), detail: string(l.Detail), evidence: evidence,
+		finding: string(finding), detail: pack.Close(l.Detail), evidence: evidence,
 	}
 	_, err = encoded.decode()
 	return encoded, err
@@ -90,7 +91,9 @@ func (l *look) decode() (Look, error) {
 		return Look{}, fmt.Errorf("reading the finding: %w", err)
 	}
 	if l.detail != "" {
-		d.Detail = json.RawMessage(l.detail)
+		if d.Detail, err = pack.Open(l.detail, maxLookText); err != nil {
+			return Look{}, fmt.Errorf("reading the detail: %w", err)
+		}
 		if !json.Valid(d.Detail) {
 			return Look{}, errors.New("the detail is not a JSON value")
 		}
@@ -149,7 +152,7 @@ func (s *Store) Looks(ctx context.Context, name, rolloutID string, after uint64,
 			return append(page, Look{Number: number}), fmt.Errorf("reading look %d at rollout %s of model %s: %w", number, rolloutID, name, err)
 		}
 		page = append(page, decoded)
-		size += len(l.evidence) + len(l.detail)
+		size += len(l.evidence) + len(decoded.Detail)
 	}
 	return page, nil
 }

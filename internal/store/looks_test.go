@@ -18,6 +18,7 @@ import (
 
 	"serin/internal/record"
 	"serin/internal/rollout"
+	"serin/internal/store/pack"
 )
 
 // lookAt is what is found at the look with the number n.
@@ -362,9 +363,11 @@ func TestFlippedLooks(t *testing.T) {
 	const looks, flips = 40, 150
 	s := inProgress(t, home{dir: quickDir(t)}, 0)
 	small := takeImage(t, s.dir)
+	noise := rand.NewChaCha8([32]byte{7})
 	for n := range looks {
-		l := lookAt(n + 1)
-		l.Detail = json.RawMessage(`"` + strings.Repeat("e", 6000) + `"`) // as large as a look gets
+		l, numbers := lookAt(n+1), make([]byte, 4500)
+		_, _ = noise.Read(numbers)
+		l.Detail = fmt.Appendf(nil, `"%x"`, numbers) // larger than a look gets
 		saveLook(t, s, "r1", l)
 	}
 	want := allLooks(t, s, "churn", "r1")
@@ -418,6 +421,49 @@ func TestFlippedLooks(t *testing.T) {
 	}
 }
 
+// aDetail is one as large as the monitor's.
+func aDetail(n int) json.RawMessage {
+	var signals []string
+	for i := range 12 {
+		signals = append(signals, fmt.Sprintf(`{"name":"latency_%d","weight":0.15,"log_e":%d.8928522584,"log_threshold":4.892852258439873,"alarm":false,"stable":0,"canary":0,"effect":0.00851%d,"floor":0.1,"unit":"ms"}`, i, n, n*i))
+	}
+	return json.RawMessage(`{"signals":[` + strings.Join(signals, ",") + `]}`)
+}
+
+// TestLooksBeforeTheyWerePacked can be read, beside others.
+func TestLooksBeforeTheyWerePacked(t *testing.T) {
+	onBoth(t, func(t *testing.T, h home) {
+		s := inProgress(t, h, 0)
+		large := lookAt(1)
+		large.Detail = aDetail(1)
+		saveLook(t, s, "r1", large)
+		plain, err := encodeLook("churn", "r1", large)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain.number, plain.detail = 2, string(large.Detail)
+		asBefore := func(q tables) error { return q.insertLook(t.Context(), plain) }
+		if s.shared != nil {
+			err = s.shared.transaction(t.Context(), asBefore)
+		} else {
+			err = asBefore(s.db.tables())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		saveLook(t, s, "r1", large)
+		all := allLooks(t, s, "churn", "r1")
+		if len(all) != 3 {
+			t.Fatalf("%d looks", len(all))
+		}
+		for _, l := range all {
+			if string(l.Detail) != string(large.Detail) {
+				t.Errorf("look %d has %.60s", l.Number, l.Detail)
+			}
+		}
+	})
+}
+
 // FuzzLook looks for a panic in what reads a look back.
 func FuzzLook(f *testing.F) {
 	l, err := encodeLook("churn", "r1", lookAt(3))
@@ -425,6 +471,8 @@ func FuzzLook(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(l.at, l.finding, l.detail, l.evidence)
+	f.Add(l.at, l.finding, pack.Close(aDetail(1)), l.evidence)
+	f.Add(l.at, l.finding, `"zlib:eJyrrgUAAXUA+Q=="`, l.evidence)
 	f.Add("", "{}", "", []byte{})
 	f.Add(l.at, `{"verdict": "pass", "more": 1}`, "1 2", []byte{1, 0, 0})
 	f.Fuzz(func(t *testing.T, at, finding, detail string, evidence []byte) {

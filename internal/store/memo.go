@@ -32,57 +32,60 @@ func (s *Store) Memo(ctx context.Context, name string) ([]byte, error) {
 	return data, nil
 }
 
-// SaveMemo replaces what is saved under a name, durably before it returns: a small
-// thing that somebody who is not the pilot must know after a restart, such as how
+// SwapMemo replaces what is saved under a name, durably before it returns, if it still
+// is what the caller has read, nil for nothing; done is false if it is not. It is for a
+// small thing that somebody who is not the pilot must know after a restart, such as how
 // far a web hook was told.
-func (s *Store) SaveMemo(ctx context.Context, name string, data []byte) error {
+func (s *Store) SwapMemo(ctx context.Context, name string, old, data []byte) (done bool, err error) {
 	if len(data) > maxMemo {
-		return fmt.Errorf("memo %s has %d bytes, and may have %d", name, len(data), maxMemo)
+		return false, fmt.Errorf("memo %s has %d bytes, and may have %d", name, len(data), maxMemo)
 	}
-	if err := s.saveMemo(ctx, name, data); err != nil {
-		return fmt.Errorf("saving memo %s: %w", name, err)
+	if done, err = s.swapMemo(ctx, name, old, data); err != nil {
+		return false, fmt.Errorf("saving memo %s: %w", name, err)
 	}
-	return nil
+	return done, nil
 }
 
-func (s *Store) saveMemo(ctx context.Context, name string, data []byte) error {
+func (s *Store) swapMemo(ctx context.Context, name string, old, data []byte) (done bool, err error) {
 	if s.shared != nil {
 		t, err := s.shared.begin(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
-		return s.explain(t.putMemo(ctx, name, data))
+		done, err = t.swapMemo(ctx, name, old, data)
+		return done, s.explain(err)
 	}
 	end, err := s.beginWrite(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer end()
 	s.step("memo: begin")
-	if err := s.db.transaction(context.WithoutCancel(ctx), func() error { return s.db.tables().putMemo(ctx, name, data) }); err != nil {
-		return s.explain(err)
+	err = s.db.transaction(context.WithoutCancel(ctx), func() (err error) {
+		done, err = s.db.tables().swapMemo(ctx, name, old, data)
+		return err
+	})
+	if err != nil {
+		return false, s.explain(err)
 	}
 	s.step("memo: durable")
-	return nil
+	return done, nil
+}
+
+func (t tables) swapMemo(ctx context.Context, name string, old, data []byte) (done bool, err error) {
+	sum := checksum([]byte(name), data)
+	if old == nil {
+		err = t.one(ctx, "INSERT INTO memos (name, data, checksum) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING RETURNING true", []any{name, data, sum}, &done)
+	} else {
+		err = t.one(ctx, "UPDATE memos SET data = $2, checksum = $3 WHERE name = $1 AND data = $4 RETURNING true", []any{name, data, sum, old}, &done)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return done, err
 }
 
 func (t tables) putMemo(ctx context.Context, name string, data []byte) error {
 	return t.exec(ctx, "INSERT INTO memos (name, data, checksum) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET data = excluded.data, checksum = excluded.checksum",
 		name, data, checksum([]byte(name), data))
-}
-
-// Last is the number of the journal's last row, 0 without any.
-func (s *Store) Last(ctx context.Context) (seq uint64, err error) {
-	t, end, err := s.reading(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer end()
-	if s.shared == nil {
-		return s.known.head.seq, nil
-	}
-	if err := t.one(ctx, "SELECT seq FROM head", nil, &seq); err != nil {
-		return 0, fmt.Errorf("reading the journal's head: %w", s.explain(err))
-	}
-	return seq, nil
 }

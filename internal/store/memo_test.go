@@ -17,19 +17,35 @@ func TestMemos(t *testing.T) {
 		if got, err := s.Memo(t.Context(), "ops"); got != nil || err != nil {
 			t.Errorf("%q %v", got, err)
 		}
-		for _, memo := range []struct{ name, data string }{{"ops", "1"}, {"team", "3"}, {"ops", "2"}} {
-			if err := s.SaveMemo(t.Context(), memo.name, []byte(memo.data)); err != nil {
-				t.Fatal(err)
+		for _, tt := range []struct {
+			name, old, data string
+			done            bool
+		}{{"ops", "", "1", true}, {"team", "", "3", true}, {"ops", "", "9", false}, {"ops", "1", "2", true}, {"ops", "1", "9", false}, {"none", "1", "9", false}} {
+			var old []byte
+			if tt.old != "" {
+				old = []byte(tt.old)
+			}
+			if done, err := s.SwapMemo(t.Context(), tt.name, old, []byte(tt.data)); done != tt.done || err != nil {
+				t.Errorf("%+v: %v, %v", tt, done, err)
 			}
 		}
-		if err := s.SaveMemo(t.Context(), "ops", make([]byte, maxMemo+1)); err == nil || !strings.Contains(err.Error(), "may have 1048576") {
+		if _, err := s.SwapMemo(t.Context(), "ops", nil, make([]byte, maxMemo+1)); err == nil || !strings.Contains(err.Error(), "may have 1048576") {
 			t.Error(err)
 		}
 		if last, err := s.Last(t.Context()); last != 0 || err != nil {
 			t.Errorf("%d %v", last, err)
 		}
 		commit(t, s, life("churn", 1))
+		seen := beat(t, s, Beat{Replica: "a"}).Head
 		commit(t, s, life("fraud", 1))
+		for _, tt := range []struct {
+			head Head
+			want bool
+		}{{seen, true}, {Head{}, true}, {Head{2, seen.Hash}, false}, {Head{3, seen.Hash}, false}, {Head{3, ""}, false}} {
+			if has, err := s.Has(t.Context(), tt.head); has != tt.want || err != nil {
+				t.Errorf("%+v: %v, %v", tt.head, has, err)
+			}
+		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +65,7 @@ func TestMemos(t *testing.T) {
 func TestAMemoThatIsNotWhatWasWritten(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
-	if err := s.SaveMemo(t.Context(), "ops", []byte("1")); err != nil {
+	if _, err := s.SwapMemo(t.Context(), "ops", nil, []byte("1")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.db.conn.ExecContext(t.Context(), "UPDATE memos SET data = x'33' WHERE name = 'ops'"); err != nil {

@@ -6,128 +6,88 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"strconv"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
+	"serin/internal/store/line"
 )
 
-// How long PostgreSQL may take, or a wire to it. A commit holds the lock on the
-// journal's head, so a replica that stops in the middle of one, or that nobody
-// reaches any more, must lose it before others give up waiting.
-const (
-	patience      = 5 * time.Second // a statement, the connection included
-	lockPatience  = 4 * time.Second
-	idlePatience  = 2 * time.Second // between two statements of a transaction
-	fewConnection = 4
-)
+// longest is a commit, and once more to find out what became of it.
+const longest = 2 * line.Patience
 
 // shared is a store on PostgreSQL, as one replica has it open. Nothing is kept
 // here of what is there: other replicas write, too.
 type shared struct {
-	address string // for messages, without the password
-	schema  string
-	config  *pgx.ConnConfig
-	pool    *sql.DB
-	step    func(string)
+	*line.Line
+	step func(string)
 
 	mu        sync.Mutex
 	closed    bool
 	ready     bool // its layout was seen
 	unsettled bool // a commit was sent, and its answer never came
 	own       Head // the last row that was committed from here
+	leases    map[string]lease
+	spared    map[int64]time.Time // uploads that were not needed when they were seen last, and since when
+	rows      map[string]lastRow  // of models, as they were read last
+
+	now     func() time.Time        // monotonic
+	gauged  gauged                  // gauges that the server is known to have had
+	told    atomic.Int64            // beats, which may arrive in another order
+	profile atomic.Pointer[profile] // that the server was told last; nil where that is not sure
 }
 
 // dial prepares for a server. It connects to none yet.
 func dial(address string, step func(string)) (*shared, error) {
-	parsed, err := url.Parse(address)
-	if err != nil || parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" {
-		return nil, errors.New("the address of the store is not of the form postgres://user@host:5432/database")
-	}
-	config, err := pgx.ParseConfig(address)
+	l, err := line.Open(address)
 	if err != nil {
-		return nil, fmt.Errorf("the address of the store, %s, is not understood: %w. Write it like postgres://user@host:5432/database", parsed.Redacted(), err)
+		return nil, err
 	}
-	if parsed.Query().Get("target_session_attrs") == "" { // of several hosts, the one that can be written
-		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
-	}
-	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = patience
-	}
-	config.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: patience, Interval: patience, Count: 3}}).DialContext
-	if schema := config.RuntimeParams["search_path"]; strings.Trim(schema, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
-		return nil, fmt.Errorf("search_path=%s in the address of the store is not the name of one schema: write lower-case letters, digits and _", schema)
-	}
-	milliseconds := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
-	for name, value := range map[string]string{
-		"application_name": "serin", "search_path": "serin", "statement_timeout": milliseconds(patience), "lock_timeout": milliseconds(lockPatience),
-		"idle_in_transaction_session_timeout": milliseconds(idlePatience),
-	} {
-		if config.RuntimeParams[name] == "" {
-			config.RuntimeParams[name] = value
-		}
-	}
-	config.RuntimeParams["synchronous_commit"] = "on"
-	p := &shared{address: parsed.Redacted(), schema: config.RuntimeParams["search_path"], config: config, step: step}
-	p.pool = stdlib.OpenDB(*config, stdlib.OptionAfterConnect(checkServer))
-	p.pool.SetMaxOpenConns(fewConnection)
-	p.pool.SetMaxIdleConns(2)
-	p.pool.SetConnMaxIdleTime(5 * time.Minute)
-	return p, nil
-}
-
-// checkServer reads back, of each new connection, what makes a commit durable. After
-// a failover another server may be there.
-func checkServer(ctx context.Context, conn *pgx.Conn) error {
-	var fsync, synchronous, encoding string
-	err := conn.QueryRow(ctx, "SELECT current_setting('fsync'), current_setting('synchronous_commit'), current_setting('server_encoding')").Scan(&fsync, &synchronous, &encoding)
-	switch {
-	case err != nil:
-		return err
-	case fsync != "on" || synchronous != "on":
-		return &unfit{fmt.Sprintf("it runs with fsync = %s and synchronous_commit = %s, so nothing that it acknowledges would be durable: set both to on", fsync, synchronous)}
-	case encoding != "UTF8":
-		return &unfit{"its encoding is " + encoding + ": make the database with ENCODING 'UTF8'"}
-	}
-	return nil
+	return &shared{Line: l, step: step, leases: map[string]lease{}, rows: map[string]lastRow{}, now: time.Now}, nil
 }
 
 // begin makes sure that the server was seen to be fit, and that the outcome of every
 // earlier commit is known.
 func (p *shared) begin(ctx context.Context) (tables, error) {
+	t, err := p.enter(ctx)
+	if err != nil {
+		return tables{}, err
+	}
+	p.mu.Lock()
+	unsettled := p.unsettled
+	p.mu.Unlock()
+	if unsettled {
+		_, err = p.settle(ctx, 0)
+	}
+	return t, err
+}
+
+// enter makes sure that the server was seen to be fit.
+func (p *shared) enter(ctx context.Context) (tables, error) {
 	if err := ctx.Err(); err != nil {
 		return tables{}, err
 	}
 	p.mu.Lock()
-	closed, ready, unsettled := p.closed, p.ready, p.unsettled
+	closed, ready := p.closed, p.ready
 	p.mu.Unlock()
-	var err error
-	switch {
-	case closed:
+	if closed {
 		return tables{}, errClosed
-	case !ready:
-		err = p.prepare(ctx)
-	case unsettled:
-		err = p.settle(ctx)
 	}
-	if err != nil {
-		return tables{}, err
+	if !ready {
+		if err := p.prepare(ctx); err != nil {
+			return tables{}, err
+		}
 	}
-	return tables{p.pool, patience, p.renew}, nil
+	return tables{p.Pool, line.Patience, p.Renew}, nil
 }
 
 // transaction runs do between BEGIN and COMMIT. An error of COMMIT is errInDoubt,
-// whatever it says: it may be of the answer alone.
+// whatever it says: it may be of the answer alone. So is a warning: it is how a server
+// says that it has committed without waiting for the standby.
 func (p *shared) transaction(ctx context.Context, do func(tables) error) error {
 	conn, t, err := p.start(ctx)
-	if cut(err) {
-		p.renew()
+	if line.Cut(err) {
+		p.Renew()
 		conn, t, err = p.start(ctx)
 	}
 	if err != nil {
@@ -136,8 +96,14 @@ func (p *shared) transaction(ctx context.Context, do func(tables) error) error {
 	defer conn.Close() // gives it back to the pool
 	if err = do(t); err != nil {
 		err = p.explain(err)
-	} else if err = t.exec(ctx, "COMMIT"); err != nil {
-		err = fmt.Errorf("%w: %w", errInDoubt, p.explain(err))
+	} else {
+		_ = line.Warned(conn) // of what was before
+		if err = t.exec(ctx, "COMMIT"); err == nil {
+			err = line.Warned(conn)
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: %w", errInDoubt, p.explain(err))
+		}
 	}
 	if err != nil && t.exec(ctx, "ROLLBACK") != nil { // then the server does it when the connection ends
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
@@ -147,13 +113,13 @@ func (p *shared) transaction(ctx context.Context, do func(tables) error) error {
 
 // start begins a transaction on a connection that is its own.
 func (p *shared) start(ctx context.Context) (*sql.Conn, tables, error) {
-	waiting, cancel := context.WithTimeout(ctx, patience)
+	waiting, cancel := context.WithTimeout(ctx, line.Patience)
 	defer cancel()
-	conn, err := p.pool.Conn(waiting)
+	conn, err := p.Pool.Conn(waiting)
 	if err != nil {
 		return nil, tables{}, err
 	}
-	t := tables{run: conn, patience: patience}
+	t := tables{run: conn, patience: line.Patience}
 	if err := t.exec(ctx, "BEGIN"); err != nil {
 		return nil, tables{}, errors.Join(err, conn.Close())
 	}
@@ -168,24 +134,28 @@ func (t tables) lockHead(ctx context.Context) (head, error) {
 	return last, err
 }
 
-// settle waits until no commit is under way any more. One of our own, of which
-// we have heard nothing, holds the lock until it is decided: there after it, or
-// never.
-func (p *shared) settle(ctx context.Context) error {
-	err := p.transaction(context.WithoutCancel(ctx), func(t tables) error {
+// settle waits until no commit is under way any more, and returns the hash of a row,
+// nil if there is none. A commit of our own, of which we have heard nothing, holds the
+// lock until it is decided: there after it, or never. What is there may not be on the
+// standby yet; a commit after it is not answered before it is.
+func (p *shared) settle(ctx context.Context, seq uint64) (hash []byte, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
+	defer cancel()
+	err = p.transaction(ctx, func(t tables) error {
 		if _, err := t.lockHead(ctx); err != nil {
 			return err
 		}
-		return errSettled // nothing to commit
+		if err := t.one(ctx, "SELECT hash FROM journal WHERE seq = $1", []any{int64(seq)}, &hash); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		return t.exec(ctx, "UPDATE head SET seq = seq")
 	})
-	if !errors.Is(err, errSettled) {
-		return fmt.Errorf("%w: %w", ErrUnsettled, err)
+	p.mark(func() { p.unsettled = err != nil })
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsettled, err)
 	}
-	p.mark(func() { p.unsettled = false })
-	return nil
+	return hash, nil
 }
-
-var errSettled = errors.New("settled")
 
 func (p *shared) mark(change func()) {
 	p.mu.Lock()
@@ -201,13 +171,13 @@ func (p *shared) commit(ctx context.Context, r *row, next model) error {
 			return fmt.Errorf("%q is not text, which is all that PostgreSQL keeps", text)
 		}
 	}
-	pool, err := p.begin(ctx)
-	if err != nil {
+	if _, err := p.begin(ctx); err != nil {
 		return err
 	}
-	ctx = context.WithoutCancel(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
+	defer cancel()
 	p.step("commit: begin")
-	err = p.transaction(ctx, func(t tables) error {
+	err := p.transaction(ctx, func(t tables) error {
 		last, err := t.lockHead(ctx)
 		if err != nil {
 			return err
@@ -229,18 +199,13 @@ func (p *shared) commit(ctx context.Context, r *row, next model) error {
 			return err
 		}
 		p.step("commit: written")
-		err = t.exec(ctx, "SELECT pg_notify($1, $2)", p.schema, notice(r.model, next.generation))
+		err = t.exec(ctx, "SELECT pg_notify($1, $2)", p.Schema, notice(r.model, next.generation))
 		return err
 	})
 	if errors.Is(err, errInDoubt) {
-		p.mark(func() { p.unsettled = true })
-		if unsettled := p.settle(ctx); unsettled != nil {
+		hash, unsettled := p.settle(ctx, r.seq)
+		if unsettled != nil {
 			return errors.Join(unsettled, err)
-		}
-		var hash []byte
-		if found := pool.one(ctx, "SELECT hash FROM journal WHERE seq = $1", []any{int64(r.seq)}, &hash); found != nil && !errors.Is(found, sql.ErrNoRows) {
-			p.mark(func() { p.unsettled = true })
-			return errors.Join(ErrUnsettled, p.explain(found), err)
 		}
 		if string(hash) == string(r.hash) {
 			err = nil
@@ -323,7 +288,7 @@ func (t tables) replaceEvidence(ctx context.Context, name, rolloutID string, dat
 // close waits for what is under way.
 func (p *shared) close() error {
 	p.mark(func() { p.closed = true })
-	return p.pool.Close()
+	return p.Pool.Close()
 }
 
 // state reads the last row of a model and its evidence, as they were at one moment.
@@ -332,47 +297,67 @@ func (p *shared) state(ctx context.Context, name string) (model, error) {
 	if err != nil {
 		return model{}, err
 	}
-	m, err := t.lastRow(ctx, name)
+	var known lastRow
+	p.mark(func() { known = p.rows[name] })
+	now, err := t.lastRow(ctx, name, known)
 	if err != nil {
 		return model{}, p.explain(err)
 	}
-	return m, nil
+	p.mark(func() { p.rows[name] = now })
+	return now.model, nil
 }
 
-func (t tables) lastRow(ctx context.Context, name string) (model, error) {
+// lastRow is the last row of a model, by its place in the chain, and what it says. Who
+// knows a row need not have it sent again: it is what its hash says.
+type lastRow struct {
+	head
+	model model
+}
+
+func (t tables) lastRow(ctx context.Context, name string, known lastRow) (lastRow, error) {
 	var r row
 	var rolloutID string
-	var generation uint64
+	var seq, generation uint64
 	var data, sum []byte
-	err := t.one(ctx, `SELECT j.seq, j.model, j.at, j.event, j.actor, j.reason, j.rollout, j.finding, j.detail, j.state, j.evidence, j.prev, j.hash,
-		m.generation, coalesce(e.rollout, ''), coalesce(e.data, ''), coalesce(e.checksum, '')
-		FROM models m JOIN journal j ON j.seq = m.seq LEFT JOIN evidence e ON e.model = m.model WHERE m.model = $1`, []any{name},
+	err := t.one(ctx, `SELECT coalesce(j.seq, 0), coalesce(j.model, ''), coalesce(j.at, ''), coalesce(j.event, ''), coalesce(j.actor, ''), coalesce(j.reason, ''), coalesce(j.rollout, ''),
+		coalesce(j.finding, ''), coalesce(j.detail, ''), coalesce(j.state, ''), coalesce(j.evidence, ''), coalesce(j.prev, ''), coalesce(j.hash, ''),
+		m.seq, m.generation, coalesce(e.rollout, ''), coalesce(e.data, ''), coalesce(e.checksum, '')
+		FROM models m LEFT JOIN journal j ON j.seq = m.seq AND (j.seq <> $2 OR j.hash <> $3) LEFT JOIN evidence e ON e.model = m.model WHERE m.model = $1`,
+		[]any{name, int64(known.seq), known.hash},
 		&r.seq, &r.model, &r.at, &r.event, &r.actor, &r.reason, &r.rollout, &r.finding, &r.detail, &r.state, &r.evidence, &r.prev, &r.hash,
-		&generation, &rolloutID, &data, &sum)
+		&seq, &generation, &rolloutID, &data, &sum)
 	if errors.Is(err, sql.ErrNoRows) {
-		return model{}, nil
+		return lastRow{}, nil
 	}
 	if err != nil {
-		return model{}, err
+		return lastRow{}, err
 	}
-	if err := r.check(r.seq, r.prev); err != nil {
-		return model{}, flaw("%w", err)
+	last := known
+	if r.seq != 0 || seq != known.seq {
+		if err := r.check(seq, r.prev); err != nil {
+			return lastRow{}, flaw("%w", err)
+		}
+		state, err := decodeState(r.state)
+		if err != nil {
+			return lastRow{}, fmt.Errorf("row %d of the journal is not understood, perhaps because a newer serin wrote it: %w", r.seq, err)
+		}
+		if r.model != name {
+			return lastRow{}, flaw("row %d of the journal is not the last of model %q", seq, name)
+		}
+		last = lastRow{head{r.seq, r.hash}, newModel(state, r.state)}
 	}
-	state, err := decodeState(r.state)
-	if err != nil {
-		return model{}, fmt.Errorf("row %d of the journal is not understood, perhaps because a newer serin wrote it: %w", r.seq, err)
-	}
-	m := newModel(state, r.state)
+	m := &last.model
+	m.evidence = nil
 	switch {
-	case r.model != name || m.generation != generation:
-		return model{}, flaw("row %d of the journal is not the last of model %q", r.seq, name)
+	case m.generation != generation:
+		return lastRow{}, flaw("row %d of the journal is not the last of model %q", seq, name)
 	case m.rollout == "":
-		return m, nil
+		return last, nil
 	case m.rollout != rolloutID || string(sum) != string(checksum([]byte(name), []byte(rolloutID), data)):
-		return model{}, flaw("the evidence of rollout %q of model %q does not have the checksum that it was written with", m.rollout, name)
+		return lastRow{}, flaw("the evidence of rollout %q of model %q does not have the checksum that it was written with", m.rollout, name)
 	}
 	m.evidence = data
-	return m, nil
+	return last, nil
 }
 
 func (p *shared) models(ctx context.Context) (names []string, err error) {

@@ -7,11 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 )
 
-// artifactLimit is the size of an artifact that is kept in PostgreSQL: every
-// replica fetches it from there, and it is in every backup.
-const artifactLimit = 64 << 20
+const defaultShare = 64 << 20
 
 // partSize is how much of an artifact is on the wire at a time.
 const partSize = 1 << 20
@@ -76,9 +75,12 @@ func (p *shared) download(ctx context.Context, digest string, to io.Writer) erro
 
 var errReplaced = errors.New("it was stored anew while it was read")
 
-// prune removes the artifacts that no committed state names, nor keep, unless
-// another replica may have stored them to commit them soon. It returns all digests
-// that are named.
+// spare is for how long an artifact stays that no state names: another replica may have
+// stored it to commit it soon.
+const spare = time.Hour
+
+// prune removes the artifacts that no committed state names, nor keep, and that this
+// process has seen so for long enough. It returns all digests that are named.
 func (p *shared) prune(ctx context.Context, keep []string) ([]string, error) {
 	if _, err := p.begin(ctx); err != nil {
 		return nil, err
@@ -100,7 +102,28 @@ func (p *shared) prune(ctx context.Context, keep []string) ([]string, error) {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, "DELETE FROM artifacts WHERE NOT digest = ANY ($1::text[]) AND at < now() - interval '1 hour'", keep); err != nil {
+		var over []int64
+		var before map[int64]time.Time
+		p.mark(func() { before = p.spared })
+		now, unneeded := p.now(), map[int64]time.Time{}
+		err = t.each(ctx, "SELECT upload FROM artifacts WHERE NOT digest = ANY ($1::text[])", []any{keep}, func(rows *sql.Rows) (bool, error) {
+			var upload int64
+			err := rows.Scan(&upload)
+			since, seen := before[upload]
+			if !seen {
+				since = now
+			}
+			if unneeded[upload] = since; now.Sub(since) >= spare {
+				over = append(over, upload)
+			}
+			return true, err
+		})
+		if err != nil {
+			return err
+		}
+		p.mark(func() { p.spared = unneeded })
+		// One that was stored anew meanwhile is another upload.
+		if err := t.exec(ctx, "DELETE FROM artifacts WHERE upload = ANY ($1::bigint[])", over); err != nil {
 			return err
 		}
 		err = t.exec(ctx, "DELETE FROM parts WHERE upload NOT IN (SELECT upload FROM artifacts)")

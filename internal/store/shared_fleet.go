@@ -1,80 +1,120 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	_ "embed"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // beatStatement does all that a second needs: $1 to $4 are the replica, $5 to $9 the
-// columns of its gauges, $10 its models, $11 the row that it has seen, $12 a later one that it has committed.
+// columns of its gauges, $10 its models, $11 the row that it has seen, $12 a later one
+// that it has committed, $13 the beat's number, and $14 and $15 the leases that it has
+// seen run out.
+//
+// It goes over the wire each second for as long as a replica lives, so what is known at
+// the other end is left out: of the replica ($2 to $4) what was told lately; of the
+// answer the head's hash where it is the row that was seen, of which eight bytes say that
+// it is there, and who leads where it is who asks.
 //
 // What the last part reads is as it was before the parts above it, hence the
 // coalesce. An update that finds nothing to do locks nothing, which is why a model's
 // first leader is another part than the next ones.
-const beatStatement = `WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true) AS off),
-life AS (
-	INSERT INTO replicas (replica, address, version, status, at) VALUES ($1, $2, $3, $4, clock_timestamp())
-	ON CONFLICT (replica) DO UPDATE SET address = excluded.address, version = excluded.version, status = excluded.status, at = excluded.at),
-observed AS (
-	INSERT INTO gauges (model, rollout, replica, epoch, data, checksum)
-	SELECT g.model, g.rollout, $1, g.epoch, g.data, g.checksum
-	FROM unnest($5::text[], $6::text[], $7::bigint[], $8::bytea[], $9::bytea[]) AS g (model, rollout, epoch, data, checksum)
-	ON CONFLICT (model, rollout, replica, epoch) DO UPDATE SET data = excluded.data, checksum = excluded.checksum),
-led AS (
-	UPDATE leaders l SET replica = $1, until = now() + interval '5 seconds'
-	WHERE l.model = ANY ($10::text[]) AND (l.replica = $1 OR l.until < now()) RETURNING l.model),
-found AS (
-	INSERT INTO leaders (model, replica, until) SELECT s.model, $1, now() + interval '5 seconds' FROM unnest($10::text[]) AS s (model)
-	WHERE NOT EXISTS (SELECT FROM leaders l WHERE l.model = s.model) ON CONFLICT DO NOTHING RETURNING model),
-mine AS (SELECT model FROM led UNION ALL SELECT model FROM found),
-standing AS (SELECT model, generation FROM models UNION ALL
-	SELECT s.model, 0 FROM unnest($10::text[]) AS s (model) WHERE NOT EXISTS (SELECT FROM models m WHERE m.model = s.model))
-SELECT clock_timestamp(), head.seq, head.hash,
-	coalesce((SELECT hash FROM journal WHERE seq = 1), ''), coalesce((SELECT string_agg(hash, '' ORDER BY seq) FROM journal WHERE seq IN ($11, $12)), ''),
-	coalesce(s.model, ''), coalesce(s.generation, 0),
-	CASE WHEN mine.model IS NOT NULL THEN $1 WHEN l.until >= now() THEN l.replica ELSE '' END
-FROM relaxed, head LEFT JOIN standing s ON true LEFT JOIN mine ON mine.model = s.model LEFT JOIN leaders l ON l.model = s.model`
+//
+//go:embed layout/beat.sql
+var beatStatement string
 
+// lease is another replica's lead, as it was seen from here. Its end by the server's
+// clock is a mark that changes with each beat, no time: that clock may be stepped. A lead
+// has run out when its mark has stood still here for so long.
+type lease struct {
+	mark  time.Time
+	since time.Time // by our clock, when it was seen first
+}
+
+// runOut are the leases of models that have run out, and their marks.
+func (p *shared) runOut(models []string, now time.Time) (names []string, marks []time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, name := range models {
+		if l, seen := p.leases[name]; seen && now.Sub(l.since) >= leaseOfModel {
+			names, marks = append(names, name), append(marks, l.mark)
+		}
+	}
+	return names, marks
+}
+
+// leads says whether somebody still does who was seen with a mark.
+func (p *shared) leads(name string, mark, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.leases[name]
+	if !l.mark.Equal(mark) {
+		l = lease{mark, now}
+		p.leases[name] = l
+	}
+	return now.Sub(l.since) < leaseOfModel
+}
+
+// beat does not wait until an unsettled commit is settled: a replica that knows less
+// than all lives all the same.
 func (p *shared) beat(ctx context.Context, b Beat) (Pulse, error) {
-	t, err := p.begin(ctx)
+	t, err := p.enter(ctx)
 	if err != nil {
 		return Pulse{}, err
 	}
 	var models, rollouts []string
 	var epochs []int64
 	var data, sums [][]byte
+	var own []summed
 	for _, g := range b.Gauges {
 		row := GaugeRow{b.Replica, g}
 		models, rollouts, epochs = append(models, g.Model), append(rollouts, g.Rollout), append(epochs, int64(g.Epoch))
 		data, sums = append(data, g.Data), append(sums, row.sum())
+		row.Data = bytes.Clone(g.Data)
+		own = append(own, summed{row, sums[len(sums)-1]})
 	}
-	var own Head // it may be lost before any beat has seen it
+	var committed Head // it may be lost before any beat has seen it
 	p.mark(func() {
 		if p.own.Seq > b.Seen.Seq {
-			own = p.own
+			committed = p.own
 		}
 	})
 	pulse := Pulse{Models: map[string]Standing{}}
-	args := []any{b.Replica, b.Address, b.Version, string(b.Status), models, rollouts, epochs, data, sums, b.Models, int64(b.Seen.Seq), int64(own.Seq)}
+	ended, marks := p.runOut(b.Models, p.now())
+	number := p.told.Add(1)
+	who := profile{b.Replica, b.Address, b.Version, string(b.Status)}
+	args := []any{b.Replica, nil, nil, nil, models, rollouts, epochs, data, sums, b.Models, int64(b.Seen.Seq), int64(committed.Seq), number, ended, marks}
+	if last := p.profile.Swap(nil); last == nil || *last != who || number%introduce == 0 {
+		args[1], args[2], args[3] = who.address, who.version, who.status
+	}
 	err = t.each(ctx, beatStatement, args, func(rows *sql.Rows) (bool, error) {
 		var last head
-		var first, seen []byte
+		var seen []byte
 		var name string
 		var standing Standing
-		if err := rows.Scan(&pulse.Now, &last.seq, &last.hash, &first, &seen, &name, &standing.Generation, &standing.Leader); err != nil {
+		var leader sql.Null[string]
+		var mark sql.Null[time.Time]
+		if err := rows.Scan(&last.seq, &last.hash, &seen, &name, &standing.Generation, &leader, &mark); err != nil {
 			return false, err
 		}
-		pulse.Head, pulse.Identity = headOf(last), hex.EncodeToString(first)
-		pulse.Kept = (b.Seen == Head{} || b.Seen.Hash != "") && hex.EncodeToString(seen) == b.Seen.Hash+own.Hash
+		pulse.Head = headOf(last)
+		pulse.Kept = (b.Seen == Head{} || b.Seen.Hash != "") && hex.EncodeToString(seen) == b.Seen.begins()+committed.begins()
+		if last.seq == b.Seen.Seq && pulse.Kept {
+			pulse.Head = b.Seen
+		}
+		switch {
+		case !leader.Valid:
+			standing.Leader = b.Replica
+		case p.leads(name, mark.V, p.now()):
+			standing.Leader = leader.V
+		}
 		if name != "" {
 			pulse.Models[name] = standing
 		}
@@ -83,35 +123,22 @@ func (p *shared) beat(ctx context.Context, b Beat) (Pulse, error) {
 	if err != nil {
 		return Pulse{}, err
 	}
-	pulse.Now = pulse.Now.UTC()
+	p.profile.Store(&who)
+	for _, g := range own {
+		p.gauged.Keep(g.Model, g.Rollout, g.whose(), g)
+	}
 	return pulse, nil
 }
 
-func (p *shared) gauges(ctx context.Context, name, rolloutID string) (found []GaugeRow, err error) {
-	t, err := p.begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var damage error
-	query := "SELECT replica, epoch, data, checksum FROM gauges WHERE model = $1 AND rollout = $2 ORDER BY replica, epoch"
-	err = t.each(ctx, query, []any{name, rolloutID}, func(rows *sql.Rows) (bool, error) {
-		g := GaugeRow{Gauge: Gauge{Model: name, Rollout: rolloutID}}
-		var sum []byte
-		if err := rows.Scan(&g.Replica, &g.Epoch, &g.Data, &sum); err != nil {
-			return false, err
-		}
-		if string(sum) != string(g.sum()) {
-			damage = flaw("the gauge of replica %q in rollout %s of model %q does not have the checksum that it was written with", g.Replica, rolloutID, name)
-			return true, nil
-		}
-		found = append(found, g)
-		return true, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return found, damage
-}
+// begins is what of a hash tells a row from all others.
+func (h Head) begins() string { return h.Hash[:min(len(h.Hash), 2*markBytes)] }
+
+// profile is what a replica says of itself beside that it lives.
+type profile struct{ replica, address, version, status string }
+
+// introduce is after how many beats a replica says all of itself again: a server that
+// fails may have lost it.
+const introduce = 30
 
 // forget lets go of the gauges of rollouts that ended long ago, when another begins.
 func (t tables) forget(ctx context.Context, name, before, after string) error {
@@ -157,53 +184,13 @@ func (s *Store) Listen(ctx context.Context, heard func(model string, generation 
 			return
 		case <-time.After(wait):
 		}
-		_ = s.shared.listen(ctx, heard) // whoever needs the store is told what is wrong
-		wait = time.Second + rand.N(time.Second)
-	}
-	<-ctx.Done()
-}
-
-// silence is for how long nothing is heard before the wire is tried.
-const silence = 15 * time.Second
-
-func (p *shared) listen(ctx context.Context, heard func(string, uint64)) error {
-	conn, err := pgx.ConnectConfig(ctx, p.config)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-		defer cancel()
-		_ = conn.Close(ending)
-	}()
-	if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{p.schema}.Sanitize()); err != nil {
-		return err
-	}
-	for {
-		quiet, cancel := context.WithTimeout(ctx, silence)
-		n, err := conn.WaitForNotification(quiet)
-		cancel()
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, context.DeadlineExceeded):
-			if err := p.still(ctx, conn); err != nil {
-				return err
-			}
-		case err != nil:
-			return err
-		default:
-			number, name, _ := strings.Cut(n.Payload, " ")
+		_ = s.shared.Listen(ctx, func(payload string) { // whoever needs the store is told what is wrong
+			number, name, _ := strings.Cut(payload, " ")
 			if generation, err := strconv.ParseUint(number, 10, 64); err == nil {
 				heard(name, generation)
 			}
-		}
+		})
+		wait = time.Second + rand.N(time.Second)
 	}
-}
-
-// still tries whether somebody is at the other end.
-func (p *shared) still(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	return conn.Ping(ctx)
+	<-ctx.Done()
 }

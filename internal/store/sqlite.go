@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"syscall"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -15,48 +16,7 @@ import (
 
 // migrations bring a database from one layout to the next: the first one makes
 // layout 1 from an empty file. PRAGMA user_version says which was done last.
-var migrations = []string{
-	`CREATE TABLE journal (
-	seq      INTEGER PRIMARY KEY,
-	model    TEXT NOT NULL,
-	at       TEXT NOT NULL,
-	event    TEXT NOT NULL,
-	actor    TEXT NOT NULL,
-	reason   TEXT NOT NULL,
-	rollout  TEXT NOT NULL,
-	finding  TEXT NOT NULL,
-	detail   TEXT NOT NULL,
-	state    TEXT NOT NULL,
-	evidence BLOB NOT NULL,
-	prev     BLOB NOT NULL,
-	hash     BLOB NOT NULL
-) STRICT;
-CREATE TABLE evidence (
-	model    TEXT PRIMARY KEY,
-	rollout  TEXT NOT NULL,
-	data     BLOB NOT NULL,
-	checksum BLOB NOT NULL
-) STRICT, WITHOUT ROWID;`,
-	`CREATE TABLE looks (
-	id       INTEGER PRIMARY KEY,
-	model    TEXT NOT NULL,
-	rollout  TEXT NOT NULL,
-	number   INTEGER NOT NULL,
-	at       TEXT NOT NULL,
-	finding  TEXT NOT NULL,
-	detail   TEXT NOT NULL,
-	evidence BLOB NOT NULL,
-	checksum BLOB NOT NULL,
-	UNIQUE (model, rollout, number)
-) STRICT;`,
-	// The latest events of one model are asked for, and may be far apart.
-	`CREATE INDEX journal_of_model ON journal (model);`,
-	`CREATE TABLE memos (
-	name     TEXT PRIMARY KEY,
-	data     BLOB NOT NULL,
-	checksum BLOB NOT NULL
-) STRICT, WITHOUT ROWID;`,
-}
+var migrations = []string{layoutOf("sqlite", 1), layoutOf("sqlite", 2), layoutOf("sqlite", 3), layoutOf("sqlite", 4)}
 
 // oldestSQLite is the first version without a bug that could lose a
 // transaction when a WAL is reset.
@@ -286,7 +246,7 @@ func explain(path string, err error) error {
 	}
 	switch failure.Code() & 0xff {
 	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("%s: no space is left: free some and try again: %w", path, err)
+		return fmt.Errorf("%s: %w: free some and try again: %w", path, syscall.ENOSPC, err)
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return fmt.Errorf("%s is open in another program: close it there and try again: %w", path, err)
 	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY:

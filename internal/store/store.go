@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,6 +38,7 @@ type Store struct {
 	step   func(string)
 	lock   *flock.Flock
 	held   os.FileInfo // of the lock's file, as it was locked
+	share  int64       // see Shareable
 	shared *shared     // nil: all is in the directory, and what follows is of it
 
 	// turn is taken by whoever uses what is below; a channel, so that waiting for
@@ -83,6 +86,9 @@ type Options struct {
 	// tried for the one that can be written. Its search_path is the schema that the
 	// tables are in, serin if it names none.
 	URL string
+	// Share is the size of the largest artifact that is kept in PostgreSQL, in bytes:
+	// every replica fetches it from there, and it is in every backup. 0 is 64 MiB.
+	Share int64
 }
 
 // Open opens a state directory, makes it if it does not exist, and checks
@@ -97,7 +103,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the state directory %s: %w", dir, err)
 	}
-	s := &Store{dir: absolute, step: o.Step, turn: make(chan struct{}, 1)}
+	s := &Store{dir: absolute, step: o.Step, turn: make(chan struct{}, 1), share: math.MaxInt64 - 1}
 	if s.step == nil {
 		s.step = func(string) {}
 	}
@@ -105,6 +111,7 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 	if o.URL != "" {
+		s.share = cmp.Or(o.Share, defaultShare)
 		err = s.connect(context.Background(), o.URL)
 	} else {
 		err = s.load(context.Background())
@@ -251,7 +258,7 @@ func (s *Store) reading(ctx context.Context) (t tables, end func(), err error) {
 // place is where the tables are, for messages.
 func (s *Store) place() string {
 	if s.shared != nil {
-		return s.shared.address
+		return s.shared.Address
 	}
 	return s.path(databaseName)
 }

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"serin/internal/store/line"
 )
 
 // runner runs statements: a connection, a pool, or a transaction.
@@ -31,26 +33,26 @@ type tables struct {
 // lost is true for an error of a connection that was cut, and which another one
 // would not have.
 func (t tables) lost(err error) bool {
-	if err == nil || t.renew == nil || !cut(err) {
+	if err == nil || t.renew == nil || !line.Cut(err) {
 		return false
 	}
 	t.renew()
 	return true
 }
 
-// phrase makes a statement and a context what the database takes. SQLite is not
-// interrupted: that would look like a failure.
-func (t tables) phrase(ctx context.Context, query string) (context.Context, context.CancelFunc, string) {
+// phrase makes a statement, its arguments and a context what the database takes. SQLite
+// is not interrupted: that would look like a failure.
+func (t tables) phrase(ctx context.Context, query string, args []any) (context.Context, context.CancelFunc, string, []any) {
 	if t.patience == 0 {
-		return context.WithoutCancel(ctx), func() {}, strings.ReplaceAll(query, "$", "?")
+		return context.WithoutCancel(ctx), func() {}, strings.ReplaceAll(query, "$", "?"), args
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.patience)
-	return ctx, cancel, query
+	return ctx, cancel, query, line.Short(args)
 }
 
 // exec runs a statement.
 func (t tables) exec(ctx context.Context, query string, args ...any) error {
-	ctx, cancel, query := t.phrase(ctx, query)
+	ctx, cancel, query, args := t.phrase(ctx, query, args)
 	defer cancel()
 	_, err := t.run.ExecContext(ctx, query, args...)
 	return err
@@ -58,7 +60,7 @@ func (t tables) exec(ctx context.Context, query string, args ...any) error {
 
 // one reads the only row that a query finds; sql.ErrNoRows if there is none.
 func (t tables) one(ctx context.Context, query string, args []any, into ...any) error {
-	ctx, cancel, query := t.phrase(ctx, query)
+	ctx, cancel, query, args := t.phrase(ctx, query, args)
 	defer cancel()
 	err := t.run.QueryRowContext(ctx, query, args...).Scan(into...)
 	if t.lost(err) {
@@ -70,7 +72,7 @@ func (t tables) one(ctx context.Context, query string, args []any, into ...any) 
 // each hands the rows that a query finds to visit, until that returns false or
 // the context ends.
 func (t tables) each(ctx context.Context, query string, args []any, visit func(*sql.Rows) (bool, error)) error {
-	bounded, cancel, query := t.phrase(ctx, query)
+	bounded, cancel, query, args := t.phrase(ctx, query, args)
 	defer cancel()
 	rows, err := t.run.QueryContext(bounded, query, args...)
 	if t.lost(err) {
@@ -142,13 +144,15 @@ func (t tables) nextLook(ctx context.Context, name, rolloutID string) (number ui
 	return number, err
 }
 
-// putLook numbers and adds a look within a transaction, and lets go of what is
-// too old by then.
+// putLook numbers and adds a look within the transaction that saved its evidence, which
+// is not sent again, and lets go of what is too old by then.
 func (t tables) putLook(ctx context.Context, l *look) (err error) {
 	if l.number, err = t.nextLook(ctx, l.model, l.rollout); err != nil {
 		return err
 	}
-	if err := t.insertLook(ctx, l); err != nil {
+	err = t.exec(ctx, `INSERT INTO looks (model, rollout, number, at, finding, detail, evidence, checksum)
+		SELECT model, rollout, $3, $4, $5, $6, data, $7 FROM evidence WHERE model = $1 AND rollout = $2`, append(l.key(), l.at, l.finding, l.detail, l.checksum())...)
+	if err != nil {
 		return err
 	}
 	switch {

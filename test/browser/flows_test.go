@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"serin/test/postgres"
+	"serin/test/program"
 )
 
 // TestRelease walks a bad release to its end, with names that try to be markup:
@@ -217,7 +220,7 @@ func TestSeveralModels(t *testing.T) {
 	stopAtEnd(t, s)
 	b := open(t, 1280, "light")
 	b.visit(s.URL, "/")
-	b.says("h2", "2 models, 0 on trial, none in alarm")
+	b.says("h2", "2 models, none on trial, none in alarm")
 	b.do(chromedp.Click(`//a[text()="fraud"]`, chromedp.NodeVisible))
 	b.says("h1", "fraud")
 	b.deploy("10")
@@ -260,6 +263,35 @@ func TestStale(t *testing.T) {
 	b.says(".eyebrow", "Waiting for data")
 }
 
+// TestReplicas: the page of one says how the others stand, and that it does not know
+// when the store is away.
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	ready(t)
+	store, err := postgres.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := func(name string) *program.Server {
+		s := serve(t, place(t), "--store", store.URL, "--replica-id", name, "--isolation-timeout", "5s")
+		t.Cleanup(func() { _ = s.Kill() }) // one that has ended already says so
+		return s
+	}
+	first := begin("first")
+	begin("second")
+	b := open(t, 1280, "light")
+	b.visit(first.URL, "/")
+	b.says(".says", "2 replicas live. All serve what was decided.")
+	b.says(".card th", "first (this one)")
+	b.accessible("two replicas", "light")
+	if err := store.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	b.says(".says", "The store is not heard here")
+	b.says(".here", "serves stable only")
+	b.accessible("a replica alone", "light")
+}
+
 // TestKeys: with keys a browser logs in, a viewer sees and does not act, a deployer
 // acts in the name of his key, and whose key is taken out is told so.
 func TestKeys(t *testing.T) {
@@ -279,7 +311,10 @@ func TestKeys(t *testing.T) {
 	b.accessible("the way in", "light")
 	b.login("serin_wrong")
 	b.says("[role=alert]", "The token is not known here")
-	b.login(viewer.token)
+	b.visit(s.URL, linked(t, s.URL, viewer.token))
+	b.says("label", "A link has brought you here")
+	b.accessible("the way in by a link", "light")
+	b.press("Log in")
 	b.says("h2", "No canary is on trial")
 	b.says(".second", "The key vera may look and not act")
 	b.says("footer", "this one is vera’s")
@@ -320,6 +355,23 @@ func mint(t *testing.T, name, role string) key {
 		}
 	}
 	return made
+}
+
+// linked is where the path leads that serin token link prints.
+func linked(t *testing.T, url, token string) (path string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), stage.binary, "token", "link", "--server", url)
+	cmd.Env = append(os.Environ(), "SERIN_TOKEN="+token)
+	printed, err := cmd.Output()
+	for word := range strings.FieldsSeq(string(printed)) {
+		if at, found := strings.CutPrefix(word, url); found {
+			path = at
+		}
+	}
+	if err != nil || path == "" {
+		t.Fatalf("%q, %v", printed, err)
+	}
+	return path
 }
 
 func (b *tab) login(token string) {

@@ -176,7 +176,8 @@ func (b *tab) hear(event any) {
 		complain("a script failed: %s", e.ExceptionDetails.Text)
 	case *log.EventEntryAdded:
 		// That a server is gone, or refuses a command, is what the page is there to say.
-		said := strings.Contains(e.Entry.Text, "net::ERR_") || strings.Contains(e.Entry.Text, "status of 4") && (strings.Contains(e.Entry.URL, "/admin/") || strings.HasSuffix(e.Entry.URL, "/login"))
+		said := strings.Contains(e.Entry.Text, "net::ERR_") || strings.Contains(e.Entry.Text, "status of 4") && (strings.Contains(e.Entry.URL, "/admin/") || strings.HasSuffix(e.Entry.URL, "/login")) ||
+			strings.Contains(e.Entry.Text, "status of 503") && strings.HasSuffix(e.Entry.URL, "/admin/replicas") // while the store is away
 		if e.Entry.Level == log.EntryLevelError && !said {
 			complain("the browser reports: %s %s", e.Entry.Text, e.Entry.URL)
 		}
@@ -203,6 +204,15 @@ func (b *tab) visit(url, path string) {
 	b.origin = url + "/"
 	b.mu.Unlock()
 	b.do(chromedp.Navigate(url + path))
+}
+
+// before runs a script in each page to come, before the page's own.
+func (b *tab) before(script string) {
+	b.t.Helper()
+	b.do(func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+		_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return chromedp.Void{}, err
+	})
 }
 
 // evaluate runs a script in the page.

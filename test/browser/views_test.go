@@ -72,6 +72,9 @@ func (b *tab) look(name, scheme string) {
 			b.compare(name + "-" + scheme)
 		}
 	}
+	if *update && name == "alarm" {
+		b.portray(scheme)
+	}
 	b.accessible(name, scheme)
 	for _, more := range behind[name] {
 		switch {
@@ -84,6 +87,20 @@ func (b *tab) look(name, scheme string) {
 		}
 	}
 	b.turn("")
+}
+
+// portray writes the documents' picture: what is to be seen first, as it is drawn.
+func (b *tab) portray(scheme string) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(1100, 1090))
+	b.settle()
+	shot, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err == nil {
+		err = os.WriteFile("../../docs/dashboard-"+scheme+".png", shot, 0o600)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // accessible lets axe-core look at what is shown.
@@ -105,6 +122,20 @@ func (b *tab) turn(name string) {
 		b.says(fmt.Sprintf("[data-view=%q] header", name), "serin")
 	}
 	b.settle()
+}
+
+// TestAddressAtOnce: who follows a link as soon as something is drawn gets there.
+func TestAddressAtOnce(t *testing.T) {
+	t.Parallel()
+	ready(t)
+	b := open(t, 1280, "light")
+	b.before(`new MutationObserver((_, look) => {
+		if (!document.querySelector('main h1')) return
+		look.disconnect()
+		location.hash = 'healthy'
+	}).observe(document, { childList: true, subtree: true })`)
+	b.visit(stage.server.URL, "/storybook.html")
+	b.says(`[data-view="healthy"] header`, "serin")
 }
 
 // settle waits until the page is drawn: a chart learns its width first.

@@ -193,27 +193,14 @@ func (w *world) deployed(at *replica) {
 
 // serves says whether a replica serves as was decided, by its own word.
 func (w *world) serves(r *replica) bool {
-	var all struct {
-		Replicas []struct {
-			Self   bool `json:"self"`
-			Models map[string]struct {
-				Generation uint64 `json:"generation"`
-				Here       string `json:"here"`
-			} `json:"models"`
-		} `json:"replicas"`
-	}
 	var state struct {
 		Canary *string `json:"canary_model_path"`
 	}
-	if err := errors.Join(r.Admin(w.t.Context(), "replicas", nil, &all), r.Admin(w.t.Context(), "state", nil, &state)); err != nil {
+	own, err := r.Standing(w.t.Context(), "churn")
+	if err := errors.Join(err, r.Admin(w.t.Context(), "state", nil, &state)); err != nil {
 		w.t.Fatal(err)
 	}
-	for _, o := range all.Replicas {
-		if o.Self && o.Models["churn"].Here == "" && o.Models["churn"].Generation >= 3 {
-			return state.Canary != nil
-		}
-	}
-	return false
+	return own.Here == "" && own.Generation >= 3 && state.Canary != nil
 }
 
 func (w *world) live() (all []*replica) {
@@ -339,7 +326,7 @@ func TestAnEmptyStoreIsNoFreshInstall(t *testing.T) {
 		t.Errorf("a decision in an empty store: %d %s", status, text)
 	}
 	text, err := w.doctor(r, empty)
-	if err == nil || !strings.Contains(text, "knows of generation 4 with model_v2 as stable, and the store has 0") {
+	if err == nil || !strings.Contains(text, "knows of generation 4 with model_v2 as stable, and the store has 0") || !strings.Contains(text, "is not the one that this replica has seen there") {
 		t.Errorf("%v\n%s", err, text)
 	}
 	if text, err := w.doctor(r, empty, "--accept"); err == nil {

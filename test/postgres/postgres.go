@@ -2,7 +2,7 @@
 // has, for tests that need the real one.
 //
 //	Start ──> a cluster in a new folder ──> Server: URL, Stop, Restart, Kill, Promote
-//	             └── Standby ──> another one that follows it
+//	             └── Standby ──> another one that follows it; Follow, once its primary is dead
 //
 // It listens on a free loopback port, trusts whoever connects, and makes every commit
 // durable: what is tested is what users are told to run. As root it runs as the user
@@ -221,6 +221,29 @@ func (s *Server) Signal(signal syscall.Signal) error {
 	return syscall.Kill(pid, signal)
 }
 
+// SignalAll sends a signal to all of the cluster's processes: SIGSTOP freezes it, as
+// a machine does that pauses.
+func (s *Server) SignalAll(signal syscall.Signal) error {
+	if err := s.Signal(signal); err != nil { // first: it makes the others
+		return err
+	}
+	first := strconv.Itoa(s.pid())
+	children, err := os.ReadFile("/proc/" + first + "/task/" + first + "/children")
+	if err != nil {
+		return fmt.Errorf("finding PostgreSQL's processes: %w", err)
+	}
+	for child := range strings.FieldsSeq(string(children)) {
+		pid, err := strconv.Atoi(child)
+		if err != nil {
+			return err
+		}
+		if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) { // it may have ended
+			return err
+		}
+	}
+	return nil
+}
+
 // Standby starts another server that follows this one, and answers questions only.
 // After Promote it is a primary.
 func (s *Server) Standby(ctx context.Context, settings ...string) (*Server, error) {
@@ -228,21 +251,29 @@ func (s *Server) Standby(ctx context.Context, settings ...string) (*Server, erro
 	if err != nil {
 		return nil, err
 	}
-	err = follower.run(ctx, "pg_basebackup", "--pgdata", follower.data, "--dbname", s.URL, "--checkpoint", "fast", "--wal-method", "stream", "--no-sync")
-	if err == nil {
-		settings = append(settings, "primary_conninfo='"+s.URL+"&application_name=standby'")
-		err = follower.configure(settings)
-	}
-	if err == nil {
-		err = follower.write("standby.signal", "")
-	}
-	if err == nil {
-		err = follower.start(ctx)
-	}
-	if err != nil {
+	if err := follower.Follow(ctx, s, settings...); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(follower.folder))
 	}
 	return follower, nil
+}
+
+// Follow makes a server that does not run the standby of another one, at the address
+// that it had. What it had stored is gone.
+func (s *Server) Follow(ctx context.Context, primary *Server, settings ...string) error {
+	err := os.RemoveAll(s.data)
+	if err == nil {
+		err = s.run(ctx, "pg_basebackup", "--pgdata", s.data, "--dbname", primary.URL, "--checkpoint", "fast", "--wal-method", "stream", "--no-sync")
+	}
+	if err == nil {
+		err = s.configure(append(settings, "primary_conninfo='"+primary.URL+"&application_name=standby'"))
+	}
+	if err == nil {
+		err = s.write("standby.signal", "")
+	}
+	if err == nil {
+		err = s.start(ctx)
+	}
+	return err
 }
 
 // Promote makes a standby a primary.

@@ -16,11 +16,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -28,9 +31,24 @@ import (
 	"time"
 )
 
+// Main runs a program called name until it ends or is interrupted, and returns what its
+// process ends with: 1 after an error, which is printed, unless it asked for help.
+func Main(name string, run func(ctx context.Context, args []string, out, progress io.Writer) error) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, name+":", err)
+		return 1
+	}
+	return 0
+}
+
 // Build builds serin from the repository that the working directory is in, into
 // a folder, and returns the binary's path.
 func Build(ctx context.Context, folder string) (string, error) {
+	if err := watch(ctx); err != nil {
+		return "", err
+	}
 	binary := filepath.Join(folder, "serin")
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "serin/cmd/serin").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building serin: %w\n%s", err, out)
@@ -38,13 +56,47 @@ func Build(ctx context.Context, folder string) (string, error) {
 	return binary, nil
 }
 
-// Workplace copies the example models of that repository to folder/models.
-func Workplace(ctx context.Context, folder string) error {
+// watch looks at every file that serin is built from. go test keeps a result until a
+// file changes that the test has looked at, and what the compiler reads for it is not
+// among them: without this, a test of the binary would pass for one of yesterday.
+func watch(ctx context.Context) error {
+	root, err := repository(ctx)
+	if err != nil {
+		return err
+	}
+	look := func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Name() == "node_modules" {
+			return fs.SkipDir
+		}
+		if err == nil {
+			_, err = os.Stat(path)
+		}
+		return err
+	}
+	for _, part := range []string{"go.mod", "cmd", "internal"} {
+		if err := filepath.WalkDir(filepath.Join(root, part), look); err != nil {
+			return fmt.Errorf("looking at what serin is built from: %w", err)
+		}
+	}
+	return nil
+}
+
+// repository is where the module lies that the working directory is in.
+func repository(ctx context.Context) (string, error) {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
-		return fmt.Errorf("finding the repository: %w", err)
+		return "", fmt.Errorf("finding the repository: %w", err)
 	}
-	models := filepath.Join(strings.TrimSpace(string(root)), "models")
+	return strings.TrimSpace(string(root)), nil
+}
+
+// Workplace copies the example models of that repository to folder/models.
+func Workplace(ctx context.Context, folder string) error {
+	root, err := repository(ctx)
+	if err != nil {
+		return err
+	}
+	models := filepath.Join(root, "models")
 	if err := os.CopyFS(filepath.Join(folder, "models"), os.DirFS(models)); err != nil {
 		return fmt.Errorf("copying the example models: %w", err)
 	}
@@ -131,6 +183,9 @@ func (s *Server) Kill() error {
 	return nil
 }
 
+// Signal sends a signal to the server's process: SIGSTOP lets it stand still.
+func (s *Server) Signal(signal os.Signal) error { return s.process.Signal(signal) }
+
 // Admin posts to an address below /admin/, decodes the answer into into, which
 // may be nil, and wants a 200. A body of nil asks with GET.
 func (s *Server) Admin(ctx context.Context, call string, body, into any) error {
@@ -169,20 +224,57 @@ func (s *Server) Admin(ctx context.Context, call string, body, into any) error {
 	return nil
 }
 
+// Standing is what a replica says of itself: the generation of a model's state that it
+// serves, why it does not serve it ("" where it does), and when it heard the store last.
+type Standing struct {
+	Generation uint64
+	Here       string
+	Heard      time.Time
+}
+
+// Standing asks a replica how it stands with a model.
+func (s *Server) Standing(ctx context.Context, model string) (Standing, error) {
+	var all struct {
+		Replicas []struct {
+			Self   bool `json:"self"`
+			Models map[string]struct {
+				Generation uint64 `json:"generation"`
+				Here       string `json:"here"`
+			} `json:"models"`
+		} `json:"replicas"`
+		StoreHeard time.Time `json:"store_heard"`
+	}
+	if err := s.Admin(ctx, "replicas", nil, &all); err != nil {
+		return Standing{}, err
+	}
+	for _, r := range all.Replicas {
+		if m := r.Models[model]; r.Self {
+			return Standing{m.Generation, m.Here, all.StoreHeard}, nil
+		}
+	}
+	return Standing{Here: "it has not told the store of itself", Heard: all.StoreHeard}, nil
+}
+
 // Resident is the memory that the server has in RAM now, in bytes: VmRSS, as
 // Linux tells it.
-func (s *Server) Resident() (int64, error) {
+func (s *Server) Resident() (int64, error) { return s.memory("VmRSS:") }
+
+// Peak is the most memory that the server has had in RAM since it started, in bytes:
+// VmHWM, as Linux tells it.
+func (s *Server) Peak() (int64, error) { return s.memory("VmHWM:") }
+
+func (s *Server) memory(name string) (int64, error) {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.process.Pid), "status"))
 	if err != nil {
 		return 0, fmt.Errorf("reading the server's memory: %w", err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "VmRSS:" {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == name {
 			kib, err := strconv.ParseInt(f[1], 10, 64)
 			return kib << 10, err
 		}
 	}
-	return 0, errors.New("reading the server's memory: no VmRSS")
+	return 0, errors.New("reading the server's memory: no " + name)
 }
 
 // Busy is how much time of processors the server has taken, to a hundredth of a

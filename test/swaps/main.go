@@ -27,7 +27,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"time"
 
 	"serin/test/program"
@@ -42,15 +41,7 @@ type settings struct {
 	every       time.Duration // at least, from one admin call to the next
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "swaps:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(program.Main("swaps", run)) }
 
 func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
 	var s settings

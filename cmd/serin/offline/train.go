@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -60,7 +61,7 @@ two different values there.`,
 				return term.Usage(errors.New("a table needs --target COLUMN and --out FILE.joblib"))
 			default:
 				var one trained
-				one, err = trainTable(c.Err, args[0], target, out, train.Options{C: strength})
+				one, err = trainTable(cmd.Context(), c.Err, args[0], target, out, train.Options{C: strength})
 				done = []trained{one}
 			}
 			if err != nil {
@@ -94,7 +95,7 @@ func trainExamples(dir string) ([]trained, error) {
 	return done, nil
 }
 
-func trainTable(progress io.Writer, path, target, out string, o train.Options) (trained, error) {
+func trainTable(ctx context.Context, progress io.Writer, path, target, out string, o train.Options) (trained, error) {
 	if !(o.C > 0) {
 		return trained{}, term.Usage(fmt.Errorf("c %v is not above 0", o.C))
 	}
@@ -107,12 +108,16 @@ func trainTable(progress io.Writer, path, target, out string, o train.Options) (
 		return trained{}, term.Usage(fmt.Errorf("--out %s is the table itself: name another file, such as %s", out, strings.TrimSuffix(out, filepath.Ext(out))+".joblib"))
 	}
 	fmt.Fprintf(progress, "reading %s\n", path)
-	data, err := train.ReadCSV(f, target)
+	meter := term.NewMeter(progress, "reading", f)
+	data, err := train.ReadCSV(term.Reader(ctx, f, meter), target)
+	meter.Clear()
 	if err != nil {
 		return trained{}, term.Usage(fmt.Errorf("%s: %w", path, err))
 	}
 	fmt.Fprintf(progress, "fitting %d rows of %d features\n", data.Rows(), len(data.Names))
+	end := term.Elapsed(progress, "fitting")
 	m, err := train.Fit(data, o)
+	end()
 	if err != nil {
 		return trained{}, term.Usage(fmt.Errorf("%s: %w", path, err))
 	}

@@ -58,7 +58,7 @@ func TestPageGolden(t *testing.T) {
 		t.Skip(why)
 	}
 	folder := t.TempDir()
-	command := exec.CommandContext(t.Context(), python, "-c", between(t, "```python\n", "```")+golden)
+	command := exec.CommandContext(t.Context(), python, "-c", between(t, "```python\n", "```")+golden+"X_test = data\njoblib"+between(t, "```python\njoblib", "```"))
 	command.Dir = folder
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

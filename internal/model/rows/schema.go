@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -16,6 +17,7 @@ import (
 type Schema struct {
 	signature *model.Signature
 	index     map[string]int // by name; nil where the model knows no names
+	keys      []string
 	texts     bool
 	missing   bool // of some feature
 }
@@ -33,11 +35,31 @@ func NewSchema(s *model.Signature) *Schema {
 		schema.texts = schema.texts || f.Kind == model.Text
 		schema.missing = schema.missing || f.Missing
 	}
+	if len(schema.index) == len(s.Features) {
+		schema.keys = keys(s.Features)
+	}
 	return schema
+}
+
+// keys are the features' names in quotes, or nil if some name has more than one
+// way to be written between them, or none.
+func keys(features []model.Feature) []string {
+	keys := make([]string, len(features))
+	for i, f := range features {
+		if !utf8.ValidString(f.Name) || strings.ContainsFunc(f.Name, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }) {
+			return nil
+		}
+		keys[i] = `"` + f.Name + `"`
+	}
+	return keys
 }
 
 // Signature is what the schema was made of.
 func (s *Schema) Signature() *model.Signature { return s.signature }
+
+// Keys are the names of the features as JSON writes them, for who reads rows by
+// name in the order of the model; nil where it knows no names, or some need escapes.
+func (s *Schema) Keys() []string { return s.keys }
 
 // Texts tells whether some feature is text, so that rows have texts, too.
 func (s *Schema) Texts() bool { return s.texts }

@@ -1,7 +1,8 @@
 // The page: which model, whether what it shows is live, and what was answered.
 import { useContext, useEffect, useState } from 'preact/hooks'
+import { useFragment } from './address'
 import { Acting, leave, type Answer } from './call'
-import { useLive, useStale, type View } from './live'
+import { useLive, useReplicas, useStale, type View } from './live'
 import { Model } from './model'
 import { Others, Overview, summary } from './overview'
 import { clock, sentence, split, standOf, titleOf } from './words'
@@ -10,7 +11,8 @@ import { Theme } from './theme'
 
 export function App() {
   const named = useNamed()
-  const view = useLive(baseOf(named) + '/live')
+  const replicas = useReplicas()
+  const view = { ...useLive(baseOf(named) + '/live'), replicas }
   const stale = useStale(view)
   // Without a name it is all of them, if there are several or none is meant.
   const all = view.models.length > (view.now ? 1 : 0)
@@ -23,20 +25,12 @@ const baseOf = (model: string) => (model ? 'admin/models/' + encodeURIComponent(
 
 /** The model that the address names; "" if it names none. */
 function useNamed(): string {
-  const read = () => {
-    try {
-      return decodeURIComponent(location.hash.replace(/^#\/?/, ''))
-    } catch {
-      return ''
-    }
+  const fragment = useFragment()
+  try {
+    return decodeURIComponent(fragment.replace(/^\/?/, ''))
+  } catch {
+    return ''
   }
-  const [name, set] = useState(read)
-  useEffect(() => {
-    const turn = () => set(read())
-    addEventListener('hashchange', turn)
-    return () => removeEventListener('hashchange', turn)
-  }, [])
-  return name
 }
 
 /**

@@ -94,6 +94,7 @@ function reading(p: Point, tolerance: number, relative: boolean): string {
   const say = (v: number) => (relative ? percent(v) : latency(v))
   const limit = relative ? tolerance / 100 : tolerance
   const band = relative ? `${signed(say(low))} to ${signed(say(high))}` : span(low, high)
+  if (low > 0 && high < limit) return `The canary is typically ${say(mid)} slower (${band}), which is below the tolerance of ${say(limit)}.`
   if (low > 0) return `The canary is typically ${say(mid)} slower (${band}): the whole band is above zero.`
   if (high < 0) return `The canary is typically ${say(-mid)} faster (${band}): the whole band is below zero.`
   if (high < limit) return `No difference is shown (${band}), and it is below the tolerance of ${say(limit)}.`
@@ -101,7 +102,9 @@ function reading(p: Point, tolerance: number, relative: boolean): string {
 }
 
 function waiting(plan: Plan, points: Point[]): string {
-  if (!points.length) return 'The monitor has not looked yet; it looks every 10 s.'
+  const last = points.at(-1)
+  if (!last) return 'The monitor has not looked yet; it looks every 10 s.'
+  if (last.t >= plan.initial_delay_seconds) return last.stable + last.canary ? 'Too few requests were observed to compare latencies.' : 'No request has come yet.'
   return `Latencies are not judged in the first ${duration(plan.initial_delay_seconds)}, while a canary may be cold.`
 }
 

@@ -1,6 +1,6 @@
 // The stream of one model, and whether what it said last is still true.
 import { useEffect, useState } from 'preact/hooks'
-import type { Final, Moment, Now, Past, Point, Standing, Who } from './wire'
+import type { Final, Moment, Now, Past, Point, Replica, Standing, Who } from './wire'
 
 /** What is known. heard is when the server was heard last, by performance.now(). */
 export interface View {
@@ -14,11 +14,13 @@ export interface View {
   journal: Moment[]
   /** All models; empty until they are known to be several. */
   models: Standing[]
+  /** Those who share the store; null while it is not heard, empty for a server alone. */
+  replicas: Replica[] | null
   heard: number
   missing: boolean
 }
 
-export const nothing: View = { rollout: '', points: [], journal: [], models: [], heard: 0, missing: false, locked: false }
+export const nothing: View = { rollout: '', points: [], journal: [], models: [], replicas: [], heard: 0, missing: false, locked: false }
 
 /** After this long without a word, in ms, what is shown is called stale. */
 export const patience = 3500
@@ -96,6 +98,40 @@ export function useLive(url: string | null): View {
     }
   }, [url])
   return view
+}
+
+/** Replicas tell of themselves each second, and a person does not read faster than this, in ms. */
+const muster = 5000
+
+/** Who shares the store. A server alone is asked once. */
+export function useReplicas(): Replica[] | null {
+  const [replicas, set] = useState<Replica[] | null>([])
+  useEffect(() => {
+    let timer = 0
+    let over = false
+    const ask = async () => {
+      let alone = false
+      try {
+        if (!document.hidden) {
+          const res = await fetch('admin/replicas')
+          if (res.ok) {
+            const found = ((await res.json()) as { replicas: Replica[] }).replicas
+            alone = found.length === 0
+            set(found)
+          } else if (res.status === 503) set(null)
+        }
+      } catch {
+        // the page says that it is not live
+      }
+      if (!alone && !over) timer = window.setTimeout(ask, muster)
+    }
+    void ask()
+    return () => {
+      over = true
+      clearTimeout(timer)
+    }
+  }, [])
+  return replicas
 }
 
 /** The seconds since the server was heard, as long as that is worth saying; else 0. */

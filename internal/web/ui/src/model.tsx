@@ -7,6 +7,7 @@ import { Distribution } from './distribution'
 import type { View } from './live'
 import { Badge } from './badge'
 import { Errors, Evidence, Scores, Share } from './panels'
+import { Replicas } from './replicas'
 import { Timeline } from './timeline'
 import { count, duration, latency, share, slower, split, standOf } from './words'
 import type { Judgement, Now, Point } from './wire'
@@ -76,6 +77,7 @@ function Known({ view, now, base, stale, say }: Props & { now: Now }) {
             <Evidence j={judgement} />
           </>
         )}
+        {view.replicas?.length !== 0 && <Replicas replicas={view.replicas} model={s.model} generation={s.generation} />}
         {timeline}
       </div>
     </>

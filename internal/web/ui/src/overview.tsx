@@ -17,7 +17,7 @@ export function summary(models: Standing[]): string {
   const live = models.filter(m => m.rollout).length
   return [
     `${models.length} models`,
-    `${live} on trial`,
+    live ? `${live} on trial` : 'none on trial',
     bad ? `${bad} in alarm` : 'none in alarm',
     ...(due ? [`${due} to decide`] : []),
   ].join(', ')

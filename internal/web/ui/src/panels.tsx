@@ -114,7 +114,9 @@ export function Scores({ seen, plan, drift }: { seen: Seen; plan: Plan; drift: n
   const sum = (c: number[]) => c.reduce((a, b) => a + b, 0)
   const nS = sum(stable)
   const nC = sum(canary)
-  const says = !nS
+  const says = !seen.stable?.some(Boolean) && !seen.canary?.some(Boolean)
+    ? 'Nothing was observed yet.'
+    : !nS
     ? 'This model gives no scores between 0 and 1.'
     : !nC
       ? `${count(nS)} scores of stable.`

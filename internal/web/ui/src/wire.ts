@@ -143,6 +143,17 @@ export interface Who {
   release: boolean
 }
 
+/** One of those who share a store. */
+export interface Replica {
+  /** What follows the last slash tells processes of one name apart. */
+  name: string
+  self: boolean
+  live: boolean
+  heard: string
+  address: string
+  models: Record<string, { generation: number; here?: string }>
+}
+
 export interface Now {
   at: string
   serin: string

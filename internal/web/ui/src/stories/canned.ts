@@ -200,7 +200,7 @@ export function live(t: Tale): View & { now: Now } {
   if (due) journal.unshift(event(43, 3600, { event: 'period-over', ...ground(p!, j, j.verdict) }))
   return {
     now: { at: at(t.seconds), serin: '1.0.0', saved: at(t.seconds - 1), here: '', state, plan, seen: seen(t, canary, stable) },
-    rollout: 'r7', points: all, journal, models: [], heard: 1, missing: false, locked: false,
+    rollout: 'r7', points: all, journal, models: [], replicas: [], heard: 1, missing: false, locked: false,
   }
 }
 

@@ -1,7 +1,7 @@
 // Every view from canned data, one at an address: storybook.html#alert. Without
 // one, the list of them.
 import { render } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
+import { useFragment } from '../address'
 import { Page } from '../app'
 import { nothing, type View } from '../live'
 import '../style.css'
@@ -36,7 +36,16 @@ const views: Record<string, () => { view: View; stale?: number }> = {
   replica: () => {
     const view = live({ slower: 0, seconds: 900 })
     view.now.here = 'serves stable only: the store has not been heard for 2m0s'
-    return { view }
+    return { view: { ...view, replicas: null } }
+  },
+  replicas: () => {
+    const view = live({ slower: 0, seconds: 900 })
+    const { model, generation } = view.now.state
+    const replicas = ['a', 'b', 'c', evil].map((name, i) => ({
+      name: `${name}/8f21`, self: i === 0, live: i !== 2, heard: view.now.at, address: `10.0.0.${i + 1}:8000`,
+      models: { [model]: { generation, here: i === 1 ? 'serves without the canary, which it could not load' : '' } },
+    }))
+    return { view: { ...view, replicas } }
   },
   viewer: () => ({ view: { ...live({ slower: 0, seconds: 900 }), who: { name: evil, release: false } } }),
   locked: () => ({ view: { ...live({ slower: 0, seconds: 900 }), locked: true } }),
@@ -64,12 +73,7 @@ const views: Record<string, () => { view: View; stale?: number }> = {
 }
 
 function Storybook() {
-  const [name, set] = useState(location.hash.slice(1))
-  useEffect(() => {
-    const turn = () => set(location.hash.slice(1))
-    addEventListener('hashchange', turn)
-    return () => removeEventListener('hashchange', turn)
-  }, [])
+  const name = useFragment()
   const story = views[name]?.()
   const view = story?.view
   if (view) {

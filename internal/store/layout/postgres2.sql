@@ -1,0 +1,5 @@
+CREATE TABLE memos (
+	name     TEXT PRIMARY KEY,
+	data     BYTEA NOT NULL,
+	checksum BYTEA NOT NULL
+);

@@ -1,0 +1,21 @@
+CREATE TABLE journal (
+	seq      INTEGER PRIMARY KEY,
+	model    TEXT NOT NULL,
+	at       TEXT NOT NULL,
+	event    TEXT NOT NULL,
+	actor    TEXT NOT NULL,
+	reason   TEXT NOT NULL,
+	rollout  TEXT NOT NULL,
+	finding  TEXT NOT NULL,
+	detail   TEXT NOT NULL,
+	state    TEXT NOT NULL,
+	evidence BLOB NOT NULL,
+	prev     BLOB NOT NULL,
+	hash     BLOB NOT NULL
+) STRICT;
+CREATE TABLE evidence (
+	model    TEXT PRIMARY KEY,
+	rollout  TEXT NOT NULL,
+	data     BLOB NOT NULL,
+	checksum BLOB NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,5 @@
+CREATE TABLE memos (
+	name     TEXT PRIMARY KEY,
+	data     BLOB NOT NULL,
+	checksum BLOB NOT NULL
+) STRICT, WITHOUT ROWID;

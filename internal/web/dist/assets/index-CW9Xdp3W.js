@@ -1,1 +1,0 @@
-import{r as e,s as t,t as n}from"./style-DbZTR94X.js";t(e(n,{}),document.getElementById(`serin`));
