@@ -197,6 +197,24 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
+// twice does again what harms nothing when it is done again, if it takes half a
+// minute: on a machine with much else to do Chromium now and then forgets to answer
+// what asks for a picture or a size.
+func twice[T any](b *tab, step chromedp.Action[T]) T {
+	b.t.Helper()
+	ctx, late := context.WithTimeout(b.ctx, 30*time.Second)
+	defer late()
+	v, err := chromedp.Run(ctx, step)
+	if errors.Is(err, context.DeadlineExceeded) {
+		b.t.Logf("asked again, since nothing came in half a minute")
+		v, err = chromedp.Run(b.ctx, step)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return v
+}
+
 // visit goes to a path of a server.
 func (b *tab) visit(url, path string) {
 	b.t.Helper()
