@@ -174,7 +174,7 @@ func (l *line) collect(ch chan<- prometheus.Metric) {
 			ch <- distributed(predictSeconds, &seen, l.Name, a.version, string(a.role), in.String())
 			put(predictRequests, prometheus.CounterValue, float64(seen.Count), a.version, string(a.role), in.String(), "200")
 		})
-		a.meter.EachFailure(func(why route.Failure, n uint64) {
+		a.meter.EachFailure(func(why record.Failure, n uint64) {
 			put(predictFailures, prometheus.CounterValue, float64(n), a.version, string(a.role), why.String())
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"serin/internal/record"
 	"serin/internal/rollout"
 )
 
@@ -90,7 +91,7 @@ func TestACheckThatEndsTheRollout(t *testing.T) {
 		w.cars.traffic(40, 0)
 		for range 60 {
 			w.cars.canary.Begin()
-			w.cars.canary.Fail()
+			w.cars.canary.Fail(record.Panicked)
 		}
 		h := w.look()
 		w.want("v1", "install deploy loaded alarm")

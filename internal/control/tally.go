@@ -168,8 +168,6 @@ func add(rows []Row, shares []rollout.Weight) (*sum, error) {
 // runsBack says whether a row has fewer of something than an earlier one of its
 // replica.
 func runsBack(before, now *record.Evidence) bool {
-	fewer := func(a, b *record.Arm) bool {
-		return b.Count < a.Count || b.Started < a.Started || b.Failures < a.Failures || b.Abandoned < a.Abandoned
-	}
-	return now.Looks < before.Looks || fewer(&before.Stages[0].Stable, &now.Stages[0].Stable) || fewer(&before.Stages[0].Canary, &now.Stages[0].Canary)
+	was, is := &before.Stages[0], &now.Stages[0]
+	return now.Looks < before.Looks || is.Stable.Fewer(&was.Stable) || is.Canary.Fewer(&was.Canary)
 }

@@ -400,7 +400,7 @@ func (req *request) answer(ctx context.Context, arm *route.Arm, dealt bool) (lat
 		err = nil
 	}
 	if err != nil {
-		evidence.Fail()
+		evidence.Fail(reason(err))
 		arm.Served.Fail(reason(err))
 		return latency, err
 	}
@@ -469,14 +469,14 @@ type panicked struct {
 func (p *panicked) Error() string { return fmt.Sprint("the predictor panicked: ", p.value) }
 
 // reason is why a prediction gave no answer, for the meters.
-func reason(err error) route.Failure {
+func reason(err error) record.Failure {
 	if _, ok := errors.AsType[*panicked](err); ok {
-		return route.Panicked
+		return record.Panicked
 	}
 	if errors.Is(err, late) {
-		return route.Late
+		return record.Late
 	}
-	return route.Unanswerable
+	return record.Unanswerable
 }
 
 // predict answers the batch, if it can before the deadline.

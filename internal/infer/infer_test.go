@@ -288,11 +288,11 @@ func TestBadRequests(t *testing.T) {
 			t.Errorf("%s: no location: %s", tt.name, w.Body)
 		}
 	}
-	if seen := stable.Evidence.Snapshot(); seen.Count != 0 || seen.Failures != 2 {
-		t.Errorf("refused requests left %d observations and %d failures; only the panic and the overflow are the arm's", seen.Count, seen.Failures)
+	if seen := stable.Evidence.Snapshot(); seen.Count != 0 || seen.Failures != 2 || seen.Panics != 1 || seen.Deadlines != 0 {
+		t.Errorf("refused requests left %d observations and %d failures, %d panics, %d late; only the panic and the overflow are the arm's", seen.Count, seen.Failures, seen.Panics, seen.Deadlines)
 	}
 	failed := map[string]uint64{}
-	stable.Served.EachFailure(func(why route.Failure, n uint64) { failed[why.String()] = n })
+	stable.Served.EachFailure(func(why record.Failure, n uint64) { failed[why.String()] = n })
 	if want := map[string]uint64{"panic": 1, "deadline": 0, "unanswerable": 1}; !maps.Equal(failed, want) {
 		t.Errorf("the failures are told apart as %v, want %v", failed, want)
 	}

@@ -82,7 +82,7 @@ func (s *streaming) observe() {
 		<-time.After(s.arm.Slowdown)
 	}
 	if s.broken != nil {
-		s.arm.Evidence.Fail()
+		s.arm.Evidence.Fail(reason(s.broken))
 		s.arm.Served.Fail(reason(s.broken))
 		return
 	}

@@ -97,8 +97,12 @@ type Result struct {
 
 // Summary is one arm in numbers that people read.
 type Summary struct {
-	Count    uint64 `json:"count"`
-	Failures uint64 `json:"failures"`
+	Count uint64 `json:"count"`
+	// Panics and Deadlines are how many of Failures were the model's code breaking
+	// and its deadline passing; recorded rows do not say why they failed.
+	Failures  uint64 `json:"failures"`
+	Panics    uint64 `json:"panics"`
+	Deadlines uint64 `json:"deadlines"`
 	// Abandoned are those of Count whose client had gone before the answer was
 	// ready, Unfinished the requests that have not come back.
 	Abandoned  uint64  `json:"abandoned"`
@@ -179,7 +183,7 @@ func sample(a *record.Arm) stats.Sample {
 }
 
 func summarise(a *record.Arm) Summary {
-	s := Summary{Count: a.Count, Failures: a.Failures, Abandoned: a.Abandoned, Unfinished: a.Unfinished()}
+	s := Summary{Count: a.Count, Failures: a.Failures, Panics: a.Panics, Deadlines: a.Deadlines, Abandoned: a.Abandoned, Unfinished: a.Unfinished()}
 	if a.Count > 0 {
 		_, mean, variance := a.Moments()
 		s.MeanMS, s.SDMS = ms(mean), ms(math.Sqrt(variance))

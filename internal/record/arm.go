@@ -15,8 +15,9 @@ import (
 type Arm struct {
 	// Count is the number of observations: predictions that were finished.
 	Count uint64
-	// Failures is the number of predictions that gave no answer.
-	Failures uint64
+	// Failures is the number of predictions that gave no answer. Panics and
+	// Deadlines are how many of them were Panicked and Late.
+	Failures, Panics, Deadlines uint64
 	// Started is the number of requests that were routed here. A Gauge counts it;
 	// who fills an Arm by hand counts it by hand.
 	Started uint64
@@ -61,12 +62,37 @@ func (a *Arm) time(latency time.Duration) (ns uint64) {
 
 func clamp(latency time.Duration) uint64 { return uint64(min(max(latency, 0), longest)) }
 
+// counters are all that are no sums and no buckets.
+func (a *Arm) counters() [6]*uint64 {
+	return [...]*uint64{&a.Started, &a.Failures, &a.Panics, &a.Deadlines, &a.Abandoned, &a.Count}
+}
+
+// count adds the counters alone.
+func (a *Arm) count(b *Arm) {
+	theirs := b.counters()
+	for i, n := range a.counters() {
+		*n += *theirs[i]
+	}
+}
+
+// Fewer says whether one of a's counters is below b's: then a is no later
+// snapshot of the same gauge.
+func (a *Arm) Fewer(b *Arm) bool {
+	theirs := b.counters()
+	for i, n := range a.counters() {
+		if *n < *theirs[i] {
+			return true
+		}
+	}
+	return a.unanswerable() < b.unanswerable()
+}
+
+// unanswerable is the number of failures that are of no other kind.
+func (a *Arm) unanswerable() uint64 { return a.Failures - a.Panics - a.Deadlines }
+
 // Add merges another arm into this one. The order does not matter.
 func (a *Arm) Add(b *Arm) {
-	a.Count += b.Count
-	a.Failures += b.Failures
-	a.Started += b.Started
-	a.Abandoned += b.Abandoned
+	a.count(b)
 	a.sum.add(b.sum)
 	a.squares.add(b.squares)
 	a.ln.add(b.ln)
@@ -82,10 +108,10 @@ func (a *Arm) Add(b *Arm) {
 // Sub takes away what an earlier snapshot of the same gauge holds, and leaves
 // what was observed since. It undoes Add.
 func (a *Arm) Sub(b *Arm) {
-	a.Count -= b.Count
-	a.Failures -= b.Failures
-	a.Started -= b.Started
-	a.Abandoned -= b.Abandoned
+	theirs := b.counters()
+	for i, n := range a.counters() {
+		*n -= *theirs[i]
+	}
 	a.sum.sub(b.sum)
 	a.squares.sub(b.squares)
 	a.ln.sub(b.ln)

@@ -35,14 +35,6 @@ func (e *Evidence) check(r *reader) {
 	}
 }
 
-// count adds the counters alone.
-func (a *Arm) count(b *Arm) {
-	a.Started += b.Started
-	a.Count += b.Count
-	a.Failures += b.Failures
-	a.Abandoned += b.Abandoned
-}
-
 // check tests the arm's sums against its buckets, which bound them, and against
 // each other: (sum x)² <= n sum x².
 func (a *Arm) check(r *reader) {

@@ -9,10 +9,11 @@ import (
 
 // The encoding of evidence: a version byte, then unsigned varints.
 //
-//	evidence:   2, elapsed in ns, looks, number of stages, stages
+//	evidence:   3, elapsed in ns, looks, number of stages, stages
 //	stage:      share, 1 if settling or else 0, reference, stable, canary, fast, slow
 //	reference:  0 = none; 1 = that of the stage before; 2, then an arm
-//	an arm:     started, failures, abandoned, count; if count > 0: four sums, latencies, scores
+//	an arm:     started, failures; if failures > 0: panics, deadlines; abandoned, count;
+//	            if count > 0: four sums, latencies, scores
 //	blocks:     windows; if windows > 0: three sums; of each arm the portion's count and sum
 //	a sum:      high and low 64 bits
 //	counts:     length up to the last bucket that is not empty; of each bucket up to
@@ -20,7 +21,7 @@ import (
 //
 // There is one encoding of an evidence, and others of the same are refused, so
 // two are equal if their bytes are. A typical arm takes some hundred bytes.
-const codecVersion = 2
+const codecVersion = 3
 
 const (
 	noReference = iota
@@ -73,7 +74,11 @@ func (s *Stage) append(b []byte, before *Arm) []byte {
 }
 
 func (a *Arm) append(b []byte) []byte {
-	b = appendAll(b, a.Started, a.Failures, a.Abandoned, a.Count)
+	b = appendAll(b, a.Started, a.Failures)
+	if a.Failures > 0 {
+		b = appendAll(b, a.Panics, a.Deadlines)
+	}
+	b = appendAll(b, a.Abandoned, a.Count)
 	if a.Count == 0 {
 		return b
 	}
@@ -171,7 +176,12 @@ func (s *Stage) read(r *reader, before *Arm) {
 }
 
 func (a *Arm) read(r *reader) {
-	a.Started, a.Failures, a.Abandoned, a.Count = r.counter(), r.counter(), r.counter(), r.counter()
+	a.Started, a.Failures = r.counter(), r.counter()
+	if a.Failures > 0 {
+		a.Panics = r.atMost(a.Failures, "more panics than failures")
+		a.Deadlines = r.atMost(a.Failures-a.Panics, "more kinds of failures than failures")
+	}
+	a.Abandoned, a.Count = r.counter(), r.counter()
 	if a.Count > 0 {
 		a.sum, a.squares, a.ln, a.lnSquares = r.sum(), r.sum(), r.sum(), r.sum()
 		r.counts(a.latencies[:])

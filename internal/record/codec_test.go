@@ -18,6 +18,8 @@ func TestCodecRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		arm := func(name string) Arm {
 			a := Arm{Failures: rapid.Uint64Range(0, 9).Draw(t, name+" failures")}
+			a.Panics = rapid.Uint64Range(0, a.Failures).Draw(t, name+" panics")
+			a.Deadlines = rapid.Uint64Range(0, a.Failures-a.Panics).Draw(t, name+" deadlines")
 			for _, ns := range rapid.SliceOf(rapid.Int64Range(0, 1<<41)).Draw(t, name) {
 				a.Observe(time.Duration(ns), rapid.Float64Range(-0.1, 1.1).Draw(t, name+" score"))
 			}
@@ -56,7 +58,7 @@ func example() Evidence {
 	f.send(120, 13, 30*time.Millisecond)
 	f.pass(time.Minute)
 	f.send(9, 1, time.Millisecond)
-	f.stable.Failures, f.stable.Started = 2, f.stable.Started+5
+	f.stable.Failures, f.stable.Panics, f.stable.Started = 2, 1, f.stable.Started+5
 	f.canary.Abandoned = 1
 	f.pass(time.Minute)
 	f.send(1, 1, time.Second)
@@ -81,9 +83,13 @@ func TestCodecRefusesWhatCannotHaveBeenObserved(t *testing.T) {
 		"share is nothing":               func(_ *Evidence, s *Stage) { s.Share = 0 },
 		"the counters overflow":          func(_ *Evidence, s *Stage) { s.Stable.Started = mostCounted },
 		"more requests ended than began": func(_ *Evidence, s *Stage) { s.Canary.Started = 0; s.Canary.Failures = 20 },
-		"more answers were abandoned":    func(_ *Evidence, s *Stage) { s.Canary.Abandoned = 20 },
-		"add up to the count":            func(_ *Evidence, s *Stage) { s.Stable.Count++ },
-		"more scores than observations":  func(_ *Evidence, s *Stage) { s.Stable.scores[9]++ },
+		"more panics than failures":      func(_ *Evidence, s *Stage) { s.Canary.Failures, s.Canary.Panics = 1, 2 },
+		"more kinds of failures than failures": func(_ *Evidence, s *Stage) {
+			s.Stable.Failures, s.Stable.Panics, s.Stable.Deadlines = 2, 1, 2
+		},
+		"more answers were abandoned":   func(_ *Evidence, s *Stage) { s.Canary.Abandoned = 20 },
+		"add up to the count":           func(_ *Evidence, s *Stage) { s.Stable.Count++ },
+		"more scores than observations": func(_ *Evidence, s *Stage) { s.Stable.scores[9]++ },
 		"the sums do not fit the buckets": func(_ *Evidence, s *Stage) {
 			s.Stable.sum.lo *= 2
 		},
@@ -126,9 +132,9 @@ func TestCodecRefusesDamage(t *testing.T) {
 	if err := new(Evidence).UnmarshalBinary(append(bytes.Clone(good), 0)); err == nil {
 		t.Error("trailing bytes accepted")
 	}
-	for _, version := range []byte{0, 1, 3, 255} {
+	for _, version := range []byte{0, 2, 4, 255} {
 		err := new(Evidence).UnmarshalBinary(append([]byte{version}, good[1:]...))
-		if err == nil || !strings.Contains(err.Error(), "this serin reads version 2") {
+		if err == nil || !strings.Contains(err.Error(), "this serin reads version 3") {
 			t.Errorf("version %d: %v", version, err)
 		}
 	}
@@ -141,13 +147,13 @@ func TestThereIsOneEncoding(t *testing.T) {
 	stage := func(reference string) string { return "\x01\x00" + reference + arm + arm + "\x00\x00" }
 	one := string(armOf(0).append(nil))
 	for name, tt := range map[string]struct{ data, err string }{
-		"as it is":                 {"\x02\x00\x00\x01" + stage("\x00"), ""},
-		"a long number":            {"\x02\x80\x00\x00\x01" + stage("\x00"), "too long"},
-		"a reference repeated":     {"\x02\x00\x00\x02" + stage("\x02"+one) + stage("\x02"+one), "without need"},
-		"a reference of nothing":   {"\x02\x00\x00\x01" + stage("\x02"+arm), "without need"},
-		"no reference before":      {"\x02\x00\x00\x01" + stage("\x01"), "no reference before"},
-		"neither settling nor not": {"\x02\x00\x00\x01\x01\x02\x00" + arm + arm + "\x00\x00", "settling or not"},
-		"a new kind":               {"\x02\x00\x00\x01" + stage("\x03"), "no known kind"},
+		"as it is":                 {"\x03\x00\x00\x01" + stage("\x00"), ""},
+		"a long number":            {"\x03\x80\x00\x00\x01" + stage("\x00"), "too long"},
+		"a reference repeated":     {"\x03\x00\x00\x02" + stage("\x02"+one) + stage("\x02"+one), "without need"},
+		"a reference of nothing":   {"\x03\x00\x00\x01" + stage("\x02"+arm), "without need"},
+		"no reference before":      {"\x03\x00\x00\x01" + stage("\x01"), "no reference before"},
+		"neither settling nor not": {"\x03\x00\x00\x01\x01\x02\x00" + arm + arm + "\x00\x00", "settling or not"},
+		"a new kind":               {"\x03\x00\x00\x01" + stage("\x03"), "no known kind"},
 	} {
 		err := new(Evidence).UnmarshalBinary([]byte(tt.data))
 		if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {

@@ -121,7 +121,7 @@ func (t *Trail) late(e *Epoch, first, last int) {
 
 // holds says whether an arm has of everything at least what another one has.
 func (a *Arm) holds(b *Arm) bool {
-	if a.Count < b.Count || a.Failures < b.Failures || a.Started < b.Started || a.Abandoned < b.Abandoned {
+	if a.Fewer(b) {
 		return false
 	}
 	for i, n := range &b.latencies {

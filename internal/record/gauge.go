@@ -66,11 +66,11 @@ func (g *Gauge) Time(latency time.Duration) {
 // Abandon adds, to a prediction that was observed, that its client had gone.
 func (g *Gauge) Abandon() { g.abandoned.Add(1) }
 
-// Fail counts one prediction that gave no answer.
-func (g *Gauge) Fail() {
+// Fail counts one prediction that gave no answer, and why.
+func (g *Gauge) Fail(why Failure) {
 	l := &g.lanes[0]
 	l.mu.Lock()
-	l.arm.Failures++
+	l.arm.fail(why)
 	l.mu.Unlock()
 }
 

@@ -19,8 +19,10 @@ func TestGaugeLosesNothing(t *testing.T) {
 				g.Observe(time.Duration(w*each+i), 0.5)
 				if i%1000 == 0 {
 					g.Abandon()
-					g.Begin()
-					g.Fail()
+					for _, why := range []Failure{Panicked, Late, Late, Unanswerable, Unanswerable, Unanswerable} {
+						g.Begin()
+						g.Fail(why)
+					}
 				}
 			}
 		})
@@ -30,8 +32,8 @@ func TestGaugeLosesNothing(t *testing.T) {
 	for i := range writers * each {
 		want.Observe(time.Duration(i), 0.5)
 	}
-	want.Failures = writers * each / 1000
-	want.Abandoned = want.Failures
+	want.Abandoned = writers * each / 1000
+	want.Panics, want.Deadlines, want.Failures = want.Abandoned, 2*want.Abandoned, 6*want.Abandoned
 	want.Started = want.Count + want.Failures
 	if got := g.Snapshot(); got != want {
 		t.Errorf("count %d, want %d", got.Count, want.Count)
@@ -49,7 +51,7 @@ func TestSnapshotsAreInOrder(t *testing.T) {
 			for i := range 20_000 {
 				g.Begin()
 				if i%3 == 0 {
-					g.Fail()
+					g.Fail(Failure(i % FailureKinds))
 					continue
 				}
 				g.Observe(time.Duration(i), 0.5)
@@ -71,7 +73,7 @@ func TestSnapshotsAreInOrder(t *testing.T) {
 		if err := new(Evidence).UnmarshalBinary(data); err != nil {
 			t.Fatal(err)
 		}
-		if a, b := &before.Stages[0].Stable, &now.Stages[0].Stable; b.Count < a.Count || b.Failures < a.Failures || b.Started < a.Started || b.Abandoned < a.Abandoned {
+		if a, b := &before.Stages[0].Stable, &now.Stages[0].Stable; b.Fewer(a) {
 			t.Fatal("a snapshot is behind an earlier one")
 		}
 		before = now
@@ -91,7 +93,7 @@ func TestTimeCountsTheLatencyAlone(t *testing.T) {
 
 func TestObservingAllocatesNothing(t *testing.T) {
 	g := NewGauge(Arm{})
-	if n := testing.AllocsPerRun(1000, func() { g.Begin(); g.Observe(time.Millisecond, 0.3); g.Abandon(); g.Fail() }); n >= 1 {
+	if n := testing.AllocsPerRun(1000, func() { g.Begin(); g.Observe(time.Millisecond, 0.3); g.Abandon(); g.Fail(Late) }); n >= 1 {
 		t.Errorf("%v allocations per observation", n)
 	}
 }

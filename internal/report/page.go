@@ -43,6 +43,15 @@ type row struct {
 	Role, Version string
 }
 
+// Failed is how many requests got no answer, and of how many of them the model's
+// code broke, or its deadline passed.
+func (r row) Failed() string {
+	if r.Failures == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d (%d panics, %d late)", r.Failures, r.Panics, r.Deadlines)
+}
+
 func (s *Story) rows() []row {
 	return []row{{s.Stable, "stable", s.StableVersion}, {s.Canary, "canary", s.CanaryVersion}}
 }
@@ -112,7 +121,7 @@ func (s *Story) Markdown(w io.Writer) error {
 	}
 	b.WriteString("\n\n| arm | version | requests | failed | mean | p50 | p95 | p99 |\n|---|---|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range s.rows() {
-		fmt.Fprintf(&b, "| %s | %s | %d | %d | %s | %s | %s | %s |\n", r.Role, cell(r.Version), r.Count, r.Failures,
+		fmt.Fprintf(&b, "| %s | %s | %d | %s | %s | %s | %s | %s |\n", r.Role, cell(r.Version), r.Count, r.Failed(),
 			milliseconds(r.MeanMS), milliseconds(r.P50MS), milliseconds(r.P95MS), milliseconds(r.P99MS))
 	}
 	for _, p := range slices.Backward(s.Points) {

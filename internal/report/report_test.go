@@ -160,6 +160,21 @@ func TestWhatIsNotTheSameIsSaid(t *testing.T) {
 	}
 }
 
+// TestFailuresApart: who reads that requests failed, reads what failed them.
+func TestFailuresApart(t *testing.T) {
+	t.Parallel()
+	s := Tell(heading, rolled(t, 1, 1))
+	s.Canary.Failures, s.Canary.Panics, s.Canary.Deadlines = 31, 12, 4
+	var page, text bytes.Buffer
+	if err := errors.Join(s.HTML(&page), s.Markdown(&text)); err != nil {
+		t.Fatal(err)
+	}
+	const want = "31 (12 panics, 4 late)"
+	if !strings.Contains(page.String(), `<td class="n">`+want+"</td>") || !strings.Contains(text.String(), "| "+want+" |") {
+		t.Errorf("%q is missing:\n%s", want, text.String())
+	}
+}
+
 func TestTicks(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

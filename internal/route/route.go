@@ -74,36 +74,21 @@ func (p Protocol) String() string {
 	return [Protocols]string{"predict", "stream", "v1", "v2", "grpc", "invocations"}[p]
 }
 
-// Failure is why a prediction gave no answer.
-type Failure uint8
-
-// The failures: the model's code broke, it was not ready at its deadline, or the model
-// has no answer to the row.
-const (
-	Panicked Failure = iota
-	Late
-	Unanswerable
-	failures int = iota // how many there are
-)
-
-// String is what meters call it.
-func (f Failure) String() string { return [failures]string{"panic", "deadline", "unanswerable"}[f] }
-
 // Meter takes times by protocol, and failures by their reason, since the process
 // started. Its zero value has seen nothing; what nobody asked by costs no memory.
 type Meter struct {
 	gauges [Protocols]atomic.Pointer[record.Gauge]
-	failed [failures]atomic.Uint64
+	failed [record.FailureKinds]atomic.Uint64
 }
 
 // Fail counts one prediction that gave no answer.
-func (m *Meter) Fail(why Failure) { m.failed[why].Add(1) }
+func (m *Meter) Fail(why record.Failure) { m.failed[why].Add(1) }
 
 // EachFailure gives how many of each kind there were, also those of which there
 // were none.
-func (m *Meter) EachFailure(f func(Failure, uint64)) {
+func (m *Meter) EachFailure(f func(record.Failure, uint64)) {
 	for why := range m.failed {
-		f(Failure(why), m.failed[why].Load())
+		f(record.Failure(why), m.failed[why].Load())
 	}
 }
 

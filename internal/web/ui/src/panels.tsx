@@ -74,7 +74,7 @@ export function Errors({ points, stable, canary }: { points: Point[]; stable: Ar
   const says = none
     ? `No request failed, of ${count(stable.count + canary.count)}.`
     : `The canary failed ${count(canary.failures)} of ${count(canary.count + canary.failures)} requests (${percent(failed(canary))}), stable ${count(stable.failures)} of ${count(stable.count + stable.failures)} (${percent(failed(stable))}).`
-  const apart = [stable, canary].map(a => `${count(a.failures)} without an answer, ${count(a.abandoned)} too late for their client, ${count(a.unfinished)} on their way or hung`)
+  const apart = [stable, canary].map(a => `${count(a.failures)} without an answer${a.failures ? ` (${count(a.panics)} panics, ${count(a.deadlines)} past their deadline)` : ''}, ${count(a.abandoned)} too late for their client, ${count(a.unfinished)} on their way or hung`)
   return (
     <Frame
       title="Errors"

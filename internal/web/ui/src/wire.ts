@@ -10,6 +10,8 @@ export interface Version {
 export interface Arm {
   count: number
   failures: number
+  panics: number
+  deadlines: number
   abandoned: number
   unfinished: number
   mean_ms: number

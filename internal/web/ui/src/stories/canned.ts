@@ -105,7 +105,7 @@ function seen(t: Tale, canaries: number, stables: number): Seen {
 
 function arm(count: number, failures: number, slower: number): Arm {
   const k = count ? 1 + slower : 0
-  return { count, failures, abandoned: 0, unfinished: count ? 1 : 0, mean_ms: 13 * k, p50_ms: base * k, p95_ms: 22 * k, p99_ms: 41 * k }
+  return { count, failures, panics: Math.floor(failures / 2), deadlines: Math.floor(failures / 3), abandoned: 0, unfinished: count ? 1 : 0, mean_ms: 13 * k, p50_ms: base * k, p95_ms: 22 * k, p99_ms: 41 * k }
 }
 
 function judgement(t: Tale, p: Point | undefined): Judgement {

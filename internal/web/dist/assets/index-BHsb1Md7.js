@@ -1,0 +1,1 @@
+import{o as e,r as t,t as n}from"./style-CBffBN7u.js";e(t(n,{}),document.getElementById(`serin`));

@@ -1,1 +1,0 @@
-import{o as e,r as t,t as n}from"./style-DgiqgbmT.js";e(t(n,{}),document.getElementById(`serin`));
