@@ -4,16 +4,17 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // The encoding of evidence: a version byte, then unsigned varints.
 //
-//	evidence:   3, elapsed in ns, looks, number of stages, stages
+//	evidence:   version, elapsed in ns, looks, number of stages, stages
 //	stage:      share, 1 if settling or else 0, reference, stable, canary, fast, slow
 //	reference:  0 = none; 1 = that of the stage before; 2, then an arm
-//	an arm:     started, failures; if failures > 0: panics, deadlines; abandoned, count;
-//	            if count > 0: four sums, latencies, scores
+//	an arm:     started, failures; in version 3, if failures > 0: panics, deadlines;
+//	            abandoned, count; if count > 0: four sums, latencies, scores
 //	blocks:     windows; if windows > 0: three sums; of each arm the portion's count and sum
 //	a sum:      high and low 64 bits
 //	counts:     length up to the last bucket that is not empty; of each bucket up to
@@ -21,7 +22,14 @@ import (
 //
 // There is one encoding of an evidence, and others of the same are refused, so
 // two are equal if their bytes are. A typical arm takes some hundred bytes.
-const codecVersion = 3
+//
+// Replicas of one fleet may be of two releases while it is upgraded. Version 3 is used
+// only where a failure was a panic or a missed deadline, so that a release that knows
+// version 2 alone reads the evidence of all other canaries.
+const (
+	withoutKinds = 2
+	withKinds    = 3
+)
 
 const (
 	noReference = iota
@@ -31,15 +39,28 @@ const (
 
 // MarshalBinary encodes the evidence. It never fails.
 func (e *Evidence) MarshalBinary() ([]byte, error) {
-	b := []byte{codecVersion}
+	b := []byte{withoutKinds}
+	if e.kinds() {
+		b[0] = withKinds
+	}
+	version := b[0]
 	b = appendAll(b, uint64(e.Elapsed), e.Looks, uint64(len(e.Stages)))
 	before := new(Arm)
 	for i := range e.Stages {
-		b = e.Stages[i].append(b, before)
+		b = e.Stages[i].append(b, version, before)
 		before = &e.Stages[i].Reference
 	}
 	return b, nil
 }
+
+// kinds says whether a failure is known by its kind.
+func (e *Evidence) kinds() bool {
+	return slices.ContainsFunc(e.Stages, func(s Stage) bool {
+		return s.Reference.kinds() || s.Stable.kinds() || s.Canary.kinds()
+	})
+}
+
+func (a *Arm) kinds() bool { return a.Panics+a.Deadlines > 0 }
 
 func appendAll(b []byte, values ...uint64) []byte {
 	for _, v := range values {
@@ -55,7 +76,7 @@ func appendSums(b []byte, sums ...int128) []byte {
 	return b
 }
 
-func (s *Stage) append(b []byte, before *Arm) []byte {
+func (s *Stage) append(b []byte, version byte, before *Arm) []byte {
 	settling := uint64(0)
 	if s.Settling {
 		settling = 1
@@ -67,15 +88,15 @@ func (s *Stage) append(b []byte, before *Arm) []byte {
 	case *before:
 		b = appendAll(b, sameReference)
 	default:
-		b = s.Reference.append(appendAll(b, ownReference))
+		b = s.Reference.append(appendAll(b, ownReference), version)
 	}
-	b = s.Canary.append(s.Stable.append(b))
+	b = s.Canary.append(s.Stable.append(b, version), version)
 	return s.Slow.append(s.Fast.append(b))
 }
 
-func (a *Arm) append(b []byte) []byte {
+func (a *Arm) append(b []byte, version byte) []byte {
 	b = appendAll(b, a.Started, a.Failures)
-	if a.Failures > 0 {
+	if version == withKinds && a.Failures > 0 {
 		b = appendAll(b, a.Panics, a.Deadlines)
 	}
 	b = appendAll(b, a.Abandoned, a.Count)
@@ -124,10 +145,10 @@ func (e *Evidence) UnmarshalBinary(data []byte) error {
 	if len(data) == 0 {
 		return errors.New("evidence is empty: not even its version is there")
 	}
-	if data[0] != codecVersion {
-		return fmt.Errorf("evidence is of version %d, this serin reads version %d", data[0], codecVersion)
+	if data[0] != withoutKinds && data[0] != withKinds {
+		return fmt.Errorf("evidence is of version %d, this serin reads versions %d and %d", data[0], withoutKinds, withKinds)
 	}
-	r := reader{data: data[1:]}
+	r := reader{data: data[1:], version: data[0]}
 	decoded := Evidence{Elapsed: time.Duration(r.uvarint()), Looks: r.counter()}
 	if decoded.Elapsed < 0 {
 		r.fail("the elapsed time overflows")
@@ -142,6 +163,9 @@ func (e *Evidence) UnmarshalBinary(data []byte) error {
 	}
 	if r.err == nil && len(r.data) > 0 {
 		r.fail("bytes are left over")
+	}
+	if r.version == withKinds && !decoded.kinds() {
+		r.fail("kinds of failures are written down without need")
 	}
 	if r.err == nil {
 		decoded.check(&r)
@@ -177,7 +201,7 @@ func (s *Stage) read(r *reader, before *Arm) {
 
 func (a *Arm) read(r *reader) {
 	a.Started, a.Failures = r.counter(), r.counter()
-	if a.Failures > 0 {
+	if r.version == withKinds && a.Failures > 0 {
 		a.Panics = r.atMost(a.Failures, "more panics than failures")
 		a.Deadlines = r.atMost(a.Failures-a.Panics, "more kinds of failures than failures")
 	}
@@ -200,8 +224,9 @@ func (b *Blocks) read(r *reader) {
 // reader takes numbers off a slice and remembers the first error; after one,
 // all numbers are 0.
 type reader struct {
-	data []byte
-	err  error
+	data    []byte
+	version byte
+	err     error
 }
 
 func (r *reader) uvarint() uint64 {

@@ -42,7 +42,7 @@ func TestATypicalArmIsSmall(t *testing.T) {
 	e := typical(rand.New(rand.NewPCG(3, 4)), 10)
 	s := &e.Stages[1]
 	for name, a := range map[string]*Arm{"canary": &s.Canary, "stable": &s.Stable, "reference": &s.Reference} {
-		size := len(a.append(nil))
+		size := len(a.append(nil, withKinds))
 		t.Logf("%s: %d observations in %d bytes", name, a.Count, size)
 		if size >= 1000 {
 			t.Errorf("%s: %d bytes", name, size)
@@ -132,9 +132,9 @@ func TestCodecRefusesDamage(t *testing.T) {
 	if err := new(Evidence).UnmarshalBinary(append(bytes.Clone(good), 0)); err == nil {
 		t.Error("trailing bytes accepted")
 	}
-	for _, version := range []byte{0, 2, 4, 255} {
+	for _, version := range []byte{0, 1, 4, 255} {
 		err := new(Evidence).UnmarshalBinary(append([]byte{version}, good[1:]...))
-		if err == nil || !strings.Contains(err.Error(), "this serin reads version 3") {
+		if err == nil || !strings.Contains(err.Error(), "this serin reads versions 2 and 3") {
 			t.Errorf("version %d: %v", version, err)
 		}
 	}
@@ -143,17 +143,18 @@ func TestCodecRefusesDamage(t *testing.T) {
 // TestThereIsOneEncoding spells the same numbers otherwise.
 func TestThereIsOneEncoding(t *testing.T) {
 	t.Parallel()
-	arm := string((&Arm{}).append(nil))
+	arm := string((&Arm{}).append(nil, withoutKinds))
 	stage := func(reference string) string { return "\x01\x00" + reference + arm + arm + "\x00\x00" }
-	one := string(armOf(0).append(nil))
+	one := string(armOf(0).append(nil, withoutKinds))
 	for name, tt := range map[string]struct{ data, err string }{
-		"as it is":                 {"\x03\x00\x00\x01" + stage("\x00"), ""},
-		"a long number":            {"\x03\x80\x00\x00\x01" + stage("\x00"), "too long"},
-		"a reference repeated":     {"\x03\x00\x00\x02" + stage("\x02"+one) + stage("\x02"+one), "without need"},
-		"a reference of nothing":   {"\x03\x00\x00\x01" + stage("\x02"+arm), "without need"},
-		"no reference before":      {"\x03\x00\x00\x01" + stage("\x01"), "no reference before"},
-		"neither settling nor not": {"\x03\x00\x00\x01\x01\x02\x00" + arm + arm + "\x00\x00", "settling or not"},
-		"a new kind":               {"\x03\x00\x00\x01" + stage("\x03"), "no known kind"},
+		"as it is":                 {"\x02\x00\x00\x01" + stage("\x00"), ""},
+		"a long number":            {"\x02\x80\x00\x00\x01" + stage("\x00"), "too long"},
+		"a reference repeated":     {"\x02\x00\x00\x02" + stage("\x02"+one) + stage("\x02"+one), "without need"},
+		"a reference of nothing":   {"\x02\x00\x00\x01" + stage("\x02"+arm), "without need"},
+		"no reference before":      {"\x02\x00\x00\x01" + stage("\x01"), "no reference before"},
+		"neither settling nor not": {"\x02\x00\x00\x01\x01\x02\x00" + arm + arm + "\x00\x00", "settling or not"},
+		"kinds of no failure":      {"\x03\x00\x00\x01" + stage("\x00"), "without need"},
+		"a new kind":               {"\x02\x00\x00\x01" + stage("\x03"), "no known kind"},
 	} {
 		err := new(Evidence).UnmarshalBinary([]byte(tt.data))
 		if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
@@ -199,7 +200,7 @@ func FuzzEvidence(f *testing.F) {
 		good, _ := e.MarshalBinary()
 		f.Add(good)
 	}
-	f.Add([]byte{codecVersion})
+	f.Add([]byte{withKinds})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var e Evidence
 		if e.UnmarshalBinary(data) != nil {

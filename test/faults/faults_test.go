@@ -1,15 +1,23 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/anishathalye/porcupine"
 
 	"serin/test/postgres"
+	"serin/test/program"
 )
 
 // TestFaults is a short run of the program: one round. The bound is wide, because
@@ -252,5 +260,57 @@ func TestMiscountedVerdictsAreSeen(t *testing.T) {
 	v := welch(all)
 	if v.Samples.Stable != 3 || v.StableMS != 2 || v.CanaryMS != 6 || v.Difference != 4 || v.T < 3.0983 || v.T > 3.0984 || v.DF < 2.941 || v.DF > 2.942 {
 		t.Errorf("%+v", v)
+	}
+}
+
+// TestANewConnection: a connection that the transport opened for one request and kept for
+// another is new to the one that is first to ask on it.
+func TestANewConnection(t *testing.T) {
+	t.Parallel()
+	hold := make(chan struct{})
+	var asked, opened atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) == 2 { // the last on the first connection
+			w.Header().Set("Connection", "close")
+		}
+		<-hold
+		_, _ = io.WriteString(w, "{}")
+	}))
+	t.Cleanup(s.Close)
+	opening, let, never := make(chan struct{}, 3), make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		opening <- struct{}{}
+		switch opened.Add(1) {
+		case 1:
+		case 2: // it is there after its request went out on the first
+			<-let
+		default:
+			<-never
+		}
+		return dial(ctx, network, address)
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	var p [3]prediction
+	var failed [3]error
+	send := func(i int) func() {
+		return func() {
+			failed[i] = ask(t.Context(), &http.Client{Transport: transport}, &program.Server{URL: s.URL}, &p[i])
+		}
+	}
+	var wg sync.WaitGroup
+	wg.Go(send(0))
+	<-opening
+	wg.Go(send(1))
+	<-opening
+	close(hold)
+	wg.Wait()
+	close(let)
+	send(2)()
+	if err := errors.Join(failed[:]...); err != nil {
+		t.Fatal(err)
+	}
+	if !p[0].first || p[1].first || !p[2].first {
+		t.Errorf("new connections: %+v", p)
 	}
 }

@@ -127,7 +127,7 @@ func (w *world) start(ctx context.Context, r *replica) error {
 	defer r.mu.Unlock()
 	r.life++
 	r.server, r.ready = server, true
-	r.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}, Timeout: patience}
+	r.client = &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 64, DisableCompression: true}, Timeout: patience}
 	return nil
 }
 
